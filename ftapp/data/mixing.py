@@ -43,9 +43,9 @@ class Mixer:
         Returns:
             The mixed images and labels, of the same shapes and types.
         """
-        *state, choice = np.random.SeedSequence([*key, _MIXING]).generate_state(3, dtype=np.uint32)
-        layer = self._layers[int(choice) % len(self._layers)]
-        layer.generator.state.assign(state)
+        words = np.random.SeedSequence([*key, _MIXING]).generate_state(3, dtype=np.uint32)
+        layer = self._layers[int(words[2]) % len(self._layers)]
+        layer.generator.state.assign(words[:2])  # an array, which torch takes for signed numbers of the same bits
         mixed = layer({"images": images, "labels": labels}, training=True)
         return _read(mixed["images"]), _read(mixed["labels"])
 

@@ -195,8 +195,8 @@ class Rule(Selections):
         if verb not in ("freeze", "train") and not _LORA.fullmatch(verb):
             if verb.partition(":")[0] == "lora":
                 raise ValueError(
-                    f"'{verb}' in '{text}' is no rank; it is lora:RANK or lora:RANK:ALPHA with whole numbers from 1, "
-                    "for example 'lora:8 attention'"
+                    f"'{verb}' in '{text}' is no rank; it is lora:RANK or lora:RANK:ALPHA with whole numbers from 1 "
+                    "to 999,999, for example 'lora:8 attention'"
                 )
             raise ValueError(
                 f"'{text}' begins with neither 'freeze', 'train' nor 'lora:RANK'; {suggest_nearest(verb, _VERBS)}"

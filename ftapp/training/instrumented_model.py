@@ -107,7 +107,7 @@ class InstrumentedModel(keras.Model):
         self.loss.forget()  # losses without values, which Keras computes before the first step to find shapes
         if self.training_loss is not None and training:
             return sum(map(keras.ops.sum, self.losses), self.training_loss(y, y_pred, sample_weight))
-        found = super().compute_loss(x, y, y_pred, sample_weight, training)
+        found = super().compute_loss(x, self._find_classes(y, y_pred), y_pred, sample_weight, training)
         if training:
             self.loss.forget()
         return found
@@ -115,9 +115,7 @@ class InstrumentedModel(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
         losses, counts = self.loss.take_losses()
-        if self.trains_on_shares and losses is None:
-            y = keras.ops.argmax(y, axis=-1)
-        results = super().compute_metrics(x, y, y_pred, sample_weight)
+        results = super().compute_metrics(x, self._find_classes(y, y_pred), y_pred, sample_weight)
         if (norm := gradient_norm.take_norm(self.optimizer)) is not None:
             results["gradient_norm"] = norm
         if losses is not None:
@@ -127,6 +125,14 @@ class InstrumentedModel(keras.Model):
             if self.gives_scores:
                 results["scores"] = y_pred
         return {name: (value,) for name, value in results.items()}
+
+    def _find_classes(self, y: Any, y_pred: Any) -> Any:
+        """Find the classes that the compiled loss and metrics take; labels of held-out examples are such already.
+
+        Keras calls both with the labels of a training step too, before the first one, to find shapes.
+        """
+        are_shares = self.trains_on_shares and len(y.shape) == len(y_pred.shape)
+        return keras.ops.argmax(y, axis=-1) if are_shares else y
 
 
 def instrument(model: keras.Model, *, gives_scores: bool) -> InstrumentedModel:
