@@ -9,6 +9,8 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from ftapp.tui.widgets import names
+
 _MOST = 12  # bars; the other classes are summed up in words
 
 
@@ -31,17 +33,17 @@ class ClassBars(Widget):
     def render(self) -> Content:
         shown, total = self._visible_counts(), sum(count for _, count in self.counts)
         width = self.content_size.width
-        edge = min(max((len(label) for label, _ in shown), default=0), max(6, width // 3))
+        labels = [names.make_visible(label) for label, _ in shown]
+        edge = min(names.measure_longest(labels), max(6, width // 3))
         room = max(1, width - edge - 17)
         largest = max((count for _, count in shown), default=1)
         lines = []
-        for label, count in shown:
+        for label, (_, count) in zip(labels, shown, strict=True):
             length = max(1 if count else 0, round(room * count / max(1, largest)))
-            name = label if len(label) <= edge else f"{label[: edge - 1]}…"
             numbers = f"{count:>8,} {count / max(1, total):>6.1%}"
             lines.append(
                 Content.assemble(
-                    (f"{name.ljust(edge)} ", "$foreground 60%"),
+                    (f"{names.fit(label, edge)} ", "$foreground 60%"),
                     ("━" * length, "$primary"),
                     (" " * (room - length), ""),
                     (numbers, "$foreground 60%"),

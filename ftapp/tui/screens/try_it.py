@@ -53,9 +53,9 @@ class TryScreen(Page):
 The model runs in a separate process, which loads for some seconds and ends with this screen. In the prompt, up and down
 bring back your earlier inputs.
 
-A classifier shows its classes while you type. For an image, type the path, or choose the file with `Ctrl-O`. Enter adds
-an answer to the list. `Ctrl-T` classifies examples of the test split, mistakes first. Enter on an example puts it into
-the prompt.
+A classifier shows its classes while you type, a regression its number. For an image, type the path, or choose the file
+with `Ctrl-O`. Enter adds an answer to the list. `Ctrl-T` tries examples of the test split, mistakes or large errors
+first. Enter on an example puts it into the prompt.
 
 A language model writes when you press Enter, and the model before training writes beside it. At temperature 0 it always
 takes the most probable token. `Ctrl-N` writes again with the next seed. Escape stops both.
@@ -126,10 +126,9 @@ takes the most probable token. `Ctrl-N` writes again with the next seed. Escape 
             return
         self._predictor = PredictorClient(recipe, self.run.folder, offline=self.app.offline)
         if TASKS[recipe.task].writes:
-            pane: Classify | Write = Write(self._predictor)
+            pane: Classify | Write = Write(self._predictor, TASKS[recipe.task])
         else:
-            images = TASKS[recipe.task].inputs == "images"
-            pane = Classify(self._predictor, images=images, folder=_folder(recipe))
+            pane = Classify(self._predictor, TASKS[recipe.task], folder=_folder(recipe))
         await self._panes.mount(pane)
         if not self.is_running:  # closed in the meantime
             return

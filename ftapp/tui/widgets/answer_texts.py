@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from ftapp.common import formatting
 from ftapp.common.dot_plot import DotPlot
 from ftapp.runs.answer_events import NumbersCompared, SetsScored
+from ftapp.tui.widgets import names
 
-_NAME = 16  # characters of a class's name
+_NAME = 16  # cells of a class's name at most
 _BAR = 12  # cells of the bar of F1 at most
-_COLUMNS = 27  # cells of the numbers beside the bar
+_HEADS = ((" F1", 5), (" prec.", 6), (" recall", 7), (" AP", 5))  # of the numbers beside the bar, with cells
 _HEIGHT = 6  # rows of a plot
 _MARGIN = 0.03  # of a plot, beyond its outermost points
 
@@ -29,18 +29,20 @@ def draw_sets(event: SetsScored, classes: Sequence[str], width: int, colors: Col
         width: The cells of a line.
         colors: Gives the colours of the theme.
     """
-    names = [formatting.shorten_name(name, _NAME) for name in classes]
-    edge = max(map(len, names))
-    bar = min(_BAR, max(0, width - edge - _COLUMNS - 2))
-    text = Text("F1".rjust(edge + bar + 7) + "prec.".rjust(7) + "recall".rjust(7) + "AP".rjust(7), colors("secondary"))
-    for at in sorted(range(len(names)), key=lambda at: -event.counts[at]):
+    labels = list(map(names.make_visible, classes))
+    room = width - 1 - sum(size for _, size in _HEADS)
+    edge = max(1, min(_NAME, names.measure_longest(labels), room))
+    bar = min(_BAR, max(0, room - edge))
+    heads = "".join(head.rjust(size) for head, size in _HEADS)
+    text = Text(f"{' ' * (edge + 1 + bar)}{heads}", colors("secondary"))
+    for at in sorted(range(len(labels)), key=lambda at: -event.counts[at]):
         filled = round(event.f1[at] * bar)
-        text.append(f"\n{names[at].rjust(edge)} ", colors("secondary"))
+        text.append(f"\n{names.fit(labels[at], edge, right=True)} ", colors("secondary"))
         text.append("━" * filled, colors("primary")).append(" " * (bar - filled))
         precision = event.average_precision[at]
-        text.append(f"{event.f1[at]:6.2f}", f"bold {colors('foreground')}")
+        text.append(f"{event.f1[at]:5.2f}", f"bold {colors('foreground')}")
         average = "–" if precision is None else f"{precision:.2f}"
-        numbers = f"{event.precision[at]:7.2f}{event.recall[at]:7.2f}{average:>7}"
+        numbers = f"{event.precision[at]:6.2f}{event.recall[at]:7.2f}{average:>5}"
         text.append(numbers, colors("foreground"))
     return text
 
@@ -55,9 +57,9 @@ def draw_numbers(event: NumbersCompared, width: int, colors: Colors) -> Text:
     """
     values = [*event.truth, *event.answers]
     low, high = min(values), max(values)
-    margin = _MARGIN * (high - low) or 1.0
+    margin = _MARGIN * (high - low) or max(1.0, abs(high))
     limits = (low - margin, high + margin)
-    ends = [formatting.format_number(low), formatting.format_number(high)]
+    ends = [f"{low:.6g}", f"{high:.6g}"]
     edge = max(map(len, ends))
     plot = DotPlot(max(8, width - edge - 1), _HEIGHT, limits, limits)
     plot.draw_line(limits, limits, colors("border"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -18,8 +18,10 @@ from textual.widgets.option_list import Option
 
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.recipe import Task
 from ftapp.rpc.messages import HeldOut, Prediction
 from ftapp.rpc.predictor_client import PredictorClient
+from ftapp.tui.widgets import names
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.score_bars import ScoreBars
@@ -34,6 +36,28 @@ _MEANINGS = {
     "decision values": "Distances from the margin",
     "number": "Number",
 }
+
+
+class _Words(NamedTuple):
+    """How the pane speaks of answers.
+
+    Attributes:
+        title: What the answer to an example is called, as a title.
+        shown: The beginning of a sentence: it is shown.
+        first: The test examples that are listed first.
+    """
+
+    title: str
+    shown: str
+    first: str
+
+
+_WORDS: Mapping[str, _Words] = {
+    "classes": _Words("Classes", "Its classes are shown", "mistakes"),
+    "sets": _Words("Labels", "Its labels are shown", "mistakes"),
+    "numbers": _Words("Number", "Its number is shown", "large errors"),
+}
+"""By the kind of the task's labels."""
 
 
 class Classify(Container):
@@ -59,19 +83,20 @@ class Classify(Container):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "pick", "Choose a file"),
-        Binding("ctrl+t", "examples", "Test examples", tooltip="Classify the test split, mistakes first"),
+        Binding("ctrl+t", "examples", "Test examples", tooltip="Try the test split, mistakes or large errors first"),
     ]
 
-    def __init__(self, predictor: PredictorClient, *, images: bool, folder: Path) -> None:
+    def __init__(self, predictor: PredictorClient, task: Task, *, folder: Path) -> None:
         """Make the pane.
 
         Args:
             predictor: The process of the model.
-            images: Whether the model classifies images.
+            task: The task of the model.
             folder: The folder in which the choice of an image starts.
         """
         super().__init__()
-        self._predictor, self._images, self._folder = predictor, images, folder
+        self._predictor, self._images, self._folder = predictor, task.inputs == "images", folder
+        self._words = _WORDS[task.labels]
         self._ready, self._asking = asyncio.Event(), asyncio.Lock()
         self._values: list[str] = []  # what was tried, in the order of the list
         self._held_out: tuple[HeldOut, ...] = ()  # of the test split, likewise
@@ -84,16 +109,16 @@ class Classify(Container):
                 yield PathLine("the path of an image file")
                 yield Picture()
             else:
-                yield Prompt("Type or paste a text. Its classes are shown as you type.")
+                yield Prompt(f"Type or paste a text. {self._words.shown} as you type.")
         classes = Vertical(id="classes", classes="pane")
-        classes.border_title = "Classes"
+        classes.border_title = self._words.title
         with classes:
             yield Static(id="wrong", markup=False)
             yield ScoreBars()
         tried = OptionList(id="tried", classes="pane")
         tried.border_title = "Tried"
         yield tried
-        examples = OptionList(Option("Ctrl-T classifies them, mistakes first.", disabled=True), id="examples")
+        examples = OptionList(Option(f"Ctrl-T tries them, {self._words.first} first.", disabled=True), id="examples")
         examples.add_class("pane")
         examples.border_title = "Test examples"
         yield examples
@@ -217,14 +242,14 @@ class Classify(Container):
         self.query_one("#wrong", Static).update(wrong)
         self.query_one("#wrong").set_class(bool(wrong), "-shown")
         pane = self.query_one("#classes")
-        pane.border_title = _MEANINGS[found.meaning] if found else "Classes"
+        pane.border_title = _name_scores(found) if found else self._words.title
         pane.border_subtitle = _describe_length(found) if found else ""
 
     def _remember(self, value: str, found: Prediction) -> None:
         tried = self.query_one("#tried", OptionList)
         label = Content.assemble(
-            (f"{_format_score(found):>6}  ", _MUTED),
-            (f"{found.answer}  ", "b"),
+            (_format_score(found), _MUTED),
+            (f"{names.make_visible(found.answer)}  ", "b"),
             (formatting.make_printable(" ".join(value.split())), _MUTED),
         )
         self._values = [value, *self._values]
@@ -236,29 +261,36 @@ def _describe_errors(examples: Sequence[HeldOut]) -> str:
     """Describe how many answers are wrong or, of numbers, how far they are off on average."""
     errors = [each.error for each in examples if each.error is not None]
     if errors:
-        return f"{sum(errors) / len(errors):.4g} off on average"
+        return f"{sum(errors) / len(errors):.6g} off on average"
     return f"{sum(not each.is_right for each in examples)} of {len(examples)} wrong"
 
 
 def _format_score(found: Prediction) -> str:
-    """Format the score of the best class; a number has none."""
-    score = found.best[1]
-    if not found.classes:
+    """Format the score of the best class, with a space; a number and a set of classes have none."""
+    if not found.classes or found.thresholds is not None:
         return ""
-    return f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
+    score = found.best[1]
+    return f"{score:+6.2f}  " if found.meaning == "decision values" else f"{score:>6.1%}  "
+
+
+def _name_scores(found: Prediction) -> str:
+    """Name the scores of an answer."""
+    if found.thresholds is not None and found.meaning == "one-vs-rest":
+        return "Probability of each label"
+    return _MEANINGS[found.meaning]
 
 
 def _describe_held_out(example: HeldOut) -> Content:
     """Describe an example of the test split: whether the answer is right, its score, the class, and the example."""
     sign, style = ("✓", "$success") if example.is_right else ("✗", "$error")
-    found, label = formatting.make_printable(example.found), formatting.make_printable(example.label)
+    found, label = names.make_visible(example.found), names.make_visible(example.label)
     taken = found if example.is_right else f"{label} taken for {found}"
     if example.error is not None:  # a number is more or less right
         sign, style, taken = "·", _MUTED, f"{found} for {label}"
     itself = example.text if example.file is None else Path(example.file).name
     return Content.assemble(
         (f"{sign} ", style),
-        (f"{_format_score(example.prediction):>6}  ", _MUTED),
+        (_format_score(example.prediction), _MUTED),
         (f"{taken}  ", "b"),
         (formatting.make_printable(" ".join((itself or "").split())), _MUTED),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.color import Color
@@ -13,10 +14,11 @@ from textual.content import Content
 from ftapp.common import formatting
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Confused, Sampled
+from ftapp.tui.widgets import names
 from ftapp.tui.widgets.answer_texts import draw_numbers, draw_sets
 from ftapp.tui.widgets.pane import Pane
 
-_NAME = 12  # characters of a class's name beside the confusion matrix
+_NAME = 12  # cells of a class's name beside the confusion matrix
 _MISTAKES = 500  # confusions in the list, at most
 
 
@@ -73,20 +75,21 @@ class ExamplesPane(Pane):
     def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
         """Draw true classes in rows, predicted classes in columns. A stronger colour is a larger share of the row."""
         self._put_title("Confusion, true classes in rows", event.split, event.step)
-        names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
-        label, room = max(map(len, names)), self._room
+        labels = [names.cut(names.make_visible(name), _NAME) for name in classes]
+        label, room = names.measure_longest(labels), self._room
         digits = max(len(str(count)) for row in event.counts for count in row)
         # Whole names over the columns where there is space, else as much as the numbers leave.
-        fitting = [cell for cell in (label + 1, digits + 1) if cell > digits and label + 1 + cell * len(names) <= room]
+        fitting = [cell for cell in (label + 1, digits + 1) if cell > digits and label + 1 + cell * len(labels) <= room]
         if not fitting:
             self.put(self._mistakes(event, classes))
             return
         cell = max(3, fitting[0])
         ground, right, wrong = (Color.parse(self.color(name)) for name in ("background", "primary", "error"))
-        heads = [name[: cell - 1] for name in names]
-        text = Text(" " * (label + 1) + "".join(head.rjust(cell) for head in heads) + "\n", self.color("secondary"))
-        for index, (name, row) in enumerate(zip(names, event.counts, strict=True)):
-            text.append(name.rjust(label) + " ", self.color("secondary"))
+        heads = [set_cell_size(name, min(cell - 1, cell_len(name))) for name in labels]
+        head = "".join(names.fit(each, cell, right=True) for each in heads)
+        text = Text(f"{' ' * (label + 1)}{head}\n", self.color("secondary"))
+        for index, (name, row) in enumerate(zip(labels, event.counts, strict=True)):
+            text.append(f"{names.fit(name, label, right=True)} ", self.color("secondary"))
             for column, count in enumerate(row):
                 share = count / max(1, sum(row))
                 shade = ground.blend(right if column == index else wrong, 0.75 * share)
@@ -106,9 +109,10 @@ class ExamplesPane(Pane):
         wrong = [each for each in found if each[1] != each[2] and each[0]][:_MISTAKES]
         right = sum(row[index] for index, row in enumerate(event.counts))
         total = sum(map(sum, event.counts))
+        labels = list(map(names.make_visible, classes))
         lines = [Text(f"{right} of {total} right; most often wrong:" if wrong else f"all {total} right")]
         lines += [
-            Text.assemble((f"{count:>5}  ", self.color("error")), f"{classes[true]} taken for {classes[predicted]}")
+            Text.assemble((f"{count:>5}  ", self.color("error")), f"{labels[true]} taken for {labels[predicted]}")
             for count, true, predicted in wrong
         ]
         return Group(*lines)

@@ -8,6 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from ftapp.rpc.messages import Prediction
+from ftapp.tui.widgets import names
 
 _NUMBER = 8  # columns
 
@@ -35,7 +36,7 @@ class ScoreBars(Widget):
         if self.prediction is None:
             return Content("")
         if not self.prediction.classes:
-            return Content.styled(self.prediction.answer, "$primary bold")
+            return Content.styled(names.make_visible(self.prediction.answer), "$primary bold")
         room = max(1, self.content_size.height)
         ranked = sorted(zip(self.prediction.classes, self.prediction.scores, strict=True), key=lambda pair: -pair[1])
         answered = self.prediction.answered
@@ -45,7 +46,8 @@ class ScoreBars(Widget):
         else:
             shown = ranked[: max(1, room - 1)]
         width = self.content_size.width
-        edge = min(max(len(name) for name, _ in shown), max(6, width // 3))
+        visible = {name: names.make_visible(name) for name, _ in shown}
+        edge = min(names.measure_longest([*visible.values()]), max(6, width // 3))
         bars = max(1, width - edge - _NUMBER - 2)
         signed = self.prediction.meaning == "decision values"
         scale = max(abs(score) for _, score in ranked) or 1.0 if signed else 1.0
@@ -56,7 +58,7 @@ class ScoreBars(Widget):
             bar = _draw_signed_bar(score / scale, bars) if signed else _draw_bar(score, bars)
             lines.append(
                 Content.assemble(
-                    (_cut(name, edge).ljust(edge + 1), "$foreground" if is_answer else "$foreground 60%"),
+                    (f"{names.fit(visible[name], edge)} ", "$foreground" if is_answer else "$foreground 60%"),
                     (bar, style),
                     (_number(score, signed).rjust(_NUMBER), "$foreground bold" if is_answer else "$foreground 60%"),
                 )
@@ -81,7 +83,3 @@ def _draw_signed_bar(share: float, width: int) -> str:
 
 def _number(score: float, signed: bool) -> str:
     return f"{score:+.2f}" if signed else f"{score:.1%}"
-
-
-def _cut(name: str, width: int) -> str:
-    return name if len(name) <= width else f"{name[: width - 1]}…"

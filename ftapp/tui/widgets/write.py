@@ -18,10 +18,15 @@ from textual.worker import Worker
 
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.recipe import Task
 from ftapp.rpc.messages import Generated
 from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
+_INVITATIONS = {
+    False: "Type the beginning of a text. Enter lets both models continue it.",
+    True: "Type a prompt. Enter lets both models complete it.",
+}
 _TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before training[/]"}
 
 
@@ -127,16 +132,22 @@ class Write(Container):
         Binding("ctrl+n", "another", "Another", tooltip="Write again with the next seed"),
     ]
 
-    def __init__(self, predictor: PredictorClient) -> None:
+    def __init__(self, predictor: PredictorClient, task: Task) -> None:
+        """Make the pane.
+
+        Args:
+            predictor: The process of the models.
+            task: The task of the models.
+        """
         super().__init__()
-        self._predictor = predictor
+        self._predictor, self._invitation = predictor, _INVITATIONS[task.labels == "completions"]
         self._ready = asyncio.Event()
 
     def compose(self) -> Iterable[Widget]:
         given = Vertical(id="given", classes="pane")
         given.border_title = "Prompt"
         with given:
-            yield Prompt("Type the beginning of a text. Enter lets both models continue it.")
+            yield Prompt(self._invitation)
         with Horizontal(id="drawing"):
             yield Label("temperature")
             yield Number(0.8, least=0, step=0.1, id="temperature")
