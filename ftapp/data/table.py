@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
+from ftapp.common.formatting import format_quantity
 from ftapp.data import (
     file_splits,
     image_files,
@@ -162,7 +163,8 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
         whole = [at for at, each in enumerate(contents) if each and not is_missing[at]]
         if len(whole) < len(rows):
             lacks = "no prompt or no completion" if has_completions else f"no {inputs[:-1]} or no label"
-            notes.append(f"{len(rows) - len(whole):,} rows left out: {lacks} in them")
+            gone = len(rows) - len(whole)
+            notes.append(f"{format_quantity(gone, 'row')} left out: {lacks} in {'it' if gone == 1 else 'them'}")
         rows, places, contents = (
             [rows[at] for at in whole],
             [places[at] for at in whole],

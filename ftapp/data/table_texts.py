@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from ftapp.common.formatting import format_quantity
 from ftapp.data import table_labels
 from ftapp.data.examples import DataProblems
 from ftapp.data.labels import quote_label
@@ -69,4 +70,4 @@ def describe_halves(rows: Sequence[TableRow], columns: Sequence[str]) -> list[st
     """Describe how many texts of some columns hold half of a character, for which a mark stands; nothing for none."""
     found = (row.values.get(column) for column in columns for row in rows)
     cut = sum(isinstance(text, str) and not text.isascii() and bool(_SURROGATE.search(text)) for text in found)
-    return [f"{cut:,} texts hold half of a character; \ufffd stands in its place"] if cut else []
+    return [f"{format_quantity(cut, 'text')} with half of a character; \ufffd stands in its place"] if cut else []

@@ -109,7 +109,7 @@ def read(
         return ""
     text = _decode(path, content, encoding, findings, notes)
     if zeros := text.count("\0"):
-        notes.append(f"{zeros:,} characters of value zero left out")
+        notes.append(f"{formatting.format_quantity(zeros, 'character')} of value zero left out")
     return text.replace("\0", "")
 
 

@@ -78,8 +78,9 @@ def narrate(event: AnyEvent) -> list[str]:
         case Noted():
             return [event.message]
         case Evaluated():
+            noun = "example" if event.examples == 1 else "examples"
             kind = "result" if event.final else f"step {event.step}"
-            told = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {event.examples} examples"]
+            told = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {event.examples} {noun}"]
             if event.quantized:
                 told.append(f"the same on int8 features: {_describe_metrics(event.quantized)}")
             return told

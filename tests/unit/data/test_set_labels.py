@@ -100,7 +100,7 @@ def test_empty_answers_are_refused_or_left_out(tmp_path: Path) -> None:
     path.write_text("text,a,b\n" + "".join(f"t{at},{at % 2},{at // 2 % 2}\n" for at in range(20)) + "last,,1\n")
     assert "row 22: the column 'a' is empty" in refused(path, label_columns=["a", "b"])
     splits = load(path, label_columns=["a", "b"], skip_incomplete=True)
-    assert "1 rows left out: no text or no label in them" in splits.notes
+    assert "1 row left out: no text or no label in it" in splits.notes
 
 
 def test_a_missing_label_column_is_named_with_the_nearest(tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def test_words_for_a_missing_label_are_refused_or_left_out(tmp_path: Path) -> No
     assert "row 38: 'None' stands for a missing label" in refused(path, label_separator=";")
     splits = load(path, label_separator=";", skip_incomplete=True)
     assert splits.classes == ("big", "blue", "red")
-    assert "1 rows left out: no text or no label in them" in splits.notes
+    assert "1 row left out: no text or no label in it" in splits.notes
     columns = tmp_path / "b.csv"
     columns.write_text("text,none,b\n" + "".join(f"t{at},{at % 2},{at // 2 % 2}\n" for at in range(20)) + "z,nan,1\n")
     assert "the column 'none' has 'nan', which stands for no answer" in refused(columns, label_columns=["none", "b"])
     splits = load(columns, label_columns=["none", "b"], skip_incomplete=True)
     assert splits.classes == ("none", "b")
-    assert "1 rows left out: no text or no label in them" in splits.notes
+    assert "1 row left out: no text or no label in it" in splits.notes
 
 
 def test_a_table_without_any_label_is_refused(tmp_path: Path) -> None:

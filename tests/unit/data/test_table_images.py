@@ -163,7 +163,7 @@ def test_what_is_no_image_is_refused(photos: Path, value: str, message: str) -> 
 def test_rows_without_an_image_are_left_out_on_demand(photos: Path) -> None:
     photos.write_text(photos.read_text().replace("photos/00.png", ""))
     splits = load(f"csv:{photos}", skip_incomplete=True)
-    assert splits.notes == ("1 rows left out: no image or no label in them",)
+    assert splits.notes == ("1 row left out: no image or no label in it",)
 
 
 def test_the_check_before_a_run_decodes_no_image(photos: Path) -> None:

@@ -208,7 +208,7 @@ def test_whole_floats_and_halves_of_characters_in_json(tmp_path: Path) -> None:
     rows = [{"text": f"text {number} \ud83d", "label": number % 2 * 1.0} for number in range(20)]
     splits = load(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
     assert splits.classes == ("0", "1")
-    assert splits.notes == ("20 texts hold half of a character; \ufffd stands in its place",)
+    assert splits.notes == ("20 texts with half of a character; \ufffd stands in its place",)
     assert all(str(text).endswith(" \ufffd") for text in texts(splits))
 
 
