@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
 from textual.widgets import Button, Input, Switch
 
 from ftapp import recipe
@@ -13,15 +15,17 @@ from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.help import HelpScreen
 from ftapp.tui.editor.augment_pane import AugmentPane
+from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.edits import set_value
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.meaning import MeaningScreen
 from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.dropdown import Dropdown
-from tests.tui.configuring import fill, line, opened, share, text_of, with_layers, wrong
+from tests.tui.configuring import HUB, fill, line, opened, share, text_of, with_layers, wrong
 from tests.tui.harness import SIZES, Opened, notes, until
 
 
@@ -301,3 +305,36 @@ async def test_what_is_likely_to_go_wrong_is_told_before_the_run(draft: Draft) -
         assert not screen.query_one("#run", Button).disabled
         await fill(screen, pilot, "phase.learning_rate", "1e-5")
         assert not told.has_class("-any")
+
+
+async def test_the_heads_of_the_task_are_offered_with_its_usual_one(tmp_path: Path) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text(HUB, encoding="utf-8")
+    async with opened(Draft(file)) as (screen, pilot):
+        head = line(screen, "model.head")
+        offered = {}
+        for task in ("text-classification", "text-multi-label", "text-regression"):
+            screen.take(set_value(screen.form.draft, "task", task))
+            await pilot.pause()
+            dropdown = head.query_one(Dropdown)
+            offered[task] = (dropdown.value, dropdown.choices, head.field.default)
+        assert offered == {
+            "text-classification": ("softmax", ("softmax", "one-vs-rest", "linear-svm"), "softmax"),
+            "text-multi-label": ("one-vs-rest", ("one-vs-rest", "linear-svm"), "one-vs-rest"),
+            "text-regression": ("linear", ("linear",), "linear"),
+        }
+
+
+async def test_shares_of_classes_are_of_examples_which_may_have_several() -> None:
+    class Shown(App[None]):
+        def compose(self) -> ComposeResult:
+            yield ClassBars()
+
+    app = Shown()
+    async with app.run_test(size=(60, 5)) as pilot:
+        bars = app.query_one(ClassBars)
+        bars.counts, bars.examples = (("日本語", 6), ("comedy", 8)), 10
+        await pilot.pause()
+        lines = str(bars.render()).splitlines()
+        assert [text.split()[-1] for text in lines] == ["60.0%", "80.0%"]
+        assert len({cell_len(text) for text in lines}) == 1

@@ -19,6 +19,7 @@ class ClassBars(Widget):
 
     Attributes:
         counts: The classes with their numbers of examples.
+        examples: The number of all examples, of which the shares are. An example may have several classes.
     """
 
     DEFAULT_CSS = """
@@ -26,12 +27,13 @@ class ClassBars(Widget):
     """
 
     counts: reactive[Sequence[tuple[str, int]]] = reactive(tuple, layout=True)
+    examples: reactive[int] = reactive(0)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._visible_counts()) + (len(self.counts) > _MOST)
 
     def render(self) -> Content:
-        shown, total = self._visible_counts(), sum(count for _, count in self.counts)
+        shown = self._visible_counts()
         width = self.content_size.width
         labels = [names.make_visible(label) for label, _ in shown]
         edge = min(names.measure_longest(labels), max(6, width // 3))
@@ -40,7 +42,7 @@ class ClassBars(Widget):
         lines = []
         for label, (_, count) in zip(labels, shown, strict=True):
             length = max(1 if count else 0, round(room * count / max(1, largest)))
-            numbers = f"{count:>8,} {count / max(1, total):>6.1%}"
+            numbers = f"{count:>8,} {count / max(1, self.examples):>6.1%}"
             lines.append(
                 Content.assemble(
                     (f"{names.fit(label, edge)} ", "$foreground 60%"),

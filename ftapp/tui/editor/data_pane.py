@@ -135,6 +135,7 @@ class DataPane(VerticalScroll, can_focus=False):
         self.query_one("#sizes", Static).update(_sizes(preview, None))
         totals = [sum(counts) for counts in zip(*preview.counts.values(), strict=True)] if preview.classes else []
         self.query_one(ClassBars).counts = tuple(zip(preview.classes, totals, strict=True))
+        self.query_one(ClassBars).examples = sum(preview.sizes.values())
         self.query_one(ClassBars).display = bool(preview.classes)
         self.query_one("#data-preview", Vertical).remove_class("-waiting", "-unfetched", "-stale")
         self.query_one(Pictures).dim(False)

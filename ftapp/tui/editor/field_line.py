@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import events, on
@@ -65,15 +67,16 @@ class FieldLine(Widget):
             super().__init__()
             self.line = line
 
-    def __init__(self, key: str, label: str | None = None, *, empty: str = "") -> None:
+    def __init__(self, key: str, label: str | None = None, *, empty: str = "", id: str | None = None) -> None:
         """Make the line.
 
         Args:
             key: As `fields.find_field` takes it.
             label: The label; None for the last part of the key.
             empty: The text that is shown without a value and a default.
+            id: The widget's own.
         """
-        super().__init__()
+        super().__init__(id=id)
         self.field: Field = find_field(key)
         self.label = label or self.field.key.rpartition(".")[2].replace("_", " ")
         self.message: str | None = None
@@ -120,6 +123,11 @@ class FieldLine(Widget):
     def suit(self, task: str) -> None:
         """Hide the line if its key means nothing to a task."""
         self.set_class(not suits(task, self.field.key), "-unsuited")
+
+    def offer(self, choices: Sequence[str]) -> None:
+        """Offer some choices alone, of which the first is the default."""
+        self.field = replace(self.field, choices=tuple(choices), default=choices[0])
+        self.query_one(Dropdown).choices = self.field.choices
 
     def put(self, text: str) -> None:
         """Put a text into the field, as if the user typed it."""

@@ -39,7 +39,7 @@ class ModelPane(VerticalScroll, can_focus=False):
             FieldLine("model.normalize"),
             FieldLine("model.hidden", "hidden layers", empty="none"),
             FieldLine("model.dropout"),
-            FieldLine("model.head"),
+            FieldLine("model.head", id="heads"),
             FieldLine("model.label_smoothing"),
             classes="for-classes",
         )
@@ -50,3 +50,5 @@ class ModelPane(VerticalScroll, can_focus=False):
         self.set_class(task is not None and task.inputs == "images", "-images")
         self.set_class(task is None or task.inputs == "texts", "-texts")
         self.set_class(task is None or bool(task.heads), "-classes")
+        if task is not None and task.heads:
+            self.query_one("#heads", FieldLine).offer(task.heads)
