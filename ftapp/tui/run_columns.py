@@ -10,7 +10,7 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
-from ftapp.recipe.metrics import ACCURACY, LOSS, get_metric
+from ftapp.recipe.metrics import ACCURACY, LOSS, get_metric, sort_names
 from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns
@@ -39,6 +39,7 @@ class RunColumn:
         key: The value that rows are sorted by; runs whose value is None come last.
         descending: Whether the first sort puts the largest value first.
         right: Whether the cells are aligned to the right.
+        is_main: Whether it has the most important metric of some run.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RunColumn:
     key: Callable[[Summary], Any]
     descending: bool = False
     right: bool = False
+    is_main: bool = False
 
 
 def describe_status(summary: Summary) -> str:
@@ -140,7 +142,8 @@ COLUMNS = {
         descending=True,
         right=True,
     ),
-    **{each.name: _metric_column(each.name) for each in (LOSS, ACCURACY)},
+    LOSS.name: _metric_column(LOSS.name),
+    ACCURACY.name: replace(_metric_column(ACCURACY.name), is_main=True),
     "share": RunColumn(
         "R",
         6,
@@ -149,13 +152,22 @@ COLUMNS = {
         right=True,
     ),
 }
-_IMPORTANCE = ("status", "recipe", "accuracy", "loss", "started", "duration", "profile", "steps", "share")
+_FIRST = ("status", "recipe")
+_IMPORTANCE = ("loss", "started", "duration", "profile", "steps", "share")
 
 
 def list_columns(summaries: Iterable[Summary]) -> dict[str, RunColumn]:
-    """List the columns for some runs: those that every list has, and one for each other metric."""
-    others = dict.fromkeys(name for summary in summaries for name in summary.metrics if name not in COLUMNS)
+    """List the columns for some runs: those that every list has, and one for each other metric.
+
+    Where runs have other metrics and none has an accuracy, there is no column for it.
+    """
+    measured = [sort_names(name for name in summary.metrics if name != LOSS.name) for summary in summaries]
+    main = {names[0] for names in measured if names} or {ACCURACY.name}
+    others = dict.fromkeys(name for names in measured for name in names if name not in COLUMNS)
     columns = {**COLUMNS, **{name: _metric_column(name) for name in list(others)[:_MOST_OTHERS]}}
+    if others and not any(ACCURACY.name in names for names in measured):
+        del columns[ACCURACY.name]
+    columns = {name: replace(column, is_main=name in main) for name, column in columns.items()}
     columns["share"] = columns.pop("share")  # stays the last one
     return columns
 
@@ -172,7 +184,8 @@ def select_columns(width: int, columns: Mapping[str, RunColumn] = COLUMNS) -> di
     """
     chosen: set[str] = set()
     left = width + GAP
-    for name in (*_IMPORTANCE, *(name for name in columns if name not in _IMPORTANCE)):
+    first = dict.fromkeys((*_FIRST, *(name for name, column in columns.items() if column.is_main), *_IMPORTANCE))
+    for name in (*first, *(name for name in columns if name not in first)):
         if left < columns[name].width + GAP:
             break
         left -= columns[name].width + GAP

@@ -139,3 +139,12 @@ def test_lists_have_a_column_for_each_metric_of_their_runs() -> None:
     assert "mean_absolute_error" in select_columns(200, columns)
     many = [one("c", metrics={f"metric {number}": 1.0 for number in range(100)})]
     assert len(list_columns(many)) < 2 * len(COLUMNS)
+
+
+def test_the_main_metric_of_each_task_comes_before_the_start() -> None:
+    numbers = one("a", metrics={"loss": 1.0, "rmse": 2.0, "mae": 1.5, "r2": 0.1})
+    columns = list_columns([numbers])
+    assert "accuracy" not in columns
+    assert list(select_columns(53, columns)) == ["status", "recipe", "loss", "mae"]
+    both = list_columns([numbers, one("b", metrics={"loss": 1.0, "accuracy": 0.5})])
+    assert list(select_columns(62, both)) == ["status", "recipe", "loss", "accuracy", "mae"]
