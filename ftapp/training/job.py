@@ -232,6 +232,8 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
     for callback in callbacks:
         callback.on_run_begin(state)
     optimizer: Any = None
+    former: Any = None  # of the last segment that made a step
+    began = 0  # the step of the run at which the newest segment began
     checkpoint = job.checkpoint
     if checkpoint:
         restore_values(list_changing(setup.model, list_plans(setup, state)), checkpoint.weights)
@@ -241,9 +243,12 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
     with ExitStack() as held:
 
         def open_session() -> PhaseSession:
-            nonlocal session, optimizer, checkpoint
+            nonlocal session, optimizer, checkpoint, former, began
             held.close()
             commands.wait_for_session()
+            if state.position.run_step > began:
+                former = optimizer  # commands that come while a session opens end it before its first step
+            began = state.segment_began
             index, rules = state.position.phase, state.commanded_rules[: state.in_force]
             session = held.enter_context(
                 PhaseSession(
@@ -253,7 +258,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
                     plan_segment(setup, index, rules),
                     setup.splits,
                     begin=state.segment_step,
-                    former=optimizer,
+                    former=former,
                     saved=checkpoint.optimizer if checkpoint else None,
                     report=commands.report,
                     clock=control.clock,
@@ -270,7 +275,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
                 break
             if state.position.step == 0 or state.position.phase != index:
                 if setup.recipe.stop and best.restore(state) != state.position.run_step:
-                    optimizer = None  # its moments belong to other weights
+                    optimizer = former = None  # its moments belong to other weights
                 state.elapsed = control.clock()
                 state.begin_phase(index)
             train_phase(open_session, state, callbacks, lambda: control.should_stop() or early.is_over(state))
