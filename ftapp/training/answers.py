@@ -61,11 +61,13 @@ class AnswerKind(ABC):
     Attributes:
         keeps_scores: Whether what is measured needs the scores of all examples.
         is_exact: Whether an answer is right or wrong. Otherwise it is more or less right.
+        is_tuned: Whether answers depend on numbers that `tune` chooses before the result is measured.
         score_kind: What the scores of labels are.
     """
 
     keeps_scores = True
     is_exact = True
+    is_tuned = False
     score_kind: ScoreKind = ""
 
     def __init__(self, recipe: Recipe, splits: EncodedSplits) -> None:
@@ -83,6 +85,15 @@ class AnswerKind(ABC):
     @abstractmethod
     def name(self, label: Any) -> str:
         """Name a label or an answer, as an element of `Answers` has it."""
+
+    def tune(self, targets: NDArray[Any], scores: Scores) -> None:
+        """Choose numbers that answers depend on, where `is_tuned` says that there are some.
+
+        Args:
+            targets: The labels of all examples of a split that is not the test split.
+            scores: What the model puts out for them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has nothing to choose")
 
     @abstractmethod
     def measure(self, targets: NDArray[Any], scores: Scores) -> dict[str, float]:
@@ -157,12 +168,14 @@ class SetAnswers(AnswerKind):
         thresholds: The score of each class from which on an example has it, float64 (classes,).
     """
 
+    is_tuned = True
+
     def __init__(self, recipe: Recipe, splits: EncodedSplits) -> None:
         super().__init__(recipe, splits)
         self.thresholds = np.full(len(splits.classes), usual_threshold(self.head), np.float64)
 
-    def choose_thresholds(self, targets: NDArray[Any], scores: Scores) -> None:
-        """Choose the thresholds from now on by their F1 on a split that is not the test split."""
+    def tune(self, targets: NDArray[Any], scores: Scores) -> None:
+        """Choose the thresholds from now on by their F1."""
         self.thresholds = choose_thresholds(targets, scores, usual_threshold(self.head))
 
     def answer(self, targets: NDArray[Any], scores: Scores) -> Answers:

@@ -123,7 +123,6 @@ class PhaseSession:
         self.whole, self.splits, self.report = model, splits, report
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
-        self.answers = make_answer_kind(recipe, splits)
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch

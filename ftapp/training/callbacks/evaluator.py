@@ -10,7 +10,6 @@ import msgspec
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Evaluated
-from ftapp.training.answers import SetAnswers
 from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.example_log import ExampleLog
@@ -64,7 +63,7 @@ class Evaluator(Callback):
             NotFiniteError: The loss is not finite.
         """
         session = self._session
-        if not self._choose_thresholds():
+        if not self._tune_answers():
             return
         if not session.is_quantized:
             self._measure(state, "test", None, final=True)
@@ -95,15 +94,15 @@ class Evaluator(Callback):
         if found is not None:
             self._examples.write(self._session, last.step, found)
 
-    def _choose_thresholds(self) -> bool:
-        """Choose the thresholds of sets of classes on the validation split. Returns False where the report gave up."""
+    def _tune_answers(self) -> bool:
+        """Tune answers on the validation split, if they are tuned. Returns False where the report gave up."""
         session = self._session
-        if not isinstance(session.answers, SetAnswers) or not len(session.data["validation"]):
+        if session.answers is None or not session.answers.is_tuned or not len(session.data["validation"]):
             return True
         found = session.evaluate_in_float("validation") if session.is_quantized else session.evaluate("validation")
         if found is None or found.targets is None or found.scores is None:
             return False
-        session.answers.choose_thresholds(found.targets, found.scores)
+        session.answers.tune(found.targets, found.scores)
         return True
 
     def _evaluate(self, state: TrainState) -> None:
@@ -138,10 +137,10 @@ class Evaluator(Callback):
     def _is_known(self, state: TrainState, split: str, size: int) -> bool:
         """Whether the last evaluation was of the same weights on the same examples.
 
-        Sets of classes are measured again for the result, by thresholds that are chosen right before it.
+        Answers that are tuned right before the result are measured again for it.
         """
         last, answers = state.evaluated, self._session.answers
-        if last is None or isinstance(answers, SetAnswers) or (answers is None) is not (state.answers is None):
+        if last is None or (answers is None) is not (state.answers is None) or (answers and answers.is_tuned):
             return False
         return (last.step, last.split, last.examples) == (state.weights_step, split, size)
 
