@@ -132,7 +132,7 @@ def plan_phases(recipe: Recipe, layers: Sequence[ModelLayer]) -> list[LayerPlan]
     """
     plans: list[LayerPlan] = []
     for phase in recipe.phase:
-        layers = follow(plans[-1], layers) if plans else layers
+        layers = carry_adapters(plans[-1], layers) if plans else layers
         plans.append(plan_layers(layers, phase.layers))
     return plans
 
@@ -147,11 +147,11 @@ def plan_phase(recipe: Recipe, index: int, layers: Sequence[ModelLayer], rules: 
         rules: The rules of the phase.
     """
     for phase in recipe.phase[:index]:
-        layers = follow(plan_layers(layers, phase.layers), layers)
+        layers = carry_adapters(plan_layers(layers, phase.layers), layers)
     return plan_layers(layers, rules)
 
 
-def follow(plan: LayerPlan, layers: Sequence[ModelLayer]) -> list[ModelLayer]:
+def carry_adapters(plan: LayerPlan, layers: Sequence[ModelLayer]) -> list[ModelLayer]:
     """Give layers the adapters that they have in a plan, and keep in what follows it."""
     return [replace(each, description=now) for each, now in zip(layers, plan.descriptions, strict=True)]
 

@@ -92,7 +92,7 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Of the whole model, moving statistics included."""
         return sum(layer.parameters for layer in self.layers)
 
-    def follow(self, phases: Iterable[Sequence[Rule]]) -> Structure:
+    def carry_adapters(self, phases: Iterable[Sequence[Rule]]) -> Structure:
         """Give the layers the adapters that they have after some phases.
 
         Args:

@@ -21,9 +21,6 @@ class Baseline:
     answer: str
     metrics: dict[str, float]
 
-    def __str__(self) -> str:
-        return f"{self.answer}: {self.format_metrics()}"
-
     def format_metrics(self) -> str:
         """Write the metrics in one line, the most important one first."""
         told = ((get_metric(name), self.metrics[name]) for name in sort_names(self.metrics))

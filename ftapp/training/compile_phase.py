@@ -54,18 +54,18 @@ def compile_phase(
         )
     model.trains_on_shares = mixes_labels
     variables = model.trainable_variables
-    kept = list_kept(phase, plan)
+    exempt = list_exempt_weights(phase, plan)
     model.compile(
-        optimizer=restore_optimizer(phase, variables, multipliers, saved, kept)
+        optimizer=restore_optimizer(phase, variables, multipliers, saved, exempt)
         if saved
-        else make_optimizer(phase, variables, multipliers, former, kept),
+        else make_optimizer(phase, variables, multipliers, former, exempt),
         loss=objectives.loss_for(task, recipe.model.head, scale),
         metrics=objectives.metrics_for(task, recipe.model.head),
         jit_compile=backend.jit_compile(),
     )
 
 
-def list_kept(phase: Phase, plan: LayerPlan) -> list[Any]:
+def list_exempt_weights(phase: Phase, plan: LayerPlan) -> list[Any]:
     """List the weights that train and that weight decay leaves as they are: norms and biases, where the phase says so.
 
     So do BERT (Devlin et al. 2019) and most transformers since.

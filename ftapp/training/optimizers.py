@@ -42,7 +42,7 @@ def make_optimizer(
     variables: Sequence[Any] = (),
     multipliers: Sequence[tuple[Any, float]] = (),
     former: Any = None,
-    kept: Sequence[Any] = (),
+    exempt: Sequence[Any] = (),
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of a phase: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
 
@@ -59,10 +59,10 @@ def make_optimizer(
         multipliers: Some of them, or all, with their learning rate as a multiple of the optimizer's, which is set anew
             at each step (`ftapp.recipe.schedule`).
         former: The optimizer of the phase before; None at the start.
-        kept: Those that weight decay does not shrink.
+        exempt: Those that weight decay does not shrink.
     """
     leads = _leads(former, phase.optimizer)
-    optimizer = _make(phase, variables, multipliers, leads, kept)
+    optimizer = _make(phase, variables, multipliers, leads, exempt)
     for variable in variables:
         if id(variable) in leads:
             _copy_moments(former, optimizer, variable)
@@ -97,7 +97,7 @@ def restore_optimizer(
     variables: Sequence[Any],
     multipliers: Sequence[tuple[Any, float]],
     state: OptimizerState,
-    kept: Sequence[Any] = (),
+    exempt: Sequence[Any] = (),
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of a phase as it was when its state was saved.
 
@@ -106,13 +106,13 @@ def restore_optimizer(
         variables: Those that train, in the model's order.
         multipliers: As for `make_optimizer`.
         state: Of an optimizer of the same phase for the same variables.
-        kept: As for `make_optimizer`.
+        exempt: As for `make_optimizer`.
 
     Raises:
         ValueError: The state does not fit the phase.
     """
     leads = {id(variable): lead for variable, lead in zip(variables, state.leads, strict=True)}
-    optimizer = _make(phase, variables, multipliers, leads, kept)
+    optimizer = _make(phase, variables, multipliers, leads, exempt)
     if not optimizer.built:
         optimizer.build(list(variables))
     for variable, value in zip(optimizer.variables, state.values, strict=True):
@@ -125,7 +125,7 @@ def _make(
     variables: Sequence[Any],
     multipliers: Sequence[tuple[Any, float]],
     leads: Mapping[int, int],
-    kept: Sequence[Any],
+    exempt: Sequence[Any],
 ) -> Any:
     """Make the optimizer of a phase. leads: by the ids of variables; it is built if there is a group of any."""
     by_id = {id(variable): multiplier for variable, multiplier in multipliers}
@@ -149,10 +149,10 @@ def _make(
     if keras.backend.backend() == "tensorflow":
         kind = embedding_gradients.sum_rows(kind)
     is_grouped = any(group != Group() for group in groups)
-    if phase.gradient_norm or is_grouped or kept:
+    if phase.gradient_norm or is_grouped or exempt:
         kind = with_hooks(kind)
-    if kept:
-        kind = _without_decay(kind, kept)
+    if exempt:
+        kind = _without_decay(kind, exempt)
     if phase.gradient_norm:
         kind = gradient_norm.watch_norm(kind)
     if not is_grouped:
@@ -163,9 +163,9 @@ def _make(
     return optimizer
 
 
-def _without_decay(base: Any, kept: Sequence[Any]) -> Any:
+def _without_decay(base: Any, exempt: Sequence[Any]) -> Any:
     """Make a class of an optimizer class with hooks whose weight decay leaves some weights as they are."""
-    ids = frozenset(map(id, kept))
+    ids = frozenset(map(id, exempt))
 
     class WithoutDecay(base):
         def apply_weight_decay(self, variables: Sequence[Any]) -> None:

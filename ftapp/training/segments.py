@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftapp.freezing.layer_plan import LayerPlan, follow, plan_layers
+from ftapp.freezing.layer_plan import LayerPlan, carry_adapters, plan_layers
 from ftapp.recipe.layer_rules import Rule
 from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
@@ -20,7 +20,7 @@ def plan_segment(setup: Setup, index: int, commanded: Sequence[str]) -> LayerPla
     """
     if not commanded:
         return setup.plans[index]
-    layers = follow(setup.plans[index], setup.layers)
+    layers = carry_adapters(setup.plans[index], setup.layers)
     return plan_layers(layers, [*setup.recipe.phase[index].layers, *map(Rule, commanded)])
 
 

@@ -45,7 +45,7 @@ def find_size(recipe: Recipe) -> Size | None:
         treatments, _ = decide(phase.layers, structure.weighted_layers)
         parameters = structure.count_parameters(treatments)
         trainable.append(structure.count_trained(treatments))
-        structure = structure.follow([phase.layers])
+        structure = structure.carry_adapters([phase.layers])
     return Size(parameters, tuple(trainable))
 
 

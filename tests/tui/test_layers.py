@@ -136,7 +136,7 @@ def test_adapters_and_biases_count_as_parts_of_layers() -> None:
     assert (adapted.trained, adapted.parameters) == (2 * 19, 120 + 2 * 19)
     assert adapted.state([0]) is State.PARTLY
     assert layers.apply_rules(structure, ["freeze !biases"]).trained == 20
-    later = structure.follow([[Rule("lora:2 attention")]])
+    later = structure.carry_adapters([[Rule("lora:2 attention")]])
     assert layers.apply_rules(later, ["freeze all", "train adapters"]).trained == 2 * 19
     assert "adapter of rank 2" in layers.apply_rules(later, ["lora:3 attention"]).problems()[0]
     root = layers.build_tree(structure)

@@ -139,7 +139,7 @@ class ConfigureScreen(Page):
         self.query_one(ArmLine).show(form)
         for line in self._lines:
             line.show(form.value(form.key(line.field.key)), keep_typed=keep_typed)
-            line.suit(form.task)
+            line.hide_if_foreign(form.task)
         self.query_one(LayersPane).show(form, keep_typed=keep_typed)
         self.query_one(TrainingPane).show(form)
         self.query_one(DataPane).show(form)

@@ -120,7 +120,7 @@ class FieldLine(Widget):
                     with self.prevent(Input.Changed):
                         text.value = self.field.write(value)
 
-    def suit(self, task: str) -> None:
+    def hide_if_foreign(self, task: str) -> None:
         """Hide the line if its key means nothing to a task."""
         self.set_class(not suits(task, self.field.key), "-unsuited")
 

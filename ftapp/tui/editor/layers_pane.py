@@ -133,7 +133,7 @@ class LayersPane(Vertical):
         if self._structure is None or self._root is None:
             return
         try:
-            choice = layers.apply_rules(self._structure.follow(self._earlier), wanted)
+            choice = layers.apply_rules(self._structure.carry_adapters(self._earlier), wanted)
         except ValueError:
             return  # an unfinished rule; the tree shows the last valid ones
         if self.choice and (choice.structure, choice.layers) == (self.choice.structure, self.choice.layers):

@@ -30,7 +30,7 @@ def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
     if structure and form.recipe:
         for phase in form.recipe.phase:
             messages = layers.apply_rules(structure, phase.layers).problems()
-            structure = structure.follow([phase.layers])
+            structure = structure.carry_adapters([phase.layers])
             found += [Problem("", f"phase.{phase.name}.layers", message) for message in messages]
     return found
 

@@ -363,7 +363,7 @@ the first step with other layers.
             return
         index = [each.name for each in recipe.phase].index(history.phases[-1].phase)
         phase = recipe.phase[index]
-        structure = structure.follow(each.layers for each in recipe.phase[: index + 1])
+        structure = structure.carry_adapters(each.layers for each in recipe.phase[: index + 1])
 
         def send(rules: list[str] | None) -> None:
             for rule in rules or ():

@@ -39,10 +39,10 @@ def draw_sets(event: SetsScored, classes: Sequence[str], width: int, colors: Col
         filled = round(event.f1[at] * bar)
         text.append(f"\n{names.fit(labels[at], edge, right=True)} ", colors("secondary"))
         text.append("━" * filled, colors("primary")).append(" " * (bar - filled))
-        precision = event.average_precision[at]
+        average = event.average_precision[at]
         text.append(f"{event.f1[at]:5.2f}", f"bold {colors('foreground')}")
-        average = "–" if precision is None else f"{precision:.2f}"
-        numbers = f"{event.precision[at]:6.2f}{event.recall[at]:7.2f}{average:>5}"
+        area = "–" if average is None else f"{average:.2f}"
+        numbers = f"{event.precision[at]:6.2f}{event.recall[at]:7.2f}{area:>5}"
         text.append(numbers, colors("foreground"))
     return text
 

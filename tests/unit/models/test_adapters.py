@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ftapp.freezing import freeze
-from ftapp.freezing.layer_plan import follow, list_adapters, plan_layers
+from ftapp.freezing.layer_plan import carry_adapters, list_adapters, plan_layers
 from ftapp.freezing.proof import Proof
 from ftapp.models.adapters import adapters_added, adapters_merged, add_adapters, find_kernel, find_part
 from ftapp.models.layers import ModelLayer, describe_layers
@@ -125,7 +125,7 @@ def test_adapters_that_are_added_for_a_time_leave_no_trace() -> None:
 def test_a_later_phase_keeps_the_adapters() -> None:
     _, layers = build(bert)
     first = plan_layers(layers, [Rule("freeze all"), Rule("lora:2 query")])
-    second = plan_layers(follow(first, layers), [Rule("freeze all"), Rule("train adapters & last:1, head")])
+    second = plan_layers(carry_adapters(first, layers), [Rule("freeze all"), Rule("train adapters & last:1, head")])
     assert list_adapters(first) == list_adapters(second)
     assert [each.path.rpartition("/")[2] for each in second.trained_layers] == ["query", "classifier"]
     assert second.trainable_parameters == first.adapter_parameters // 2 + 8 * 2 + 2

@@ -68,7 +68,10 @@ def test_lists_of_different_lengths_are_refused() -> None:
 def test_the_constant_answer_of_several_labels_is_no_class() -> None:
     history = tell(SETS, **{"map": 0.9})
     assert find_constant_answer(history) is None
-    assert str(find_baseline(history)) == "always all labels: micro F1 0.4000, mean average precision 0.5000"
+    baseline = find_baseline(history)
+    assert baseline is not None
+    assert baseline.answer == "always all labels"
+    assert baseline.format_metrics() == "micro F1 0.4000, mean average precision 0.5000"
 
 
 def test_the_constant_answer_of_numbers_is_the_mean_and_has_errors_alone() -> None:

@@ -250,7 +250,7 @@ def test_weight_decay_leaves_what_is_kept(kind: str) -> None:
         before = weights(trained)
         spec = phase(kind, weight_decay=decay)
         chosen = [each for each in trained.weights if each.name == "bias"] if kept == "biases" else trained.weights
-        optimizer = make_optimizer(spec, trained.trainable_variables, kept=chosen if kept else ())
+        optimizer = make_optimizer(spec, trained.trainable_variables, exempt=chosen if kept else ())
         trained.compile(optimizer, "mse", jit_compile=False, run_eagerly=keras.backend.backend() == "tensorflow")
         trained.train_on_batch(X[:4], Y[:4])
         return [after - old for after, old in zip(weights(trained), before, strict=True)]
