@@ -91,15 +91,15 @@ def survey_data(asked: Recipe, name: str, source: str | None, *, offline: bool) 
         typer.Exit: It cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
     """
     from ftapp import recipe
-    from ftapp.cli.ask_inspector import ask_inspector
+    from ftapp.cli.ask_helper import ask_helper
     from ftapp.common.errors import RunError
     from ftapp.recipe import presets, sources
+    from ftapp.rpc.inspector_client import InspectorClient
 
     with refuse_bad_recipes():
         try:
-            return ask_inspector(
-                "the survey", lambda inspector, progress: inspector.survey(asked, progress), offline=offline
-            )
+            inspector = InspectorClient(offline=offline)
+            return ask_helper("the survey", inspector, lambda client, progress: client.survey(asked, progress))
         except RunError as error:
             print(error, file=sys.stderr)
         of_hub = presets.is_on_hub(asked.model.preset) or (source is None and sources.is_on_hub(asked.data.source))

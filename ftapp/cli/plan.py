@@ -15,7 +15,6 @@ from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, RecipeAr
 if TYPE_CHECKING:
     from ftapp.common.downloads import Progress
     from ftapp.recipe import Recipe
-    from ftapp.rpc.inspector_client import InspectorClient
 
 
 def plan(
@@ -59,15 +58,16 @@ def make_plans(recipes: Sequence[Recipe], *, offline: bool) -> list[dict[str, An
     Raises:
         typer.Exit: A plan cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
     """
-    from ftapp.cli.ask_inspector import ask_inspector
+    from ftapp.cli.ask_helper import ask_helper
     from ftapp.common.errors import RunError
+    from ftapp.rpc.inspector_client import InspectorClient
 
     async def ask(inspector: InspectorClient, progress: Progress) -> list[dict[str, Any]]:
         return [await inspector.plan(each, progress) for each in recipes]
 
     with refuse_bad_recipes():
         try:
-            return ask_inspector("the plan", ask, offline=offline)
+            return ask_helper("the plan", InspectorClient(offline=offline), ask)
         except RunError as error:
             print(error, file=sys.stderr)
             raise typer.Exit(1) from None

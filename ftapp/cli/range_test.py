@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp import recipe as recipes
-from ftapp.cli.ask_inspector import ask_inspector
+from ftapp.cli.ask_helper import ask_helper
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.recipe import Recipe
@@ -106,6 +106,6 @@ def run_range_test(
     def ask(inspector: InspectorClient, progress: Progress) -> Awaitable[dict[str, Any]]:
         return inspector.find_rate(recipe, phase, rates, steps, lambda rate, loss: None, progress)
 
-    result = ask_inspector("the range test", ask, offline=offline)
+    result = ask_helper("the range test", InspectorClient(offline=offline), ask)
     rate = result["rate"]
     return result | {"arm": arm, "override": rate and override(recipe.phase[phase], rate, arm)}

@@ -26,15 +26,14 @@ class HelperClient:
     As a context it ends the process when it is left.
     """
 
-    def __init__(self, module: str, *, offline: bool, makes_files: bool = False) -> None:
+    def __init__(self, module: str, *, offline: bool) -> None:
         """Prepare a client; its process starts with the first request.
 
         Args:
             module: The helper's main.
             offline: Whether the process makes no network call.
-            makes_files: Whether the process is given the name of a folder for files.
         """
-        self._module, self._offline, self._makes_files = module, offline, makes_files
+        self._module, self._offline = module, offline
         self._service: Service | None = None
         self._environment: dict[str, str] = {}
 
@@ -66,7 +65,7 @@ class HelperClient:
         environment = make_environment(backend, offline=self._offline)
         if self._service is None or environment != self._environment:
             log = user_folders.cache() / "logs" / f"{self._module.rpartition('.')[2]}.log"
-            folder = Path(tempfile.gettempdir(), f"ftapp-{secrets.token_hex(8)}") if self._makes_files else None
+            folder = Path(tempfile.gettempdir(), f"ftapp-{secrets.token_hex(8)}")
             former, self._service = self._service, Service(self._module, log, environment, folder)
             self._environment = environment
             if former:

@@ -27,7 +27,7 @@ class InspectorClient(HelperClient):
     """
 
     def __init__(self, *, offline: bool = False) -> None:
-        super().__init__("ftapp.workers.inspector", offline=offline, makes_files=True)
+        super().__init__("ftapp.workers.inspector", offline=offline)
 
     async def describe_structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
         """Describe the layers of the model; from the cache on disk, without the process, where they are known.

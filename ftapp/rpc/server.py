@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 import queue
+import shutil
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -168,6 +171,20 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
         requests = {key: known for key, known in requests.items() if not known.finished}
         requests[number] = Request(number, kind, parameters, write)
         queues[kind].put(requests[number])
+
+
+def serve_with_files(folder: Path, make_handlers: Callable[[Path], Mapping[str, Callable[..., Any]]]) -> None:
+    """Answer requests until stdin ends, as `serve` does, and leave no files behind.
+
+    Args:
+        folder: For files of the handlers, also those of a process before.
+        make_handlers: Makes the handlers, given a folder for their files.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        serve(make_handlers(Path(tempfile.mkdtemp(dir=folder))))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Last(Generic[_Value]):

@@ -7,9 +7,7 @@ request first needs it.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,20 +41,7 @@ def make_handlers(cache: RecipeCache, folder: Path) -> dict[str, Callable[..., A
     }
 
 
-def main(folder: Path) -> None:
-    """Answer until stdin ends, and leave no files behind.
-
-    Args:
-        folder: For previews, also those of a process before.
-    """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    try:
-        server.serve(make_handlers(RecipeCache(), Path(tempfile.mkdtemp(dir=folder))))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    server.serve_with_files(Path(sys.argv[1]), lambda folder: make_handlers(RecipeCache(), folder))
     # Backends' threads and requests that nobody waits for would only delay the end.
     os._exit(0)

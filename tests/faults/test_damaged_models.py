@@ -10,7 +10,7 @@ import pytest
 from ftapp import models
 from ftapp.common.errors import RunError
 from ftapp.rpc.server import Request
-from ftapp.workers.predictor import Predictor
+from ftapp.workers.run_models import RunModels
 from tests.faults.conftest import Make, Train
 from tests.support.damage import DAMAGES
 
@@ -21,7 +21,7 @@ def test_each_damage_of_each_file_is_noticed(make: Make, train: Train, image_rec
     folder = run.model_folder
     files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     assert {"model.keras", "ftapp.json", ".ftapp-manifest.json"} < {str(file) for file in files}
-    whole, handlers = folder.rename(folder.with_name("whole")), Predictor()
+    whole, kept = folder.rename(folder.with_name("whole")), RunModels()
     for file in files:
         for damage in DAMAGES:
             shutil.copytree(whole, folder)
@@ -30,7 +30,7 @@ def test_each_damage_of_each_file_is_noticed(make: Make, train: Train, image_rec
                 models.load(folder)
             assert str(folder) in str(refused.value), (file, damage)
             with pytest.raises(RunError) as refused:
-                handlers.load(Request(1, "load", {}, list[Any]().append), str(run.folder))
+                kept.load(Request(1, "load", {}, list[Any]().append), str(run.folder))
             assert str(folder) in str(refused.value), (file, damage)
             shutil.rmtree(folder)
     with pytest.raises(RunError, match="no whole model"):

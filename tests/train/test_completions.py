@@ -19,7 +19,8 @@ from ftapp.data.encoded_completions import encode_rows
 from ftapp.models import saved_model
 from ftapp.rpc.server import Request
 from ftapp.runs.example_results import read_example_results
-from ftapp.workers.predictor import Predictor
+from ftapp.workers.run_models import RunModels
+from ftapp.workers.write_requests import WriteRequests
 from tests.conftest import Do
 
 _TEMPLATE = "data.template={prompt} {completion}."
@@ -110,7 +111,7 @@ def _watch_prompts(folder: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
         return generation.GeneratedText("", 0, 0.0, ended=True, limit=None)
 
     monkeypatch.setattr(generation, "stream", stream)
-    request, predictor = Request(1, "generate", {}, lambda line: None), Predictor()
-    for generate in (predictor.generate_trained, predictor.generate_base):
+    request, requests = Request(1, "generate", {}, lambda line: None), WriteRequests(RunModels())
+    for generate in (requests.generate_trained, requests.generate_base):
         generate(request, str(folder), prompt="7a?", tokens=4, temperature=1.0, top_k=1, seed=0)
     yield from seen

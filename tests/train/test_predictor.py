@@ -22,24 +22,25 @@ from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.rpc.server import Request
 from ftapp.runs import narration
 from ftapp.runs.run_folder import Run
-from ftapp.workers.predictor import Predictor
+from ftapp.workers.predictor import make_handlers
+from ftapp.workers.run_models import RunModels
 from tests.conftest import Do
 from tests.support.presets import Tiny
 
 
 def asked(handler: Callable[..., Any], run: Run, lines: list[Any] | None = None, **parameters: Any) -> Any:
-    request = Request(1, handler.__name__, {}, (lines if lines is not None else []).append)
+    request = Request(1, "", {}, (lines if lines is not None else []).append)
     return handler(request, str(run.folder), **parameters)
 
 
 def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path) -> None:
     _, _, run = do(image_recipe)
-    handlers = Predictor()
-    ready = asked(handlers.load, run)
+    handlers = make_handlers(RunModels(), tmp_path)
+    ready = asked(handlers["load"], run)
     assert (ready.task, ready.classes, ready.head) == ("image-classification", ("across", "down"), "softmax")
     assert "random" in ready.no_base
     file = tiny.photos / "down" / "3.png"
-    found = asked(handlers.classify, run, text=None, image=str(file))
+    found = asked(handlers["classify"], run, text=None, image=str(file))
     with Image.open(file) as image:
         expected = saved_model.load(run.model_folder).predict([np.asarray(image)])[0]
     assert np.allclose(found.scores, expected, atol=1e-6)
@@ -56,9 +57,9 @@ def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_
     ]
     for given, message in wrong:
         with pytest.raises(RunError, match=message):
-            asked(handlers.classify, run, **given)
+            asked(handlers["classify"], run, **given)
     with pytest.raises(RunError, match="only a causal language model writes text"):
-        asked(handlers.generate_base, run, prompt="the")
+        asked(handlers["generate-base"], run, prompt="the")
 
 
 def outcome(true: list[int], scores: Any) -> list[list[int]]:
@@ -87,8 +88,8 @@ def test_texts_as_users_have_them_are_answered_as_in_the_evaluation(
     asked_for = [mine[str(test[index])] for index in range(len(test))]
     evaluated = next(each.counts for each in history.confusions if each.final)
     assert outcome(test.labels.tolist(), saved_model.load(run.model_folder).predict(asked_for)) == evaluated
-    handlers = Predictor()
-    scores = [asked(handlers.classify, run, text=text, image=None).scores for text in asked_for]
+    handlers = make_handlers(RunModels(), tmp_path)
+    scores = [asked(handlers["classify"], run, text=text, image=None).scores for text in asked_for]
     assert outcome(test.labels.tolist(), np.array(scores)) == evaluated
 
 
@@ -120,8 +121,8 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
     evaluated = next(each.counts for each in history.confusions if each.final)
     trained = saved_model.load(run.model_folder)
     assert outcome(test.labels.tolist(), trained.predict(files)) == evaluated
-    handlers = Predictor()
-    scores = [asked(handlers.classify, run, text=None, image=str(file)).scores for file in files]
+    handlers = make_handlers(RunModels(), tmp_path)
+    scores = [asked(handlers["classify"], run, text=None, image=str(file)).scores for file in files]
     assert outcome(test.labels.tolist(), np.array(scores)) == evaluated
     with pytest.raises(ValueError, match=r"an array of shape \(20, 24\) is no RGB image"):
         trained.predict([np.zeros((20, 24))])
@@ -134,8 +135,8 @@ def test_examples_of_the_test_split_come_with_mistakes_first(
 ) -> None:
     for text in (text_recipe, image_recipe):
         _, history, run = do(text)
-        handlers, lines = Predictor(), list[Any]()
-        found = asked(handlers.classify_held_out, run, lines, count=200)
+        handlers, lines = make_handlers(RunModels(), tmp_path), list[Any]()
+        found = asked(handlers["held-out"], run, lines, count=200)
         loaded = recipe.load(run.recipe_file)
         test = data.load(loaded.data, loaded.task, loaded.seed)
         assert len(found) == len(test.test)
@@ -148,40 +149,39 @@ def test_examples_of_the_test_split_come_with_mistakes_first(
             assert scores == sorted(scores, reverse=True)
         for each in found[:3]:
             given = {"text": each.text, "image": each.file}
-            assert asked(handlers.classify, run, **given).best[0] == each.found
-        assert len(asked(handlers.classify_held_out, run, count=2)) == 2
-        handlers.close()
+            assert asked(handlers["classify"], run, **given).best[0] == each.found
+        assert len(asked(handlers["held-out"], run, count=2)) == 2
 
 
-def test_it_says_what_scores_are(text_recipe: str, do: Do) -> None:
+def test_it_says_what_scores_are(text_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(text_recipe, "model.head=linear-svm", "phase.finetune.steps=2")
-    handlers = Predictor()
+    handlers = make_handlers(RunModels(), tmp_path)
     text = "the film was very very good and fine and i found it lovely in a superb plot with it"
-    found = asked(handlers.classify, run, text=text, image=None)
+    found = asked(handlers["classify"], run, text=text, image=None)
     assert np.allclose(found.scores, saved_model.load(run.model_folder).predict([text])[0], atol=1e-6)
     assert found.meaning == "decision values"
     assert found.classes == ("negative", "positive")
     assert (found.tokens, found.length) == (19 + 2, 16)
     with pytest.raises(RunError, match="the text is empty"):
-        asked(handlers.classify, run, text=" ", image=None)
+        asked(handlers["classify"], run, text=" ", image=None)
 
 
-def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do) -> None:
+def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(lm_recipe)
-    handlers, lines = Predictor(), list[Any]()
+    handlers, lines = make_handlers(RunModels(), tmp_path), list[Any]()
     options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
-    told = asked(handlers.generate_trained, run, lines, **options)
+    told = asked(handlers["generate-trained"], run, lines, **options)
     pieces = [line["piece"] for line in lines if "piece" in line]
     assert "".join(pieces) == told.text
     assert len(pieces) > 1
     assert told.tokens == 9 or told.ended
     assert told.text == generated(saved_model.load(run.model_folder).causal_lm)
-    base = asked(handlers.generate_base, run, **options)
+    base = asked(handlers["generate-base"], run, **options)
     assert base.text == generated(build.load_pretrained(recipe.load(run.recipe_file)).causal_lm)
     assert base.text != told.text
 
     def written(**changed: Any) -> str:
-        return str(asked(handlers.generate_trained, run, **options | changed).text)
+        return str(asked(handlers["generate-trained"], run, **options | changed).text)
 
     assert written(temperature=0.0) == written(temperature=0.0, seed=9)
     assert written() == told.text
@@ -227,10 +227,10 @@ def test_characters_come_whole(tiny: Tiny) -> None:
 
 def test_a_run_without_a_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="once its run has saved it"):
-        asked(Predictor().load, Run(tmp_path))
+        asked(make_handlers(RunModels(), tmp_path)["load"], Run(tmp_path))
 
 
-def test_in_its_own_process(lm_recipe: str, do: Do) -> None:
+def test_in_its_own_process(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     """Both models write at once; a text that nobody wants any more ends early, and the next one comes."""
     _, _, run = do(lm_recipe)
     client = PredictorClient(recipe.load(run.recipe_file), run.folder)
@@ -263,4 +263,4 @@ def test_in_its_own_process(lm_recipe: str, do: Do) -> None:
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     with pytest.raises(RunError, match=r"'model\.keras' in .* is damaged"):
-        asked(Predictor().load, run)
+        asked(make_handlers(RunModels(), tmp_path)["load"], run)

@@ -1,4 +1,4 @@
-"""A request to the inspector from a command: in a process of its own, since the answer takes Keras."""
+"""A request to a helper process from a command: in a process of its own, since the answer takes Keras."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from ftapp.cli.activity import Activity
 from ftapp.cli.failure import is_debug
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
-from ftapp.rpc.inspector_client import InspectorClient
+from ftapp.rpc.client import HelperClient
 
 _Answer = TypeVar("_Answer")
+_Client = TypeVar("_Client", bound=HelperClient)
 
 
-def ask_inspector(
-    name: str, ask: Callable[[InspectorClient, Progress], Awaitable[_Answer]], *, offline: bool
-) -> _Answer:
-    """Ask a new inspector, show its progress on stderr, and end its process.
+def ask_helper(name: str, client: _Client, ask: Callable[[_Client, Progress], Awaitable[_Answer]]) -> _Answer:
+    """Ask a helper process, show its progress on stderr, and end it.
 
     With --debug the process's own output follows on stderr.
 
     Args:
         name: What it is asked for, in words.
-        ask: Called with the inspector and with what takes its progress.
-        offline: Whether the process makes no network call.
+        client: The client of the process, which has not been started.
+        ask: Called with the client and with what takes its progress.
 
     Returns:
         What `ask` has returned.
@@ -42,14 +41,14 @@ def ask_inspector(
 
     async def run(activity: Activity) -> _Answer:
         activity.tell(f"starting {name}", 0, None)
-        async with InspectorClient(offline=offline) as inspector:
+        async with client:
             try:
-                return await ask(inspector, activity.tell)
+                return await ask(client, activity.tell)
             except OSError as error:
                 raise RunError(f"the helper process cannot be started: {error}") from error
             finally:
                 if is_debug():
-                    print(inspector.read_output(), file=sys.stderr)
+                    print(client.read_output(), file=sys.stderr)
 
     with Activity() as activity:
         return asyncio.run(run(activity))
