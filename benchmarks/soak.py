@@ -39,6 +39,7 @@ from ftapp.runs.environment import make_environment
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import Run
+from ftapp.runs.starting import RunStart
 
 # The share of the samples at the beginning that say nothing of a leak.
 _WARM = 0.1
@@ -202,7 +203,7 @@ def do_runs(
                 for _ in run_folder.follow(run, run.alive):
                     pass
             else:
-                follow_run(run, "short", recipe, environment, launcher, interruption, debug=False)
+                follow_run(RunStart(run, "short", recipe, environment), launcher, interruption, debug=False)
                 launcher.wait(run)
             require_done(run)
             samples.append(look(this, place, folders, run))

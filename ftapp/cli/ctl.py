@@ -52,8 +52,8 @@ def ctl(
     The run carries a command out between two steps. Exit code 0: it did; 1: it refused, or ended while it was asked; 2:
     the command is wrong, or the run has ended already.
     """
-    from ftapp.cli.find_run import find_run
     from ftapp.common.errors import RecipeError, RunError
+    from ftapp.experiments.find_run import find_run
     from ftapp.runs import commands
 
     outcome: dict[str, Any] = {"run": None, "command": action, "applied": False, "reason": "the run ended before"}

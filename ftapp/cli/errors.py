@@ -35,7 +35,7 @@ def list_errors(
 
     The content of the first examples is kept with the run (evaluate.keep_worst of the recipe).
     """
-    from ftapp.cli.find_run import find_run
+    from ftapp.experiments.find_run import find_run
     from ftapp.runs.example_results import read_example_results
 
     if as_json and as_csv:

@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ftapp.common.console import PlainConsole
-from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
 from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import Launcher, do_nothing
+from ftapp.runs.launcher import Launcher
 from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.outcome import summarize_outcome
+from ftapp.runs.outcome import build_outcome
 from ftapp.runs.resuming import find_refusal
-from ftapp.runs.run_folder import Run
+from ftapp.runs.starting import RunStart
 
 
 def follow_run(
-    run: Run,
-    name: str,
-    recipe: Recipe,
-    environment: Mapping[str, str],
-    launcher: Launcher,
-    interruption: Interruption,
-    notes: Sequence[str] = (),
-    *,
-    debug: bool,
-    prepare: Callable[[], None] = do_nothing,
+    start: RunStart, launcher: Launcher, interruption: Interruption, notes: Sequence[str] = (), *, debug: bool
 ) -> dict[str, Any]:
     """Start the process of a run, and follow it to its end.
 
     Args:
-        run: The run, whose folder is complete.
-        name: The name of its recipe.
-        recipe: Its recipe.
-        environment: Variables that the process gets.
+        start: The run, ready to start.
         launcher: What starts it.
         interruption: Hands signals on to it.
         notes: What is said before it starts, one a line.
         debug: Whether the output of a run that did not end well is shown.
-        prepare: Changes the run's files before the process starts.
 
     Returns:
         The outcome, as `ftapp run --json` prints it.
@@ -51,11 +37,12 @@ def follow_run(
         OSError: The process cannot be started.
         RunError: A process works on the run already.
     """
+    run = start.run
     begun, history = read_last_time(run.events_file), History()
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
         for note in notes:
             narrator.say(note)
-        launcher.start(run, environment, prepare)
+        start.start(launcher)
         interruption.add(run)
         for event, history in run_folder.follow(run, lambda: launcher.alive(run)):
             for message in interruption.take_messages():
@@ -64,9 +51,7 @@ def follow_run(
                 narrator.look()
             elif event.time > begun:  # a run that goes on has told the others before
                 narrator.tell(event, history)
-    outcome: dict[str, Any] = {"recipe": name, "run": str(run.folder), "status": run.status(history)}
-    outcome |= history.summary() | summarize_outcome(history, recipe)
-    outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
+    outcome = build_outcome(run, start.name, history, start.recipe)
     is_explained = find_refusal(history, begun) is not None and not debug
     if outcome["status"] in ("failed", "crashed", "refused") and not is_explained:
         explain(run, history, outcome["status"], debug=debug)

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.cli import activity
-from ftapp.cli.find_run import find_run
 from ftapp.cli.follow_run import follow_run
 from ftapp.cli.run_result import tell_outcome
 from ftapp.common import user_folders
 from ftapp.common.errors import RunError
 from ftapp.common.formatting import format_quantity
-from ftapp.runs import run_folder
-from ftapp.runs.environment import make_environment
+from ftapp.experiments.find_run import find_run
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.replay import list_all, list_doubts, write_commands
+from ftapp.runs.starting import make_run
 
 
 def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool, debug: bool) -> int:
@@ -48,32 +47,32 @@ def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool
     commands = list_all(history)
     launcher = LocalLauncher()
     try:
-        run = run_folder.create(
+        start = make_run(
             recipe,
             title,
-            facts.get("profile"),
             user_folders.runs(runs_dir),
             command=sys.argv,
+            profile=facts.get("profile"),
             hubless_profiles=facts.get("hubless_profiles", []),
+            offline=offline,
         )
-        write_commands(run, commands)
+        write_commands(start.run, commands)
         with Interruption(launcher) as interruption:
             notes = [
                 f"repeats {former.folder.name} with {format_quantity(len(commands), 'command')}",
                 *list_doubts(former.folder.name, history, recipe),
             ]
-            environment = make_environment(recipe.backend, offline=offline)
-            outcome = follow_run(run, title, recipe, environment, launcher, interruption, notes, debug=debug)
+            outcome = follow_run(start, launcher, interruption, notes, debug=debug)
     except OSError as error:
         raise RunError(f"the folder of runs cannot be written: {error.strerror}") from error
-    is_equal = _compare(history, run.history())
+    is_equal = _compare(history, start.run.history())
     outcome["replays"] = {"run": former.folder.name, "equal": is_equal}
     tell_outcome(outcome, as_json=as_json)
     if is_equal is None:
         print("the weights cannot be compared, since one of the runs has saved none", file=sys.stderr)
     else:
         print(f"the weights {'equal' if is_equal else 'differ from'} those of {former.folder.name}", file=sys.stderr)
-    return 0 if is_equal else launcher.wait(run) or (1 if is_equal is False else 0)
+    return 0 if is_equal else launcher.wait(start.run) or (1 if is_equal is False else 0)
 
 
 def _compare(former: History, again: History) -> bool | None:

@@ -96,7 +96,7 @@ def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | No
 
 
 def _find_runs(names: list[str], runs_dir: Path | None) -> list[Run]:
-    from ftapp.cli.find_run import find_run
+    from ftapp.experiments.find_run import find_run
 
     with refuse_bad_recipes():
         return [find_run(name, runs_dir) for name in names]

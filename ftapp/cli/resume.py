@@ -28,15 +28,15 @@ def resume(
 ) -> None:
     """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted."""
     from ftapp import recipe as recipes
-    from ftapp.cli.find_run import find_run
     from ftapp.cli.follow_run import follow_run
     from ftapp.cli.run_result import tell_outcome
-    from ftapp.common.durable import replace_file
     from ftapp.common.errors import RunError
+    from ftapp.experiments.find_run import find_run
     from ftapp.runs import resuming, run_folder
-    from ftapp.runs.environment import check_installed, make_environment
+    from ftapp.runs.environment import check_installed
     from ftapp.runs.interruption import Interruption
-    from ftapp.runs.launcher import LocalLauncher, do_nothing
+    from ftapp.runs.launcher import LocalLauncher
+    from ftapp.runs.starting import make_resume
 
     if steps and epochs:
         failure.refuse(f"--steps and --epochs both say how much longer the run is; got {steps} and {epochs}")
@@ -51,28 +51,14 @@ def resume(
     if not (steps or epochs) and found.status(history) == "done":
         failure.refuse(f"the run has reached its end, after {len(history.steps)} steps; --steps N goes on for N more")
     launcher = LocalLauncher()
-    environment = make_environment(recipe.backend, offline=offline, max_seconds=max_seconds)
-    environment |= resuming.make_resume_environment(found, anyway=anyway)
     try:
+        longer = None
         if steps or epochs:
-            recipe = resuming.lengthen_last_phase(recipe, history, steps=steps or 0, epochs=epochs or 0)
+            longer = resuming.lengthen_last_phase(recipe, history, steps=steps or 0, epochs=epochs or 0)
         resuming.check_resumable(found, anyway=anyway)
-
-        def store_recipe() -> None:
-            replace_file(found.recipe_file, recipe.to_toml().encode())
-
+        start = make_resume(found, longer=longer, anyway=anyway, offline=offline, max_seconds=max_seconds)
         with Interruption(launcher) as interruption:
-            name = str(found.environment().get("recipe", found.folder.name))
-            outcome = follow_run(
-                found,
-                name,
-                recipe,
-                environment,
-                launcher,
-                interruption,
-                debug=failure.is_debug(),
-                prepare=store_recipe if steps or epochs else do_nothing,
-            )
+            outcome = follow_run(start, launcher, interruption, debug=failure.is_debug())
     except (OSError, RunError) as error:
         failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)

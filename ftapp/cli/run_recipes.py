@@ -12,14 +12,14 @@ from ftapp.cli.follow_run import follow_run
 from ftapp.common import user_folders
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe, cautions
-from ftapp.runs import run_folder
-from ftapp.runs.environment import check_installed, make_environment
+from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.outcome import summarize_outcome
-from ftapp.runs.resuming import check_resumable, find_same, make_resume_environment
+from ftapp.runs.resuming import check_resumable, find_same
 from ftapp.runs.run_folder import EXIT_CODES, Run, combine_exit_codes
+from ftapp.runs.starting import RunStart, make_resume, make_run
 
 
 def run_all(
@@ -71,6 +71,7 @@ def run_all(
             loaded[name] = None
             print(error, file=sys.stderr)
     folder = user_folders.runs(runs_dir)
+    how: dict[str, Any] = {"offline": offline, "verify_cache": verify_cache, "max_seconds": max_seconds}
     codes = []
     launcher = LocalLauncher()
     with Interruption(launcher) as interruption:
@@ -82,19 +83,12 @@ def run_all(
                 outcome, code = _make_refused(name), EXIT_CODES["refused"]
             else:
                 path, resolved = found
-                environment = make_environment(
-                    resolved.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds
-                )
                 try:
                     former = _find_same(folder, resolved) if resume else None
-                    run = former or _create(path, resolved, profile, folder)
-                    if former:
-                        environment |= make_resume_environment(former, anyway=False)
+                    start = make_resume(former, **how) if former else _make_run(path, resolved, profile, folder, **how)
                     notes = [] if former else [f"caution: {each}" for each in cautions.find_cautions(resolved)]
-                    outcome = follow_run(
-                        run, path.stem, resolved, environment, launcher, interruption, notes, debug=debug
-                    )
-                    code = launcher.wait(run)
+                    outcome = follow_run(start, launcher, interruption, notes, debug=debug)
+                    code = launcher.wait(start.run)
                 except RunError as error:
                     print(error, file=sys.stderr)
                     outcome, code = _make_refused(name), EXIT_CODES["refused"]
@@ -126,9 +120,9 @@ def _find_same(folder: Path, resolved: Recipe) -> Run | None:
     return run
 
 
-def _create(path: Path, resolved: Recipe, profile: str | None, folder: Path) -> Run:
-    facts = {"command": sys.argv, "hubless_profiles": recipe.list_hubless_profiles(path)}
-    return run_folder.create(resolved, path.stem, profile, folder, **facts)
+def _make_run(path: Path, resolved: Recipe, profile: str | None, folder: Path, **how: Any) -> RunStart:
+    hubless = recipe.list_hubless_profiles(path)
+    return make_run(resolved, path.stem, folder, command=sys.argv, profile=profile, hubless_profiles=hubless, **how)
 
 
 def _make_refused(name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ftapp.runs.phase_events import Evaluated
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
+    from ftapp.runs.run_folder import Run
 
 WINDOW = 8
 """Losses of steps that are compared with as many at the start. Where both come from one distribution, each of the last
@@ -36,6 +37,25 @@ _FEW = 5  # test examples of a class from which on it is said that none was foun
 _BAD_BATCH = 10  # examples of an evaluation from which on one predicted class is no accident
 _NOT_MEASURED = {"interrupted": "since the run was interrupted", "unfinished": "since the run is unfinished"}
 _BALANCED = "equal shares of the classes (balance.sampling = balanced)"
+
+
+def build_outcome(run: Run, name: str, history: History, recipe: Recipe) -> dict[str, Any]:
+    """Build the result of a run as JSON has it.
+
+    Args:
+        run: The run.
+        name: The name of its recipe.
+        history: What its events tell.
+        recipe: Its recipe.
+    """
+    return {
+        "recipe": name,
+        "run": str(run.folder),
+        "status": run.status(history),
+        **history.summary(),
+        **summarize_outcome(history, recipe),
+        "model": str(run.model_folder) if run.model_folder.is_dir() else None,
+    }
 
 
 def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ftapp import recipe as recipes
-from ftapp.common.durable import replace_file
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Recipe
 from ftapp.runs import resuming
 from ftapp.runs.checkpoints import ResumePoint
-from ftapp.runs.environment import check_installed, make_environment
+from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import Run
+from ftapp.runs.starting import make_resume
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 
@@ -46,19 +46,13 @@ async def resume(app: FtApp, run: Run) -> bool:
         point = await asyncio.to_thread(partial(resuming.check_resumable, run, anyway=True))
         if not await _confirm(app, point, len(history.steps)):
             return False
-        environment = make_environment(recipe.backend, offline=app.offline)
-        environment |= resuming.make_resume_environment(run, anyway=bool(point.differences))
-
-        def store_recipe() -> None:
-            if longer:
-                replace_file(run.recipe_file, longer.to_toml().encode())
-
-        LocalLauncher().start(run, environment, store_recipe)
+        start = make_resume(run, longer=longer, anyway=bool(point.differences), offline=app.offline)
+        start.start(LocalLauncher())
     except (OSError, RecipeError, RunError) as error:
         app.notify(str(error), title="This run cannot be resumed", severity="error", timeout=12)
         return False
-    start = f"The run continues after step {point.facts.step}." if point.facts else "The run begins again."
-    app.notify("\n".join([start, *point.notes]), title="Resumed", severity="warning" if point.notes else "information")
+    begun = f"The run continues after step {point.facts.step}." if point.facts else "The run begins again."
+    app.notify("\n".join([begun, *point.notes]), title="Resumed", severity="warning" if point.notes else "information")
     return True
 
 

@@ -16,6 +16,7 @@ from ftapp.runs.events import RunEnded, RunStarted
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.phase_events import Stepped
 from ftapp.runs.resuming import find_refusal
+from ftapp.runs.starting import RunStart
 from tests.faults.conftest import Fork, Make, Train
 from tests.support.forks import CLOCK
 from tests.support.processes import wait_for
@@ -46,8 +47,8 @@ def test_a_clock_that_is_set_back_changes_no_order_no_duration_and_no_weight(
     set_clock(clock, -2 * DAY)
 
     environment = {**os.environ, CLOCK: str(clock)}
-    recipe = recipes.load(run.recipe_file)
-    outcome = follow_run(run, "tiny", recipe, environment, forks, Interruption(forks), debug=False)
+    start = RunStart(run, "tiny", recipes.load(run.recipe_file), environment)
+    outcome = follow_run(start, forks, Interruption(forks), debug=False)
     told = capsys.readouterr().err
     assert "the run goes on after step" in told
     assert "result: test loss" in told

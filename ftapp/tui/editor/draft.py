@@ -15,10 +15,10 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
-from ftapp.runs import run_folder
-from ftapp.runs.environment import check_installed, make_environment
+from ftapp.runs.environment import check_installed
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import Run
+from ftapp.runs.starting import make_run
 
 if TYPE_CHECKING:
     from ftapp.analysis.advice import Recommendation
@@ -140,10 +140,17 @@ class Draft:
             return experiment
         resolved = loaded.base
         check_installed(resolved)
-        facts = {"command": command, "hubless_profiles": recipe.list_hubless_profiles(self.path)}
-        run = run_folder.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
-        LocalLauncher().start(run, make_environment(resolved.backend, offline=offline))
-        return run
+        start = make_run(
+            resolved,
+            self.path.stem,
+            runs_dir,
+            command=command,
+            profile=self.profile,
+            hubless_profiles=recipe.list_hubless_profiles(self.path),
+            offline=offline,
+        )
+        start.start(LocalLauncher())
+        return start.run
 
     def save(self, file: Path, *, replace: bool = False) -> None:
         """Write the draft as a recipe with all keys.

@@ -1,4 +1,4 @@
-"""The run that a command is about, by the name that its user gives."""
+"""The run that a command or a script is about, by the name that its user gives."""
 
 from __future__ import annotations
 

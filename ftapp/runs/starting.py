@@ -1,0 +1,118 @@
+"""Runs that are ready to start: new ones, and ones that go on. Commands, the interface and scripts start them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftapp import recipe as recipes
+from ftapp.common.durable import replace_file
+from ftapp.recipe import Recipe
+from ftapp.runs import run_folder
+from ftapp.runs.environment import make_environment
+from ftapp.runs.launcher import Launcher, do_nothing
+from ftapp.runs.resuming import make_resume_environment
+from ftapp.runs.run_folder import Run
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run whose folder is complete, and what its process is given.
+
+    Attributes:
+        run: The run's folder.
+        name: The name of its recipe.
+        recipe: Its recipe.
+        environment: Variables that the process gets.
+        prepare: Changes the run's files once no process works on the run.
+    """
+
+    run: Run
+    name: str
+    recipe: Recipe
+    environment: Mapping[str, str]
+    prepare: Callable[[], None] = do_nothing
+
+    def start(self, launcher: Launcher) -> None:
+        """Start the run's process.
+
+        Raises:
+            OSError: The process cannot be started, or the folder cannot be written.
+            RunError: A process works on the run already.
+        """
+        launcher.start(self.run, self.environment, self.prepare)
+
+
+def make_run(
+    recipe: Recipe,
+    name: str,
+    folder: Path,
+    *,
+    command: Sequence[str],
+    profile: str | None = None,
+    hubless_profiles: Sequence[str] = (),
+    offline: bool = False,
+    verify_cache: bool = False,
+    max_seconds: float | None = None,
+) -> RunStart:
+    """Make the folder of a new run.
+
+    Args:
+        recipe: The resolved recipe.
+        name: The name of the recipe, which becomes a part of the folder's name.
+        folder: The folder of all runs.
+        command: The command line that makes the run, for its record.
+        profile: The profile that is applied in the recipe, for its record.
+        hubless_profiles: The recipe's profiles that need no hub, which a message names if the hub cannot be reached.
+        offline: Whether the process makes no network call.
+        verify_cache: Whether the process recomputes some cached features.
+        max_seconds: After how many seconds the process ends the run; None where it goes on to its end.
+
+    Returns:
+        The run, ready to start.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    facts = {"command": list(command), "hubless_profiles": list(hubless_profiles)}
+    run = run_folder.create(recipe, name, profile, folder, **facts)
+    environment = make_environment(recipe.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds)
+    return RunStart(run, name, recipe, environment)
+
+
+def make_resume(
+    run: Run,
+    *,
+    longer: Recipe | None = None,
+    anyway: bool = False,
+    offline: bool = False,
+    verify_cache: bool = False,
+    max_seconds: float | None = None,
+) -> RunStart:
+    """Prepare a run to go on. `resuming.check_resumable` tells whether it can.
+
+    Args:
+        run: The run, whose process has ended.
+        longer: Its recipe with a longer last phase (`resuming.lengthen_last_phase`), which becomes the run's recipe
+            when it starts; None where the recipe stays.
+        anyway: Whether the run may go on inexactly.
+        offline: Whether the process makes no network call.
+        verify_cache: Whether the process recomputes some cached features.
+        max_seconds: After how many seconds the process ends the run; None where it goes on to its end.
+
+    Returns:
+        The run, ready to start.
+
+    Raises:
+        RecipeError: The recipe of the run cannot be read.
+    """
+    recipe = longer or recipes.load(run.recipe_file)
+    environment = make_environment(recipe.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds)
+    environment |= make_resume_environment(run, anyway=anyway)
+
+    def store_recipe() -> None:
+        replace_file(run.recipe_file, recipe.to_toml().encode())
+
+    name = str(run.environment().get("recipe") or run.folder.name)
+    return RunStart(run, name, recipe, environment, store_recipe if longer else do_nothing)
