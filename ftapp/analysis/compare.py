@@ -73,9 +73,12 @@ def compare_arms(a: Arm, b: Arm) -> Comparison:
     if unfinished and all(len(each.history.steps) for pair in pairs for each in pair):
         ends = ", ".join(dict.fromkeys(f"{each.name} is {each.status}" for each in unfinished))
         found.verdicts.append(f"{ends}: what is said of steps is of those that both have made.")
+    if reason := _explain_other_folds(pairs):
+        found.reasons |= dict.fromkeys(("loss", "under", "variance", "saved"), reason)
+        return found
     _compare_losses(found, a, b)
     _compare_times(found, a, b)
-    _compare_metrics(found, pairs)
+    _compare_metrics(found, pairs, a.overlap)
     return found
 
 
@@ -88,12 +91,13 @@ def _compare_losses(found: Comparison, a: Arm, b: Arm) -> None:
     if reason:
         found.reasons |= dict.fromkeys(("loss", "under", "variance"), reason)
         return
-    found.loss, found.under = statistics.estimate_difference(series), statistics.estimate_share_under_line(series)
+    found.loss = statistics.estimate_difference(series, overlap=a.overlap)
+    found.under = statistics.estimate_share_under_line(series, a.overlap)
     found.verdicts.append(verdicts.describe_difference(a.name, b.name, "training loss", found.loss))
     early = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
     identical = all(np.array_equal(*pair) for pair in early)
     if min(len(one) for one, _ in early) >= statistics.FEWEST and not identical:
-        found.variance = statistics.estimate_variance_ratio(early)
+        found.variance = statistics.estimate_variance_ratio(early, overlap=a.overlap)
         found.verdicts.append(verdicts.describe_variance(a.name, b.name, found.variance))
 
 
@@ -108,7 +112,7 @@ def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
         few = f"there are fewer than {statistics.FEWEST} steps after the first {WARM_UP} of a phase"
         found.reasons["saved"] = few
         return
-    found.saved = statistics.estimate_time_saved(timed, count_preparation(a, b))
+    found.saved = statistics.estimate_time_saved(timed, count_preparation(a, b), a.overlap)
     verdict = verdicts.describe_time_saved(a.name, b.name, found.saved)
     if crowding := _describe_crowding(pairs):
         caveat = found.caveats["saved"] = f"{crowding}, so it is only approximate"
@@ -116,7 +120,7 @@ def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
     found.verdicts.append(verdict)
 
 
-def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]]) -> None:
+def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]], overlap: float | None) -> None:
     """Add the difference of each metric on the test split that all runs have measured.
 
     Of few repeats only proportions have an interval, by the number of test examples.
@@ -131,7 +135,7 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]]) 
             continue
         ours, theirs, measured = values[::2], values[1::2], get_metric(name)
         if len(pairs) >= statistics.SEEDS:
-            difference = statistics.estimate_mean((theirs - ours).tolist())
+            difference = statistics.estimate_mean((theirs - ours).tolist(), overlap)
         elif measured.is_proportion and examples and values.min() >= 0 and values.max() <= 1:
             # Repeats share test examples, so they do not count as more of these.
             first, second = (round(examples * float(np.mean(each))) for each in (ours, theirs))
@@ -143,6 +147,14 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]]) 
             found.a, found.b, f"test {measured.label}", difference, percent=measured.is_proportion
         )
         found.verdicts.append(verdict)
+
+
+def _explain_other_folds(pairs: Sequence[tuple[Record, Record]]) -> str | None:
+    """Why runs of different folds cannot be compared; None for runs of the same fold, or of none."""
+    keys = ("data.folds", "data.fold")
+    if all(one.settings.get(key) == other.settings.get(key) for one, other in pairs for key in keys):
+        return None
+    return "the runs test on different folds, which are repeats of one job; the arms of an experiment share their folds"
 
 
 def _explain_other_machine(a: Record, b: Record) -> str | None:

@@ -14,12 +14,13 @@ from ftapp.analysis.records import Arm
 class Fairness:
     """Whether the arms of an experiment are comparable, and by which hashes.
 
-    arms: their names; weights, pretrained, batches: for each repeat the hashes that the arms' runs told, of all their
-    first weights, of those that no new head holds, and of their examples in order. None for a run that did not come to
-    tell.
+    arms: their names; rounds: the names of their repeats or folds; weights, pretrained, batches: for each repeat the
+    hashes that the arms' runs told, of all their first weights, of those that no new head holds, and of their examples
+    in order. None for a run that did not come to tell.
     """
 
     arms: list[str]
+    rounds: list[str]
     weights: list[list[str | None]]
     pretrained: list[list[str | None]]
     batches: list[list[str | None]]
@@ -39,31 +40,28 @@ class Fairness:
         found = {"weights": self.weights, "pretrained": self.pretrained, "batches": self.batches}
         return {name: [dict(zip(self.arms, each, strict=True)) for each in repeats] for name, repeats in found.items()}
 
-    def _differing(self, repeats: list[list[str | None]]) -> dict[str, list[int]]:
-        """The arms that differ from the first, and in which repeats, counted from 1."""
-        found: dict[str, list[int]] = {}
-        for number, (first, *others) in enumerate(repeats, 1):
+    def _differing(self, repeats: list[list[str | None]]) -> dict[str, list[str]]:
+        """The arms that differ from the first, and in which repeats or folds."""
+        found: dict[str, list[str]] = {}
+        for name, (first, *others) in zip(self.rounds, repeats, strict=True):
             for arm, each in zip(self.arms[1:], others, strict=True):
                 if each != first:
-                    found.setdefault(arm, []).append(number)
+                    found.setdefault(arm, []).append(name)
         return found
 
     def _told(self, repeats: list[list[str | None]], same: str, other: str) -> str:
         if any(None in each for each in repeats):
             return f"Whether all arms {same} is not known: a run ended before it told."
         if differ := self._differing(repeats):
-            listed = [
-                arm if len(repeats) == 1 else f"{arm} (repeat {', '.join(map(str, numbers))})"
-                for arm, numbers in differ.items()
-            ]
+            listed = [arm if len(repeats) == 1 else f"{arm} ({', '.join(names)})" for arm, names in differ.items()]
             return f"Against {self.arms[0]} these {other}: {', '.join(listed)}."
         hashes = ", ".join(str(each[0])[:12] for each in repeats)
-        return f"All arms {same} ({'hash' if len(repeats) == 1 else 'hashes, one a repeat:'} {hashes})."
+        return f"All arms {same} ({'hash' if len(repeats) == 1 else f'{len(repeats)} hashes:'} {hashes})."
 
 
 def check_fairness(arms: Sequence[Arm]) -> Fairness:
     """Compare the hashes of all arms, repeat by repeat."""
-    found = Fairness([arm.name for arm in arms], [], [], [])
+    found = Fairness([arm.name for arm in arms], [each.round for each in arms[0].records], [], [], [])
     for runs in zip(*(arm.records for arm in arms), strict=True):
         models = [each.history.model for each in runs]
         found.weights.append([(model and model.digest) or None for model in models])

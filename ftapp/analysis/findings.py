@@ -167,7 +167,7 @@ def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             return compare.compare_arms(against, arm).variance
         case "variance":
             pairs = pair_losses(against, arm)
-            return statistics.estimate_variance_ratio(pairs) if pairs else None
+            return statistics.estimate_variance_ratio(pairs, overlap=arm.overlap) if pairs else None
         case "drift":
             return _compare_drift(arm, against)
         case "drift-course":
@@ -197,7 +197,9 @@ def _compare_drift(arm: Arm, against: Arm) -> Interval | None:
             return None
         ratios.append(np.array([math.log(ours[step] / theirs[step]) for step in steps]))
     return statistics.exponentiate(
-        statistics.estimate_interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios])
+        statistics.estimate_interval(
+            lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios], overlap=arm.overlap
+        )
     )
 
 
@@ -211,14 +213,15 @@ def _measure_course(arm: Arm) -> Interval | None:
         difference: Series = drawn[:, 0, -third:].mean(axis=1) - drawn[:, 0, :third].mean(axis=1)
         return difference
 
-    return statistics.exponentiate(statistics.estimate_interval(fall, [each[None] for each in repeats]))
+    courses = [each[None] for each in repeats]
+    return statistics.exponentiate(statistics.estimate_interval(fall, courses, overlap=arm.overlap))
 
 
 def _measure_gain(arm: Arm) -> Interval | None:
     gains = [measure_token_share_gain(each) for each in arm.records]
     known = [gain for gain in gains if gain is not None]
     if len(known) >= statistics.SEEDS:
-        return statistics.estimate_mean([gain.estimate for gain in known])
+        return statistics.estimate_mean([gain.estimate for gain in known], arm.overlap)
     return known[0] if known else None
 
 
@@ -238,7 +241,7 @@ def measure_after(metric: Metric, step: int, arm: Arm) -> Interval | None:
         return None
     values, sizes = zip(*found, strict=True)
     if not metric.is_proportion:
-        return statistics.estimate_mean(values) if len(values) >= statistics.SEEDS else None
+        return statistics.estimate_mean(values, arm.overlap) if len(values) >= statistics.SEEDS else None
     examples = min(sizes)  # repeats share examples, so they do not count as more of these
     return statistics.estimate_share(round(float(np.mean(values)) * examples), examples, len(found))
 

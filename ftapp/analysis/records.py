@@ -34,7 +34,7 @@ class Record:
     """A run as its folder tells it.
 
     name: what to call it among others; settings: the keys of its resolved recipe, flat and dotted, empty when it cannot
-    be read; facts: its `environment.json`.
+    be read; facts: its `environment.json`; round: its repeat or fold in an experiment with several, "" for none.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Record:
     history: History
     settings: dict[str, Any]
     facts: dict[str, Any]
+    round: str = ""
 
     @property
     def title(self) -> str:
@@ -54,10 +55,14 @@ class Record:
         return np.array(self.history.steps.column(name), np.float64)
 
 
-def read_record(run: Run, name: str | None = None) -> Record:
-    """Read a run's files. name: what to call it, else its folder's name."""
-    history = run.history()
-    return Record(name or run.folder.name, run, run.status(history), history, _read_settings(run), run.environment())
+def read_record(run: Run, name: str | None = None, of: str = "") -> Record:
+    """Read a run's files. name: what to call it, else its folder's name; of: its repeat or fold, if there are several.
+
+    A name is followed by that.
+    """
+    history, called = run.history(), name or run.folder.name
+    called = f"{called}, {of}" if of else called
+    return Record(called, run, run.status(history), history, _read_settings(run), run.environment(), of)
 
 
 _LETTERED = re.compile(r"[A-Z] (?=.)")
@@ -65,10 +70,22 @@ _LETTERED = re.compile(r"[A-Z] (?=.)")
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things that are compared: a run, or the runs of an experiment's arm, one a repeat."""
+    """One of the things that are compared: a run, or the runs of an experiment's arm, one a round.
+
+    folds: how many folds of cross-validation the rounds are of; 0 where they are repeats with other seeds.
+    """
 
     name: str
     records: tuple[Record, ...]
+    folds: int = 0
+
+    @property
+    def overlap(self) -> float | None:
+        """Test examples over training examples, where the rounds are folds; None for seeds."""
+        if not self.folds:
+            return None
+        sizes = [(data.test, data.train) for each in self.records if (data := each.history.data) and data.train]
+        return float(np.mean([test / train for test, train in sizes])) if sizes else 1 / (self.folds - 1)
 
 
 def read_arms(found: Sequence[Run]) -> list[Arm]:
@@ -87,14 +104,16 @@ def read_arms(found: Sequence[Run]) -> list[Arm]:
 
 
 def read_experiment(experiment: Experiment) -> list[Arm]:
-    """The arms of an experiment with the runs of the repeats that all of them have."""
-    arms = []
+    """The arms of an experiment with the runs of the rounds that all of them have."""
+    facts, arms = experiment.facts, []
+    folds = facts.get("folds", 0)
     for name, found in experiment.group_runs().items():
-        several = len(found) > 1
+        several = folds or len(found) > 1
         records = [
-            read_record(run, f"{name}, repeat {number}" if several else name) for number, run in enumerate(found, 1)
+            read_record(run, name, each.describe(facts.get("repeats", 1)) if several else "")
+            for each, run in found.items()
         ]
-        arms.append(Arm(name, tuple(records)))
+        arms.append(Arm(name, tuple(records), folds))
     return arms
 
 

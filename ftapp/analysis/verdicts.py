@@ -38,7 +38,7 @@ def describe_time_saved(a: str, b: str, found: Interval) -> str:
     longer = found.high < 0  # then told as how much more it takes
     low, high = (-found.high, -found.low) if longer else (found.low, found.high)
     bounds = f"95% interval {low:.0%} to {high:.0%}"
-    if not found.of_seeds:
+    if not found.of_seeds and not found.of_folds:
         bounds += ", without the variation between runs on this machine"
     if found.contains(0):
         return (
@@ -61,6 +61,6 @@ def describe_variance(a: str, b: str, found: Interval) -> str:
 
 def _scope(found: Interval) -> str:
     """Of what an interval speaks, in words."""
-    if found.of_seeds:
-        return f", over {found.repeats} seeds"
+    if found.of_seeds or found.of_folds:
+        return f", over {found.repeats} {'folds' if found.of_folds else 'seeds'}"
     return " in this pair of runs" if found.repeats == 1 else f" in these {found.repeats} pairs of runs"

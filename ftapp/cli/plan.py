@@ -33,6 +33,9 @@ def plan(
         from ftapp.cli import activity
 
         activity.check(planned.values())
+    if loaded.folds:
+        note = f"{loaded.folds} folds: each is a run like this one, which is of fold 1"
+        print(note, file=sys.stderr if as_json else sys.stdout, flush=True)
     for arm, made in zip(planned, make_plans(list(planned.values()), offline=offline), strict=True):
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)

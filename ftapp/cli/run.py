@@ -47,16 +47,20 @@ def run(
         str | None,
         typer.Option(metavar="RUN", help="Repeat a run with the commands that it got, and compare the weights."),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Cross-validate: run each arm on K folds of the data (data.folds)."),
+    ] = None,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
 ) -> None:
-    """Train recipes one after another, each in a separate process. A recipe with arms is an experiment."""
+    """Train recipes one after another, each in a separate process. A recipe with arms or folds is an experiment."""
     from ftapp import recipe
     from ftapp.cli import run_recipes
     from ftapp.experiments.options import Options
 
-    chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed)
+    chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed, **{"data.folds": folds})
     options = Options(repeat, jobs, control)
     how = {"offline": offline, "verify_cache": verify_cache}
     debug, max_seconds = failure.is_debug(), failure.parse_max_time(max_time)
@@ -71,7 +75,7 @@ def run(
             raise typer.Exit(replay_run(replay, runs_dir, as_json=as_json, offline=offline, debug=debug))
     if not recipes:
         failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
-    experiments = [name for name in recipes if options.given or recipe.has_arms(name)]
+    experiments = [name for name in recipes if options.given or recipe.is_experiment(name, profile, chosen)]
     if resume and len(recipes) > 1:
         failure.refuse(f"--resume auto takes one recipe, and {len(recipes)} were given; run each by its own command")
     if experiments and (resume or max_time):

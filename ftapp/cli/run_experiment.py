@@ -89,6 +89,9 @@ def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
         print(json.dumps(result), flush=True)
     elif arms:
         print_comparison(arms)
+        for each in result["folds"]:
+            tables.print_text(each["title"])
+            tables.print_wrapped(each["header"], each["rows"])
         if result["findings"]:
             rows = [
                 [row["says"], row["lesson"], row["bounds"], row["told"], row["holds"]] for row in result["findings"]

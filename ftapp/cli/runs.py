@@ -84,6 +84,8 @@ def _make_experiment_row(experiment: Experiment, statuses: dict[str, str]) -> li
     known = [statuses[name] for member in experiment.list_members() if (name := member.run.folder.name) in statuses]
     ended = sum(status != "running" for status in known)
     arms = ", ".join(experiment.facts.get("arms", []))
+    if folds := experiment.facts.get("folds"):
+        arms += f" on {folds} folds"
     status = _describe_status({"status": experiment.status(known), "damage": experiment.damage()})
     return [experiment.folder.name, status, f"{ended} of {experiment.planned}", arms]
 

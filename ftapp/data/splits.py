@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import format_quantity, join_names
-from ftapp.data import group_splits, near_copies, time_splits
+from ftapp.data import folds, group_splits, near_copies, time_splits
 from ftapp.data.completions import Completions
 from ftapp.data.duplicates import describe_shared, drop_duplicates
 from ftapp.data.examples import (
@@ -81,7 +81,9 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     train, _ = _draw(strata, train, kept_train, generator, least=needed)
 
     whole = len(train)
-    if not has_test:
+    if spec.folds is not None:
+        test, train = folds.take_fold(examples, train, spec, generator)
+    elif not has_test:
         test, train = _carve(examples, train, spec.test, whole, "test", generator)
     if not has_validation:
         validation, train = _carve(examples, train, spec.validation, whole, "validation", generator)
@@ -95,6 +97,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
         *distinct.notes,
         *_describe_groups(examples, (train, validation, test)),
         *time_splits.describe(examples.times, (train, validation, test)),
+        *folds.describe(spec),
         *_describe_alike(parts[0], parts[2]),
         *_describe_prompts(parts[0], parts[2], spec),
     )
@@ -182,6 +185,9 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         raise _make_error(
             "data.group_column", f"{message} in shares; bring {_FEW} or more, or --set data.group_column="
         )
+    if spec.folds is not None:
+        message = f"{format_quantity(len(texts), 'text')} are too few for folds; below {_FEW}, each is cut in shares"
+        raise _make_error("data.folds", f"{message}; bring {_FEW} or more, or --set data.folds=")
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             given = f"{size:.0f} is no size for {format_quantity(len(texts), 'text')}"

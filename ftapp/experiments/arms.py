@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -12,21 +12,52 @@ if TYPE_CHECKING:
 _CONTROL = "again"
 
 
-def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
-    """Order the runs of an experiment: every other repeat turns the arms around.
+class Round(NamedTuple):
+    """The runs of an experiment that are compared with each other, one of each arm.
+
+    Attributes:
+        repeat: The number of the repeat, from 1. Each repeat has a seed of its own.
+        fold: The fold whose examples are the test split, from 1; 0 without folds.
+    """
+
+    repeat: int = 1
+    fold: int = 0
+
+    def describe(self, repeats: int) -> str:
+        """Name the round among others, such as "fold 2" or "repeat 3, fold 2".
+
+        Args:
+            repeats: How many repeats the experiment has.
+        """
+        parts = [f"repeat {self.repeat}"] if repeats > 1 or not self.fold else []
+        return ", ".join([*parts, *([f"fold {self.fold}"] if self.fold else [])])
+
+
+def list_rounds(repeats: int, folds: int = 0) -> list[Round]:
+    """List the rounds of an experiment.
+
+    Args:
+        repeats: How many repeats there are.
+        folds: How many folds each repeat has; 0 for none.
+    """
+    return [Round(repeat, fold) for repeat in range(1, repeats + 1) for fold in range(1, folds + 1) or (0,)]
+
+
+def schedule(arms: Sequence[str], rounds: Sequence[Round]) -> Iterator[tuple[Round, str]]:
+    """Order the runs of an experiment: every other round turns the arms around.
 
     A machine that grows slower or faster in the course then treats all arms alike.
 
     Args:
         arms: The names of the arms.
-        repeats: How many repeats there are.
+        rounds: The rounds.
 
     Yields:
-        The number of the repeat, from 1, and the arm of each run.
+        The round and the arm of each run.
     """
-    for repeat in range(1, repeats + 1):
-        for arm in arms if repeat % 2 else reversed(arms):
-            yield repeat, arm
+    for number, each in enumerate(rounds):
+        for arm in reversed(arms) if number % 2 else arms:
+            yield each, arm
 
 
 def add_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Recipe]:

@@ -1,5 +1,7 @@
 """Experiments: the runs of a recipe's arms, which began from the same weights and saw the same batches.
 
+Each arm runs once in each round. A round is a repeat with a seed of its own, or a fold of cross-validation.
+
 An experiment has a folder of its own beside the runs, `experiments/NAME`, and its runs are runs like any others:
 
 experiment.json   arms, repeats and the names of the runs   recipe.toml      the recipe with its arms
@@ -18,18 +20,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypedDict
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftapp.common.durable import replace_file
 from ftapp.common.locks import is_locked
 from ftapp.common.safe_files import exists, is_file, read_object
-from ftapp.experiments.arms import add_control
+from ftapp.experiments.arms import Round, add_control, list_rounds
+from ftapp.experiments.experiment_files import FACTS, RESULT
 from ftapp.experiments.options import Options
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed
-from ftapp.runs.event_types import Several, Time
 from ftapp.runs.run_folder import Run, find_recipe_damage
 
 if TYPE_CHECKING:
@@ -38,59 +38,18 @@ if TYPE_CHECKING:
 FOLDER = "experiments"
 
 
-class _Entry(TypedDict):
-    """A run of the experiment by the name of its folder."""
-
-    arm: str
-    repeat: Several
-    run: Annotated[str, msgspec.Meta(pattern=r"^[^/\x00]*[^/.\x00][^/\x00]*$")]
-
-
-class _Row(TypedDict):
-    """A finding in words."""
-
-    says: str
-    lesson: str
-    told: str
-    holds: str
-
-
-class _Compared(TypedDict):
-    """The comparison of two arms in words."""
-
-    verdicts: list[str]
-
-
-_FACTS: dict[str, Any] = {
-    "recipe": str,
-    "profile": str | None,
-    "arms": list[str],
-    "repeats": Annotated[int, msgspec.Meta(ge=1, le=10**6)],
-    "jobs": Several,
-    "created": Time,
-    "runs": list[_Entry],
-    "refused": str,
-}
-_RESULT: dict[str, Any] = {
-    "findings": list[_Row],
-    "comparisons": list[_Compared],
-    "notes": list[str],
-    "report": str | None,
-}
-
-
 @dataclass(frozen=True)
 class Member:
     """A run of an experiment.
 
     Attributes:
         arm: The name of its arm.
-        repeat: The number of its repeat, from 1.
+        round: Its repeat and its fold.
         run: The run.
     """
 
     arm: str
-    repeat: int
+    round: Round
     run: Run
 
 
@@ -114,11 +73,11 @@ class Experiment:
     @property
     def facts(self) -> dict[str, Any]:
         """The facts that `create` wrote down, without values of wrong types; empty when the file is not readable."""
-        return read_object(self.facts_file, _FACTS)[0]
+        return read_object(self.facts_file, FACTS)[0]
 
     def read_result(self) -> dict[str, Any] | None:
         """Read the result, without values of wrong types; None before the end, and where the file is not readable."""
-        return read_object(self.result_file, _RESULT)[0] or None
+        return read_object(self.result_file, RESULT)[0] or None
 
     def damage(self) -> str | None:
         """Find what is wrong with the experiment's files, in words; None when nothing is."""
@@ -126,9 +85,9 @@ class Experiment:
             if not exists(file):
                 return f"its {file.name} is missing"
         return (
-            read_object(self.facts_file, _FACTS)[1]
+            read_object(self.facts_file, FACTS)[1]
             or find_recipe_damage(self.recipe_file)
-            or read_object(self.result_file, _RESULT)[1]
+            or read_object(self.result_file, RESULT)[1]
         )
 
     @property
@@ -159,9 +118,12 @@ class Experiment:
     @property
     def planned(self) -> int:
         """The number of runs that the experiment comes to."""
+        return len(self.facts.get("arms", [])) * len(self.list_rounds())
+
+    def list_rounds(self) -> list[Round]:
+        """List the rounds, in each of which all arms run."""
         facts = self.facts
-        repeats: int = facts.get("repeats", 1)
-        return len(facts.get("arms", [])) * repeats
+        return list_rounds(facts.get("repeats", 1), facts.get("folds", 0))
 
     def alive(self) -> bool:
         """Tell whether a process carries the experiment out."""
@@ -213,31 +175,35 @@ class Experiment:
     def list_members(self) -> list[Member]:
         """List the runs in the order in which they were started. Deleted runs are left out."""
         place = self.folder.parent.parent
-        found = [Member(each["arm"], each["repeat"], Run(place / each["run"])) for each in self.facts.get("runs", [])]
+        found = [
+            Member(each["arm"], Round(each["repeat"], each.get("fold", 0)), Run(place / each["run"]))
+            for each in self.facts.get("runs", [])
+        ]
         return [member for member in found if is_file(member.run.recipe_file)]
 
-    def group_runs(self) -> dict[str, list[Run]]:
-        """Group the runs by arm, in the recipe's order, each in order of repeats.
+    def group_runs(self) -> dict[str, dict[Round, Run]]:
+        """Group the runs by arm, in the recipe's order, each in order of rounds.
 
-        Repeats that lack an arm are left out.
+        Rounds that lack an arm are left out.
         """
-        by_repeat: dict[int, dict[str, Run]] = {}
+        by_round: dict[Round, dict[str, Run]] = {}
         for member in self.list_members():
-            by_repeat.setdefault(member.repeat, {})[member.arm] = member.run
+            by_round.setdefault(member.round, {})[member.arm] = member.run
         names = self.facts.get("arms", [])
-        whole = [found for _, found in sorted(by_repeat.items()) if found.keys() >= set(names)]
-        return {name: [found[name] for found in whole] for name in names} if whole else {}
+        whole = {each: found for each, found in sorted(by_round.items()) if found.keys() >= set(names)}
+        return {name: {each: found[name] for each, found in whole.items()} for name in names} if whole else {}
 
-    def add(self, arm: str, repeat: int, run: Run) -> None:
+    def add(self, arm: str, of: Round, run: Run) -> None:
         """Write down that a run belongs to the experiment.
 
         Args:
             arm: The name of its arm.
-            repeat: The number of its repeat, from 1.
+            of: Its round.
             run: The run.
         """
         facts = self.facts
-        facts["runs"].append({"arm": arm, "repeat": repeat, "run": run.folder.name})
+        fold = {"fold": of.fold} if of.fold else {}
+        facts["runs"].append({"arm": arm, "repeat": of.repeat, **fold, "run": run.folder.name})
         self.write_facts(facts)
 
     @property
@@ -348,7 +314,7 @@ def prepare(
         check_installed(each)
     names = list(add_control(loaded.arms or {path.stem: loaded.base}, options.control))
     facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
-    facts["hubless_profiles"] = recipe.list_hubless_profiles(path)
+    facts |= {"folds": loaded.folds, "hubless_profiles": recipe.list_hubless_profiles(path)}
     return create(path.stem, profile, loaded.to_toml(), names, options.repeats, options.jobs, runs_dir, **facts)
 
 

@@ -55,6 +55,7 @@ class Summary:
         parent: Of a run that belongs to an experiment, the name of that one's folder.
         arm: Which run of the experiment it is.
         repeat: Likewise, counted from 1.
+        fold: Likewise; None without folds.
         nested: Whether it stands below its experiment in a list.
         experiment: The experiment that the line is about; None for a run.
         ended: Of an experiment, how many of its runs have ended.
@@ -81,6 +82,7 @@ class Summary:
     parent: str | None = None
     arm: str | None = None
     repeat: int = 1
+    fold: int | None = None
     nested: bool = False
     experiment: Experiment | None = None
     ended: int = 0
@@ -195,6 +197,7 @@ def summarize(run: Run) -> Summary:
         parent=environment.get("experiment"),
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
+        fold=environment.get("fold"),
         doubtful=outcome.is_doubtful(History.of(events)) if doubtful is None else doubtful,
     )
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
@@ -45,17 +46,21 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     slots = _Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
     how = {key: facts[key] for key in ("offline", "verify_cache")}
-    for repeat, arm in schedule(list(arms), facts["repeats"]):
+    for of, arm in schedule(list(arms), experiment.list_rounds()):
         if not slots.wait_for_room():
             break
-        # A repeat has a seed of its own, which all of its arms share.
-        resolved = arms[arm].model_copy(update={"seed": (arms[arm].seed + repeat - 1) % MOST_SEEDS})
-        label = f"{facts['recipe']}-{make_slug(arm)}"
-        made = run_folder.create(
-            resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **recorded
-        )
-        experiment.add(arm, repeat, made)
-        slots.start(made, f"{arm}, seed {resolved.seed}", make_environment(resolved.backend, **how))
+        # A repeat has a seed of its own, which all of its arms and folds share.
+        chosen: dict[str, Any] = {"seed": (arms[arm].seed + of.repeat - 1) % MOST_SEEDS}
+        if of.fold:
+            chosen["data"] = arms[arm].data.model_copy(update={"fold": of.fold})
+        resolved = arms[arm].model_copy(update=chosen)
+        own = [] if arm == facts["recipe"] and of.fold else [make_slug(arm)]
+        label = "-".join([facts["recipe"], *own, *([f"fold-{of.fold}"] if of.fold else [])])
+        recorded |= {"arm": arm, "repeat": of.repeat, "fold": of.fold or None}
+        made = run_folder.create(resolved, label, profile, runs_dir, experiment=experiment.folder.name, **recorded)
+        experiment.add(arm, of, made)
+        name = f"{arm}, fold {of.fold}" if of.fold else arm
+        slots.start(made, f"{name}, seed {resolved.seed}", make_environment(resolved.backend, **how))
     slots.wait_for_all()
     ends = [*slots.statuses, *([interruption.status] if interruption.status else [])]
     return combine_exit_codes([EXIT_CODES[status] for status in ends])

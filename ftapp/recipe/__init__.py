@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.data_schema import Balance as Balance
     from ftapp.recipe.data_schema import Data as Data
     from ftapp.recipe.files import RecipeWithArms as RecipeWithArms
-    from ftapp.recipe.files import has_arms as has_arms
+    from ftapp.recipe.files import is_experiment as is_experiment
     from ftapp.recipe.files import list_arms as list_arms
     from ftapp.recipe.files import list_hubless_profiles as list_hubless_profiles
     from ftapp.recipe.files import list_profiles as list_profiles
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ftapp.recipe.data_schema": "Augment Balance Data",
     "ftapp.recipe.files": (
-        "RecipeWithArms has_arms list_arms list_hubless_profiles list_profiles load load_experiment parse read "
+        "RecipeWithArms is_experiment list_arms list_hubless_profiles list_profiles load load_experiment parse read "
         "read_tables"
     ),
     "ftapp.recipe.lookup": "copy_to find find_name_problem",

@@ -91,7 +91,7 @@ def find_cautions(
 def _find_sizes(recipe: Recipe) -> dict[str, int]:
     """Find the sizes of splits as far as the recipe alone tells them."""
     data = recipe.data
-    given = {"validation": data.validation, "test": data.test}
+    given = {"validation": data.validation, "test": data.test_size}
     known = {name: int(size) for name, size in given.items() if size >= 1 or size == 0}
     if data.limit is not None:
         known |= {name: round(size * data.limit) for name, size in given.items() if 0 < size < 1}

@@ -12,6 +12,7 @@ from ftapp.recipe.section import Section
 from ftapp.recipe.templates import Template, make_template
 from ftapp.recipe.value_types import (
     MOST_EXAMPLES,
+    MOST_FOLDS,
     ClassNames,
     ClassWeights,
     Conflicts,
@@ -94,11 +95,21 @@ class Data(Section):
     number of examples."""
     test: SplitSize = 0.2
     """The size of the test split, on which the result is measured: a share of all examples (below 1), or a number of
-    examples."""
+    examples. With `folds`, it is that of a fold instead."""
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    """The number of folds of cross-validation, from 2 to 100. The examples are divided into so many parts. Each part is
+    the test split of one run, which trains on the others. The recipe is then an experiment of these runs."""
+    fold: Annotated[int, Field(ge=1, le=MOST_FOLDS)] | None = None
+    """The fold whose part is the test split, for a single run. Without it, the recipe runs all folds."""
     splits: SplitFolders = None
     """The folders of each split, for a folder that can be read in two ways, as in {train = "training", test = ["fold4",
     "fold5"]}. "none" says that there are no splits. Without it, the structure and the names of the folders decide, or
     the names of several files."""
+
+    @property
+    def test_size(self) -> float:
+        """The size of the test split as `test` has it; with folds, the share of a fold."""
+        return 1 / self.folds if self.folds else self.test
 
     @property
     def prompt_template(self) -> Template:

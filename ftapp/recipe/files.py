@@ -42,6 +42,17 @@ class RecipeWithArms:
     changes: dict[str, dict[str, Any]]
     findings: list[Finding]
 
+    @property
+    def folds(self) -> int:
+        """The number of folds that an experiment of the recipe runs; 0 for none."""
+        data = self.base.data
+        return data.folds if data.folds and data.fold is None else 0
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether the recipe has several runs: its arms, or its folds."""
+        return bool(self.arms) or self.folds > 0
+
     def to_toml(self) -> str:
         """Write the recipe with its arms as TOML text that reads back to the same experiment."""
         arms = [{"name": name} | change for name, change in self.changes.items()]
@@ -91,14 +102,16 @@ def read_tables(
     return {key: value for key, value in found.items() if key not in _OF_ARMS}
 
 
-def has_arms(name: str) -> bool:
-    """Return whether a recipe has arms; False for one that cannot be read, which is refused when it is loaded.
+def is_experiment(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -> bool:
+    """Return whether a recipe has several runs, its arms or its folds; False for one that is not valid.
 
     Args:
         name: A recipe's name or file.
+        profile: The name of a profile; None for none.
+        overrides: Texts `key=value`.
     """
     try:
-        return bool(read(find(name)).get("arm"))
+        return load_experiment(find(name), profile, overrides).is_experiment
     except RecipeError:
         return False
 
@@ -151,6 +164,10 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
             if arm is not None and arm not in arms:
                 message = f"the recipe has no arm '{arm}' for a finding; {suggest_nearest(arm, arms)}"
                 problems.append(Problem(str(path), f"finding.{number}.{key}", message))
+    for name, made in resolved.items():
+        if base and made and (made.data.folds, made.data.fold) != (base.data.folds, base.data.fold):
+            message = "this arm has other folds; arms are compared on the same folds, so the recipe says them for all"
+            problems.append(Problem(str(path), f"arm.{name}.data.folds", message))
     if problems or base is None:
         raise RecipeError(list(dict.fromkeys(problems)))
     alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them

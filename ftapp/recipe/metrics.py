@@ -6,6 +6,7 @@ not in it, as of a run of another version, is written as a number, and its name 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class Metric:
         is_proportion: Whether it is the share of examples that have a property, 0..1. It is written in per cent, and
             its standard error is that of a binomial proportion.
         abbreviation: What the field calls it where there is little room; the label where it is empty.
+        range: The lowest and the highest value that it can have.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Metric:
     is_lower_better: bool = False
     is_proportion: bool = False
     abbreviation: str = ""
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def heading(self) -> str:
@@ -55,6 +58,10 @@ class Metric:
         """Format a value as a bare number for logs: 0.9312, and 1.2e-05 where four decimals would not show it."""
         return f"{value:.4g}" if value and not 1e-3 <= abs(value) < 1e7 else f"{value:.4f}"
 
+    def clip(self, value: float) -> float:
+        """Cut a value, such as the end of an interval, to those that the metric can have."""
+        return min(max(value, self.range[0]), self.range[1])
+
     def choose_best(self, values: Iterable[float]) -> float:
         """Choose the best of some values."""
         return min(values) if self.is_lower_better else max(values)
@@ -64,22 +71,27 @@ class Metric:
         return (other - value if self.is_lower_better else value - other) > by
 
 
-LOSS = Metric("loss", "loss", is_lower_better=True)
-ACCURACY = Metric("accuracy", "accuracy", is_proportion=True)
-MACRO_F1 = Metric("macro-f1", "macro F1")
+_SHARE = (0.0, 1.0)
+_AMOUNT = (0.0, math.inf)
+
+LOSS = Metric("loss", "loss", is_lower_better=True, range=_AMOUNT)
+ACCURACY = Metric("accuracy", "accuracy", is_proportion=True, range=_SHARE)
+MACRO_F1 = Metric("macro-f1", "macro F1", range=_SHARE)
 """The mean F1 of the classes that have examples, each class alike."""
-AUC = Metric("auc", "ROC AUC")
+AUC = Metric("auc", "ROC AUC", range=_SHARE)
 """The area under the ROC curve: of two classes that of the second, of more the mean of each against all others."""
 
-MICRO_F1 = Metric("micro-f1", "micro F1")
+MICRO_F1 = Metric("micro-f1", "micro F1", range=_SHARE)
 """The F1 of all answers yes or no to all classes together, so that frequent classes count more."""
-MEAN_AVERAGE_PRECISION = Metric("map", "mean average precision", abbreviation="mAP")
+MEAN_AVERAGE_PRECISION = Metric("map", "mean average precision", abbreviation="mAP", range=_SHARE)
 """The area below the curve of precision and recall, averaged over the classes that have examples."""
-MEAN_ABSOLUTE_ERROR = Metric("mae", "mean absolute error", is_lower_better=True, abbreviation="MAE")
-ROOT_MEAN_SQUARED_ERROR = Metric("rmse", "root mean squared error", is_lower_better=True, abbreviation="RMSE")
-R_SQUARED = Metric("r2", "R²")
+MEAN_ABSOLUTE_ERROR = Metric("mae", "mean absolute error", is_lower_better=True, abbreviation="MAE", range=_AMOUNT)
+ROOT_MEAN_SQUARED_ERROR = Metric(
+    "rmse", "root mean squared error", is_lower_better=True, abbreviation="RMSE", range=_AMOUNT
+)
+R_SQUARED = Metric("r2", "R²", range=(-math.inf, 1.0))
 """The share of the numbers' variance that the answers explain: 1 at best, and 0 for always answering the mean."""
-SPEARMAN = Metric("spearman", "rank correlation", abbreviation="rank corr.")
+SPEARMAN = Metric("spearman", "rank correlation", abbreviation="rank corr.", range=(-1.0, 1.0))
 
 KNOWN = {
     each.name: each

@@ -181,7 +181,7 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         )
     if recipe.samples is not None and not task.writes:
         yield "samples", f"task = '{recipe.task}' writes no samples; only a causal language model does"
-    if not recipe.data.test:
+    if not recipe.data.test_size:
         yield "data.test", "there is no test split, since data.test = 0; the result needs one, such as data.test = 0.2"
     if recipe.evaluate.split == "validation" and not recipe.data.validation:
         yield "evaluate.split", "there is no validation split, since data.validation = 0; did you mean 'test'?"
@@ -192,11 +192,13 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     ):
         if metric is not None and metric not in metrics:
             yield key, f"task = '{recipe.task}' has no metric '{metric}'; {suggest_nearest(metric, metrics)}"
-    shares = [size for size in (recipe.data.validation, recipe.data.test) if size < 1]
+    yield from _find_fold_conflicts(recipe)
+    shares = [size for size in (recipe.data.validation, recipe.data.test_size) if size < 1]
     if sum(shares) >= 1:
+        given = " + ".join(f"{share:.3g}" for share in shares)
         yield (
-            "data.test",
-            f"{' + '.join(map(str, shares))} of the examples leave none to train on; both together are below 1",
+            "data.validation" if recipe.data.folds else "data.test",
+            f"{given} of the examples leave none to train on; both together are below 1",
         )
     for phase in recipe.phase:
         yield from ((f"phase.{phase.name}.{key}", message) for key, message in _find_phase_conflicts(recipe, phase))
@@ -219,6 +221,22 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "data.weight_column", "this key does not go with mixup and cutmix, which mix rows of different weights"
     yield from _find_template_conflicts(recipe)
     yield from sources.find_conflicts(recipe.task, recipe.data.source)
+
+
+def _find_fold_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Find keys that do not go with folds, and a fold that is none of them."""
+    data = recipe.data
+    if data.folds is None:
+        if data.fold is not None:
+            yield "data.fold", f"fold {data.fold} is of no folds; data.folds says how many there are"
+        return
+    if data.fold is not None and data.fold > data.folds:
+        yield "data.fold", f"{data.fold} is too large; the most is data.folds = {data.folds}"
+    for key, why in (("split_column", "names the test split"), ("order_column", "tests on the latest rows alone")):
+        if getattr(data, key):
+            yield "data.folds", f"folds do not go with data.{key}, which {why}; take one of the two: --set data.{key}="
+    if data.splits not in (None, "none"):
+        yield "data.folds", "folds do not go with data.splits, which names the test split; take data.splits = 'none'"
 
 
 def _find_template_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ Strength = Annotated[float, Field(ge=0, le=1)]
 # Bounds of numbers. They are far beyond what is of use and short of what fails without a sentence: a count that no
 # array can have, a rate that float32 rounds to 0 or that makes the first step infinite.
 MOST_EXAMPLES = 10**9
+MOST_FOLDS = 100
 MOST_STEPS = 10**7  # a run's events are kept by column, 72 bytes a step
 MOST_EPOCHS = 10**4
 MOST_BATCH = 2**16  # the largest batches of the literature: You et al. 2020 (LAMB) train BERT with 65,536 / 32,768

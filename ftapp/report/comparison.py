@@ -13,6 +13,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from ftapp.analysis.compare import Comparison, compare_all
+from ftapp.analysis.cross_validation import HEADER as FOLD_HEADER
+from ftapp.analysis.cross_validation import FoldResult
 from ftapp.analysis.findings import HEADER
 from ftapp.analysis.records import Arm, collect_drift, find_differences, measure_run, measure_token_share_gain
 from ftapp.analysis.statistics import Interval, measure_windowed_variance
@@ -31,14 +33,15 @@ def write(
     title: str | None = None,
     facts: Sequence[str] = (),
     findings: Sequence[Sequence[str]] = (),
+    folds: Sequence[FoldResult] = (),
 ) -> Path:
     """Write the report of arms, each against the first, and return its path. Raises OSError.
 
     title: else those of the runs; facts: what else to say at the top, in sentences; findings: rows of
-    `ftapp.analysis.findings.HEADER`.
+    `ftapp.analysis.findings.HEADER`; folds: what each arm gave over its folds.
     """
     title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
-    replace_file(path, page.build_page(title, build_body(arms, title, facts, findings)).encode())
+    replace_file(path, page.build_page(title, build_body(arms, title, facts, findings, folds)).encode())
     return path
 
 
@@ -77,7 +80,11 @@ def _list_interventions(arms: Sequence[Arm]) -> list[str]:
 
 
 def build_body(
-    arms: Sequence[Arm], title: str, facts: Sequence[str] = (), findings: Sequence[Sequence[str]] = ()
+    arms: Sequence[Arm],
+    title: str,
+    facts: Sequence[str] = (),
+    findings: Sequence[Sequence[str]] = (),
+    folds: Sequence[FoldResult] = (),
 ) -> list[str]:
     """The page of a comparison, section by section."""
     made, rows, names = compare_all(arms), list_differences(arms), [arm.name for arm in arms]
@@ -85,6 +92,7 @@ def build_body(
     notes = [*facts, *(line for each in made for line in _list_reasons(each)), *_list_interventions(arms)]
     return [
         _build_header(arms, title),
+        *show_folds(folds),
         page.build_heading("Findings") + page.stack(HEADER, findings) + page.build_heading("Compared")
         if findings
         else "",
@@ -127,6 +135,11 @@ METHOD = (
     "other processes used more than a tenth of the cores' time, a note beside the times says so. The time to compute "
     "cached features counts once for each arm, also if an earlier run computed them."
 )
+
+
+def show_folds(folds: Sequence[FoldResult]) -> list[str]:
+    """What each arm gave over its folds, a table for each."""
+    return [page.build_heading(each.title) + page.build_table(FOLD_HEADER, each.rows()) for each in folds]
 
 
 def _build_header(arms: Sequence[Arm], title: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ftapp import recipe
 from ftapp.analysis import compare, findings, statistics
+from ftapp.analysis.cross_validation import METHOD, summarize_folds
 from ftapp.analysis.fairness import check_fairness
 from ftapp.analysis.records import Arm, read_experiment
 from ftapp.common.durable import replace_file
@@ -28,32 +29,40 @@ def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     if arms:
         fair = check_fairness(arms)
         title = arms[0].records[0].title
+        folds = [found for arm in arms if (found := summarize_folds(arm))]
         notes = [
-            _describe_conditions(arms, facts.get("jobs", 1)),
-            *fair.sentences(),
+            _describe_conditions(arms, facts.get("repeats", 1), facts.get("jobs", 1)),
+            *([METHOD] if folds else []),
+            *(fair.sentences() if len(arms) > 1 else []),
             *_list_warnings(arms),
             *_describe_noise(arms),
         ]
         rows = findings.check_findings(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"hashes": fair.table(), "notes": notes, **compare.build_table(arms)}
+        result["folds"] = [each.table() for each in folds]
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
             | {"ours": statistics.build_table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
             | {"bounds": row.bounds, "note": row.note}
             for row in rows
         ]
-        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.build_table(rows)))
+        written = comparison.write(arms, experiment.report_file, title, notes, findings.build_table(rows), folds)
+        result["report"] = str(written)
     replace_file(experiment.result_file, json.dumps(result, indent=2).encode() + b"\n")
     return arms, result
 
 
-def _describe_conditions(arms: list[Arm], jobs: int) -> str:
+def _describe_conditions(arms: list[Arm], repeats: int, jobs: int) -> str:
     """How the arms were run, in a sentence."""
-    repeats = len(arms[0].records)
-    told = "once" if repeats == 1 else f"{repeats} times, each time with another seed that all arms shared"
+    rounds, folds = len(arms[0].records), arms[0].folds
+    told = "once" if rounds == 1 else f"{rounds} times, each time with another seed that all arms shared"
+    if folds:
+        seeds = f" with each of {repeats} seeds" if repeats > 1 else ""
+        told = f"on {folds} folds of the data{seeds}, each of which is the test split once"
     lanes = "one after another" if jobs == 1 else f"{jobs} at once"
-    turned = ", every other repeat in the opposite order" if repeats > 1 else ""
-    return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."
+    turned = f", every other {'fold' if folds else 'repeat'} in the opposite order" if rounds > 1 < len(arms) else ""
+    subject = f"Each of {len(arms)} arms" if len(arms) > 1 else "The recipe"
+    return f"{subject} was run {told}, in a process of its own, {lanes}{turned}."
 
 
 def _list_warnings(arms: list[Arm]) -> list[str]:

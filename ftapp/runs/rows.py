@@ -83,7 +83,7 @@ def _make_row(run: Run) -> tuple[_Row, bool]:
     row = {
         "run": run.folder.name,
         "status": run.standing(history, damage),
-        **{key: facts.get(key) for key in ("experiment", "arm", "repeat")},
+        **{key: facts.get(key) for key in ("experiment", "arm", "repeat", "fold")},
         "damage": damage or history.damage(),
         **history.summary(),
         **outcome.summarize_outcome(history),

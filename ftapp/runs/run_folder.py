@@ -56,6 +56,7 @@ _ENVIRONMENT: dict[str, Any] = {
     "recipe": str,
     "created": Time,
     "repeat": Several,
+    "fold": Several | None,
     "jobs": Several,
     "cores": Several | None,
     "packages": dict[str, str],

@@ -210,8 +210,11 @@ def describe_arms(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[s
 def describe_split(data: Data) -> str:
     """Describe how many examples are drawn, and how many of them are held out."""
     drawn = f"{data.limit:,} examples, " if data.limit else ""
-    parts = [(data.validation, "for validation"), (data.test, "for the test")]
+    parts = [(data.validation, "for validation"), (0 if data.folds else data.test, "for the test")]
     held = " and ".join(f"{size:.0%} {what}" if size < 1 else f"{size:,.0f} {what}" for size, what in parts if size)
+    if data.folds:
+        tested = f"fold {data.fold} of {data.folds} for the test" if data.fold else f"{data.folds} folds for the tests"
+        return f"{drawn}{' and '.join(filter(None, (held, tested)))}"
     own = ", where it is not split already" if held and _may_have_splits(data.source) else ""
     return f"{drawn}{held}{own}"
 

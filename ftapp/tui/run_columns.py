@@ -88,6 +88,7 @@ def _recipe(summary: Summary, now: float) -> Content:
         return Content.assemble(("▾ ", _MUTED), (summary.recipe, "b"), (f"  {summary.planned} runs", _MUTED))
     if summary.nested:
         again = f"  repeat {summary.repeat}" if summary.repeat > 1 else ""
+        again += f"  fold {summary.fold}" if summary.fold else ""
         return Content.assemble(("└ ", _MUTED), summary.arm or summary.recipe, (again, _MUTED))
     return Content(summary.recipe)
 

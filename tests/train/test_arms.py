@@ -112,7 +112,7 @@ def test_a_detached_experiment_outlives_who_started_it_and_stops_when_asked(
     experiment.stop()
     wait_for(lambda: not experiment.alive())
     [member] = experiment.list_members()
-    assert (member.arm, member.repeat, member.run.status()) == ("A full", 1, "interrupted")
+    assert (member.arm, member.round.repeat, member.run.status()) == ("A full", 1, "interrupted")
     assert experiment.status(["interrupted"]) == "interrupted"
     assert json.loads(experiment.result_file.read_text("utf-8"))["report"] is None
 

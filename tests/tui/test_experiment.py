@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from ftapp.experiments import experiment_folder
-from ftapp.experiments.arms import make_slug
+from ftapp.experiments.arms import Round, make_slug
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.tui import desktop
 from ftapp.tui.app import FtApp
@@ -64,7 +64,7 @@ def write_experiment(tmp_path: Path, write_run: Write) -> Any:
             run = write_run(f"lesson-{make_slug(arm)}", status=status, age=100 - 10 * number, seed=repeat)
             facts = run.environment() | {"experiment": experiment.folder.name, "arm": arm, "repeat": repeat}
             (run.folder / "environment.json").write_text(json.dumps(facts))
-            experiment.add(arm, repeat, run)
+            experiment.add(arm, Round(repeat), run)
         if result is not None:
             experiment.result_file.write_text(json.dumps(result))
         return experiment

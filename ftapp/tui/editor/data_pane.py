@@ -88,6 +88,8 @@ class DataPane(VerticalScroll, can_focus=False):
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")
         yield FieldLine("data.test")
+        yield FieldLine("data.folds", empty="none")
+        yield FieldLine("data.fold", empty="all folds")
         # Its state changes with each key, and the fields above need no new styles then.
         with Vertical(id="data-preview", classes="-waiting"):
             yield Static(id="data-state", markup=False)

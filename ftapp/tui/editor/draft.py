@@ -118,7 +118,7 @@ class Draft:
         preflight.check(loaded.arms.values() or [loaded.base])
 
     def start(self, runs_dir: Path, *, offline: bool) -> Run | Experiment:
-        """Start the run, or the experiment where there are arms or repeats, in a process of its own.
+        """Start the run, or the experiment where there are arms, folds or repeats, in a process of its own.
 
         Args:
             runs_dir: The folder of runs.
@@ -132,7 +132,7 @@ class Draft:
             OSError: The folder cannot be made.
         """
         loaded, command = self.load_experiment(), shlex.split(self.command())
-        if loaded.arms or self.options.given:
+        if loaded.is_experiment or self.options.given:
             experiment = experiment_folder.prepare(
                 self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
             )

@@ -144,7 +144,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
         note = Content.styled(f"Changes below go to {where}.", "$foreground-muted")
         self.query_one(Facts).rows = [*rows, ("", note)] if rows else []
         options = form.draft.options
-        runs = (len(form.arms or [form]) + options.control) * options.repeats
+        folds = (base.data.folds or 1) if base.data.fold is None else 1
+        runs = (len(form.arms or [form]) + options.control) * options.repeats * folds
         self.query_one("#experiment > .section", Static).update(f"Experiment{f', {runs} runs' if runs > 1 else ''}")
 
     def know(self, examples: int | None) -> None:

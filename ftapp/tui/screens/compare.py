@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
@@ -109,6 +110,11 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         """Return the name of a run: A to Z, then A2, B2 and so on."""
         return chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "")
 
+    @property
+    def are_repeats(self) -> bool:
+        """Whether the runs are repeats of one job, none of which is better than another."""
+        return False
+
     def has_more(self) -> bool:
         """Whether a run is still running."""
         return any(summary.status == "running" for summary in self._summaries)
@@ -161,7 +167,8 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         self._recipes = await asyncio.to_thread(lambda: [_read_recipe(run) for run in runs])
         self.runs = runs
         self._followers = [known.get(run) or Follower(run.events_file) for run in runs]
-        self._pairs = list(combinations(range(len(runs)), 2))
+        self._pairs = [] if self.are_repeats else list(combinations(range(len(runs)), 2))
+        self.query_one("#pairs").set_class(not self._pairs, "-empty")
         self._pair = min(self._pair, max(0, len(self._pairs) - 1))
         self._show_differences()
         self.refresh_bindings()
@@ -228,8 +235,9 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         self.query_one("#metric", Chart).rename(f"Held-out {get_metric(self._metric()).label}")
         for name, drawn in curves.items():
             self._plot(name, drawn)
-        self.query_one("#results Facts", Facts).rows = [self._heads(), *_result_rows(found)]
-        self.query_one("#results").border_subtitle = Content(self._describe_saving(found))
+        rows = _average_rows(found) if self.are_repeats else [self._heads(), *_result_rows(found)]
+        self.query_one("#results Facts", Facts).rows = rows
+        self.query_one("#results").border_subtitle = Content("" if self.are_repeats else self._describe_saving(found))
 
     def _plot(self, name: str, curves: Sequence[Curve]) -> None:
         chart = self.query_one(f"#{name}", Chart)
@@ -257,6 +265,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
             self.query_one(Scatter).show_pair(x, y, (self.run_name(first), self.run_name(second)))
 
     def _show_differences(self) -> None:
+        self.query_one("#differences").set_class(self.are_repeats, "-empty")
         rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.find_differences(self._recipes)]
         unread = [self.run_name(index) for index, recipe in enumerate(self._recipes) if recipe is None]
         pane = self.query_one("#differences")
@@ -307,6 +316,22 @@ def run_style(index: int) -> str:
     """Return the colour of a run, as styled text takes it."""
     color = run_color(index)
     return color if color.startswith("#") else f"${color}"
+
+
+def _average_rows(found: Sequence[RunResults]) -> list[Fact]:
+    """The results of runs that are repeats: of each metric the mean and the standard deviation of the ended runs."""
+    ended = [each for each in found if each.final]
+    if len(ended) < 2:
+        return [("", Content.styled("Two runs with a result are needed.", _MUTED))]
+    rows: list[Fact] = [("", Content.styled(f"mean ± standard deviation of {len(ended)} runs", _MUTED))]
+    for name in sort_names(name for each in ended for name in each.metrics):
+        measured, values = get_metric(name), [each.metrics[name] for each in ended if name in each.metrics]
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        mean = statistics.fmean(values)
+        rows.append((measured.label, Content(f"{measured.format_text(mean)} ± {measured.format_text(deviation)}")))
+    seconds = [each.seconds for each in ended if each.seconds is not None]
+    rows.append(("time in all", Content(formatting.format_duration(sum(seconds)))))
+    return rows
 
 
 def _result_rows(found: Sequence[RunResults]) -> list[Fact]:

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.experiments.arms import name_control
+from ftapp.experiments.arms import Round, name_control
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
@@ -55,7 +55,10 @@ class Arms(OptionList):
 
 
 class ExperimentScreen(CompareScreen):
-    """Follows an experiment's folder and the runs of one repeat, the latest unless the user chooses another."""
+    """Follows an experiment's folder and the runs of one repeat or fold, the latest unless the user chooses another.
+
+    Where one recipe runs on several folds, all of them are shown.
+    """
 
     HELP = """
 # An experiment
@@ -65,7 +68,10 @@ run of the arm under the cursor.
 
 *Findings* shows the reported value, the measured value, and whether the finding holds. A finding holds if its whole
 interval lies within its bounds. The pane is complete when all runs have ended. The other panes compare the runs of one
-repeat.
+repeat or fold.
+
+The folds of one recipe are repeats, and none is better than another. The list has a line for each fold, and *Results*
+has the mean over the folds.
 """
     DEFAULT_CSS = """
     ExperimentScreen {
@@ -84,7 +90,7 @@ repeat.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", "Stop", tooltip="End the experiment early and keep its runs"),
         Binding("e", "report", "Report", tooltip="Open the report"),
-        Binding("r", "next_repeat", "Next repeat", tooltip="Show the runs of the next repeat"),
+        Binding("r", "next_repeat", "Next repeat", tooltip="Show the runs of the next repeat or fold"),
     ]
     AUTO_FOCUS = "#arms"
 
@@ -94,8 +100,10 @@ repeat.
         facts = experiment.facts
         self._arms: list[str] = facts.get("arms", [])
         self._repeats: int = facts.get("repeats", 1)
-        self._repeat: int | None = None  # the one that the user has chosen
-        self._shown_repeat = 1
+        self._rounds = experiment.list_rounds()
+        self._has_folds_alone = facts.get("folds", 0) > 0 and len(self._arms) == 1
+        self._round: Round | None = None  # the one that the user has chosen
+        self._shown_round = Round()
         self._standing: _Standing | None = None
         self._recipe: recipe.RecipeWithArms | None = None
         self._able: object = None
@@ -116,14 +124,26 @@ repeat.
         # The status comes first, so that an ended experiment has its result and all of its runs.
         summary = self.app.summaries.sum_up(self.experiment)
         self._standing = _Standing(summary, tuple(self.experiment.list_members()), self.experiment.read_result())
-        self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
+        self._shown_round = self._round or max((member.round for member in self._standing.members), default=Round())
         return list(self._runs().values())
 
+    @property
+    def are_repeats(self) -> bool:
+        return self._has_folds_alone
+
+    @property
+    def _lines(self) -> list[str]:
+        """The names of the lines of the list: the arms, or all folds of one arm."""
+        return [each.describe(self._repeats) for each in self._rounds] if self._has_folds_alone else self._arms
+
     def _runs(self) -> dict[str, Run]:
-        """Find the runs of the shown repeat by arm, in the order of the arms."""
+        """Find the runs that are shown by the names of their lines, in the order of the lines."""
         members = self._standing.members if self._standing else ()
-        found = {member.arm: member.run for member in members if member.repeat == self._shown_repeat}
-        return {arm: found[arm] for arm in self._arms if arm in found}
+        if self._has_folds_alone:
+            found = {member.round.describe(self._repeats): member.run for member in members}
+        else:
+            found = {member.arm: member.run for member in members if member.round == self._shown_round}
+        return {name: found[name] for name in self._lines if name in found}
 
     def run_name(self, index: int) -> str:
         return list(self._runs())[index]
@@ -140,7 +160,7 @@ repeat.
         findings: list[Finding] = self._recipe.findings if self._recipe else []
         missing = "measured when all runs have ended"
         if standing.summary.status != "running":
-            missing = "not measured: no repeat has runs of all arms" if standing.result else "no result"
+            missing = "not measured: no repeat or fold has runs of all arms" if standing.result else "no result"
         self.query_one(FindingsPane).show(findings, standing.result, missing)
         able = (standing.summary.status, standing.result is None)
         if able != self._able:
@@ -153,8 +173,10 @@ repeat.
         parts = [f"{summary.ended} of {summary.planned} runs have ended"]
         if status == "running" and self.experiment.is_stopping():
             status = "stopping"
-        if self._repeats > 1:
-            parts.append(f"repeat {self._shown_repeat} of {self._repeats}")
+        if self._has_rounds and self._repeats > 1:
+            parts.append(f"repeat {self._shown_round.repeat} of {self._repeats}")
+        if self._has_rounds and self._shown_round.fold:
+            parts.append(f"fold {self._shown_round.fold} of {len(self._rounds) // self._repeats}")
         if summary.seconds is not None and summary.status != "running":
             parts.append(formatting.format_duration(summary.seconds))
         if summary.created:
@@ -175,14 +197,15 @@ repeat.
         runs = self._runs()
         known = dict(zip(self.runs, self._summaries, strict=False))
         standings = {arm: _describe_standing(known.get(run)) for arm, run in runs.items()}
-        width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
+        names = self._lines
+        width, room = (max(map(len, texts), default=0) for texts in (names, standings.values()))
         lines = []
         overridden = recipe_words.describe_arms(self._recipe.changes, self._recipe.base) if self._recipe else {}
         if self._arms:
             overridden[name_control(self._arms[0])] = Content.styled("the control: the first arm again", _MUTED)
         live = self._standing is not None and self._standing.summary.status == "running"
         started = list(runs)
-        for arm in self._arms:
+        for arm in names:
             style = run_style(started.index(arm)) if arm in runs else _MUTED
             name = (arm.ljust(width), "" if arm in runs else _MUTED)
             state = standings.get(arm, "waits" if live else "not run").ljust(room)
@@ -198,11 +221,11 @@ repeat.
 
     @on(OptionList.OptionSelected)
     def _open(self, event: OptionList.OptionSelected) -> None:
-        arm = self._arms[event.option_index]
-        if run := self._runs().get(arm):
+        name = self._lines[event.option_index]
+        if run := self._runs().get(name):
             self.app.open_run(run)
         else:
-            self.notify(f"{arm} has no run in this repeat yet.")
+            self.notify(f"{name} has no run {'' if self.are_repeats else 'in this repeat '}yet.")
 
     def action_stop(self) -> None:
         """End the experiment and its runs."""
@@ -213,9 +236,15 @@ repeat.
         self.app.open_path(self.experiment.report_file)
 
     def action_next_repeat(self) -> None:
-        """Show the runs of the next repeat."""
-        self._repeat = self._shown_repeat % self._repeats + 1
+        """Show the runs of the next repeat or fold."""
+        number = self._rounds.index(self._shown_round) if self._shown_round in self._rounds else -1
+        self._round = self._rounds[(number + 1) % len(self._rounds)]
         self._follow()
+
+    @property
+    def _has_rounds(self) -> bool:
+        """Whether the user can go from round to round."""
+        return len(self._rounds) > 1 and not self._has_folds_alone
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         standing = self._standing
@@ -224,7 +253,7 @@ repeat.
         if action == "report":
             return bool(standing and standing.result and standing.result.get("report"))
         if action == "next_repeat":
-            return self._repeats > 1
+            return self._has_rounds
         return super().check_action(action, parameters)
 
 

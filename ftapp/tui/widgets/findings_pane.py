@@ -45,7 +45,8 @@ class FindingsPane(Pane):
         parts: list[RenderableType] = []
         if rows:
             parts = [self._make_table(rows)] if self.size.width >= _TABLE else list(self._list_findings(rows))
-        self.put(Group(*parts, *self._list_verdicts(result or {}, gap=bool(rows))))
+        folds = list(self._list_folds(result or {}, gap=bool(rows)))
+        self.put(Group(*parts, *folds, *self._list_verdicts(result or {}, gap=bool(rows or folds))))
 
     def _make_table(self, rows: Sequence[Mapping[str, Any]]) -> Table:
         muted = self.color("secondary")
@@ -80,6 +81,19 @@ class FindingsPane(Pane):
     def _describe_verdict(self, row: Mapping[str, Any]) -> Text:
         holds = row["holds"]
         return Text(holds, f"bold {self.color(_STYLES[holds])}" if holds in _STYLES else self.color("secondary"))
+
+    def _list_folds(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[RenderableType]:
+        """A table of the metrics over the folds for each arm."""
+        for number, each in enumerate(result.get("folds", [])):
+            if gap or number:
+                yield Text()
+            yield Text(each["title"], "bold")
+            table = Table(box=None, padding=(0, 2, 0, 0), header_style=self.color("secondary"))
+            for heading in each["header"]:
+                table.add_column(heading)
+            for row in each["rows"]:
+                table.add_row(*row)
+            yield table
 
     def _list_verdicts(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:
         verdicts = [line for each in result.get("comparisons", []) for line in each["verdicts"]]

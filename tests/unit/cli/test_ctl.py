@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from ftapp.cli.app import app
 from ftapp.common.locks import hold_lock
 from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments.arms import Round
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled
 from ftapp.runs.run_folder import Run
@@ -53,7 +54,7 @@ def test_a_refused_command_is_an_object_with_the_reason(run: Run, tmp_path: Path
 
 def test_an_experiment_names_its_runs(run: Run, tmp_path: Path) -> None:
     made = experiment_folder.create("lesson", None, "", ["A"], 1, 1, tmp_path)
-    made.add("A", 1, run)
+    made.add("A", Round(1), run)
     code, told, _ = ctl(tmp_path, made.folder.name, "pause")
     assert code == 2
     assert told["reason"] == f"'{made.folder.name}' is an experiment; choose one of its runs: {run.folder.name}"

@@ -14,7 +14,7 @@ from ftapp.analysis.records import read_experiment
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
-from ftapp.experiments.arms import add_control, schedule
+from ftapp.experiments.arms import add_control, list_rounds, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.report.experiment import write_result
@@ -29,11 +29,11 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
     arms = {"A": (0.0, "b", "w"), "A again": (0.0, "b", "w"), "B": (0.5, batches, weights)}
     text = recipe.load(recipe.find("bert-full")).to_toml()
     experiment = experiment_folder.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
-    for repeat, arm in schedule(list(arms), repeats):
-        shift, seen, digest = arms[arm]
+    for of, arm in schedule(list(arms), list_rounds(repeats)):
+        repeat, (shift, seen, digest) = of.repeat, arms[arm]
         losses = [loss + shift * (1 + repeat / 10) for loss in LOSSES]
         run = record_run(folder, f"seed={repeat}", losses=losses, batches=f"{seen}{repeat}", digest=f"{digest}{repeat}")
-        experiment.add(arm, repeat, run)
+        experiment.add(arm, of, run)
     return experiment
 
 
@@ -51,8 +51,19 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
 
 
 def test_arms_take_turns_at_being_first() -> None:
-    order = list(schedule(["A", "B", "C"], 2))
-    assert order == [(1, "A"), (1, "B"), (1, "C"), (2, "C"), (2, "B"), (2, "A")]
+    order = [(of.describe(2), arm) for of, arm in schedule(["A", "B"], list_rounds(2, 2))]
+    assert order == [
+        ("repeat 1, fold 1", "A"),
+        ("repeat 1, fold 1", "B"),
+        ("repeat 1, fold 2", "B"),
+        ("repeat 1, fold 2", "A"),
+        ("repeat 2, fold 1", "A"),
+        ("repeat 2, fold 1", "B"),
+        ("repeat 2, fold 2", "B"),
+        ("repeat 2, fold 2", "A"),
+    ]
+    assert [of.describe(1) for of in list_rounds(1, 2)] == ["fold 1", "fold 2"]
+    assert [of.describe(2) for of in list_rounds(2)] == ["repeat 1", "repeat 2"]
 
 
 def test_a_control_is_the_first_arm_again() -> None:
@@ -106,7 +117,7 @@ def test_arms_of_other_batches_or_weights_are_found_out(tmp_path: Path) -> None:
 
 def test_times_of_runs_that_went_on_at_once_are_not_compared(tmp_path: Path) -> None:
     experiment = made(tmp_path, jobs=2)
-    for run in [run for found in experiment.group_runs().values() for run in found]:
+    for run in [run for found in experiment.group_runs().values() for run in found.values()]:
         file = run.folder / "environment.json"
         file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"jobs": 2}), encoding="utf-8")
     _, result = write_result(experiment)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments.arms import Round
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summaries
 from ftapp.runs import run_folder
@@ -22,7 +23,7 @@ from tests.support.recorded_runs import record_run
 def experiment_of_two(folder: Path) -> Experiment:
     made = experiment_folder.create("lesson", None, "", ["A", "B"], 1, 1, folder)
     for arm in ("A", "B"):
-        made.add(arm, 1, record_run(folder))
+        made.add(arm, Round(1), record_run(folder))
     return made
 
 

@@ -1,0 +1,65 @@
+"""The types of the values in an experiment's files, experiment.json and result.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
+
+from ftapp.recipe.value_types import MOST_FOLDS
+from ftapp.runs.event_types import Several, Time
+
+
+class _Entry(TypedDict):
+    """A run of the experiment by the name of its folder."""
+
+    arm: str
+    repeat: Several
+    fold: NotRequired[Several]
+    run: Annotated[str, msgspec.Meta(pattern=r"^[^/\x00]*[^/.\x00][^/\x00]*$")]
+
+
+class _Row(TypedDict):
+    """A finding in words."""
+
+    says: str
+    lesson: str
+    told: str
+    holds: str
+
+
+class _Folds(TypedDict):
+    """What an arm gave over its folds in words."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+class _Compared(TypedDict):
+    """The comparison of two arms in words."""
+
+    verdicts: list[str]
+
+
+FACTS: dict[str, Any] = {
+    "recipe": str,
+    "profile": str | None,
+    "arms": list[str],
+    "repeats": Annotated[int, msgspec.Meta(ge=1, le=10**6)],
+    "folds": Annotated[int, msgspec.Meta(ge=0, le=MOST_FOLDS)],
+    "jobs": Several,
+    "created": Time,
+    "runs": list[_Entry],
+    "refused": str,
+}
+"""The facts of an experiment, by name."""
+
+RESULT: dict[str, Any] = {
+    "findings": list[_Row],
+    "comparisons": list[_Compared],
+    "folds": list[_Folds],
+    "notes": list[str],
+    "report": str | None,
+}
+"""The parts of a result that the interface reads, by name."""

@@ -1,0 +1,141 @@
+"""Folds of an arm together: means with corrected intervals, one result of all answers, and no comparison of folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score
+from typer.testing import CliRunner
+
+from ftapp import recipe
+from ftapp.analysis import compare, statistics
+from ftapp.analysis.cross_validation import make_set_reader, pool_answers, summarize_folds
+from ftapp.analysis.records import read_arms, read_experiment
+from ftapp.cli import app
+from ftapp.data.examples import describe_set
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.arms import list_rounds, schedule
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.report.experiment import write_result
+from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
+from ftapp.runs.run_folder import Run
+from tests.support.recorded_runs import record_run
+
+FOLDS = 4
+
+
+def keep_answers(run: Run, answers: list[tuple[str, str]]) -> None:
+    """Keep answers, each a label and what was said, as the run's test examples."""
+    step = len(run.history().steps)
+    found = [ExampleResult(example=f"row {at}", loss=at, truth=a, answer=b) for at, (a, b) in enumerate(answers)]
+    write_example_results(run, ExampleResults(step, "test", len(found), "", found))
+
+
+def make_experiment(folder: Path, *arms: str) -> Experiment:
+    """An experiment of some arms on four folds, of which the second is better by two points on each."""
+    loaded = recipe.load(recipe.find("bert-full"), None, [f"data.folds={FOLDS}"])
+    made = experiment_folder.create("mine", None, loaded.to_toml(), arms, 1, 1, folder, command=[], folds=FOLDS)
+    for of, arm in schedule(arms, list_rounds(1, FOLDS)):
+        accuracy = 0.8 + of.fold / 100 + (0.02 if arm == "B" else 0)
+        keys = f"data.folds={FOLDS}", f"data.fold={of.fold}"
+        run = record_run(folder, *keys, accuracy=accuracy, batches=f"b{of.fold}", digest="w")
+        right = round(100 * accuracy)
+        keep_answers(run, [("bad", "bad")] * right + [("good", "bad")] * (100 - right))
+        made.add(arm, of, run)
+    return made
+
+
+def test_the_mean_has_the_corrected_interval(tmp_path: Path) -> None:
+    (arm,) = read_experiment(make_experiment(tmp_path, "mine"))
+    found = summarize_folds(arm)
+    assert found is not None
+    (accuracy,) = (each for each in found.metrics if each.name == "accuracy")
+    values = [0.81, 0.82, 0.83, 0.84]
+    # 100 test and 80 training examples; Nadeau & Bengio 2003, section 5
+    half = stats.t.ppf(0.975, 3) * np.std(values, ddof=1) * np.sqrt(1 / 4 + 100 / 80)
+    assert (accuracy.mean.estimate, accuracy.mean.high) == pytest.approx((0.825, 0.825 + half))
+    assert accuracy.deviation == pytest.approx(np.std(values, ddof=1))
+    assert accuracy.pooled == pytest.approx(0.825)
+    assert accuracy.row()[:2] == ["accuracy", "82.50% ± 1.29%"]
+    assert found.title == "mine over 4 folds, 400 test examples"
+    assert (accuracy.mean.of_folds, accuracy.mean.of_seeds) == (True, False)
+    plain = statistics.estimate_mean(values)
+    assert plain.high - plain.low < (accuracy.mean.high - accuracy.mean.low) / 2
+
+
+def test_intervals_end_where_a_metric_ends(tmp_path: Path) -> None:
+    (arm,) = read_experiment(make_experiment(tmp_path, "mine"))
+    found = summarize_folds(arm)
+    assert found is not None
+    assert all(each.mean.low >= 0 for each in found.metrics)
+
+
+def test_answers_of_all_folds_are_measured_as_one(tmp_path: Path) -> None:
+    runs = [record_run(tmp_path, "model.sequence_length=32") for _ in range(2)]
+    answers = [[("bad", "good"), ("good", "good")], [("bad", "bad"), ("good", "good"), ("good", "bad")]]
+    for run, kept in zip(runs, answers, strict=True):
+        keep_answers(run, kept)
+    records = [each for arm in read_arms(runs) for each in arm.records]
+    found = pool_answers(records)
+    truth, said = zip(*(pair for kept in answers for pair in kept), strict=True)
+    assert found["accuracy"] == pytest.approx(0.6)
+    assert found["macro-f1"] == pytest.approx(f1_score(truth, said, average="macro"))
+    assert found["loss"] == pytest.approx(np.mean([0, 1, 0, 1, 2]))
+    runs[0].examples_file.unlink()
+    assert pool_answers(records) == {}
+
+
+def test_sets_and_numbers_are_measured_as_one(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("text,label\n")
+    sets = record_run(tmp_path, "task=text-multi-label", f"data.source=csv:{file}")
+    keep_answers(sets, [("bad, good", "good"), ("no label", "no label"), ("bad", "bad, good")])
+    numbers = record_run(tmp_path, "task=text-regression", f"data.source=csv:{file}")
+    keep_answers(numbers, [("1", "2"), ("5.5", "5.5"), ("-3e+06", "-3e+06")])
+    first, second = (arm.records[0] for arm in read_arms([sets, numbers]))
+    assert pool_answers([first])["micro-f1"] == pytest.approx(2 * 2 / (3 + 3))
+    assert pool_answers([second])["mae"] == pytest.approx(1 / 3)
+    keep_answers(numbers, [("1", "many")])
+    assert pool_answers([second]) == {}
+
+
+def test_labels_are_read_as_they_are_written() -> None:
+    classes = ("a", "b, c", "b", "no label", "'x'")
+    read = make_set_reader(classes)
+    for labels in ([True] * 5, [False] * 5, [True, False, True, False, True], [False, True, False, False, False]):
+        assert read(describe_set(np.array(labels), classes)).tolist() == labels
+
+
+def test_arms_are_paired_by_fold(tmp_path: Path) -> None:
+    arms, result = write_result(make_experiment(tmp_path, "A", "B"))
+    (found,) = result["comparisons"]
+    assert found["accuracy"]["estimate"] == pytest.approx(0.02)
+    assert found["accuracy"]["of_folds"]
+    assert any("over 4 folds" in verdict for verdict in found["verdicts"])
+    assert [each["title"] for each in result["folds"]] == [f"{arm} over 4 folds, 400 test examples" for arm in "AB"]
+    assert arms[1].records[2].name == "B, fold 3"
+    page = Path(result["report"]).read_text("utf-8")
+    assert "A over 4 folds, 400 test examples" in page
+    assert "Nadeau and Bengio (2003)" in page
+
+
+def test_folds_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path, "mine")
+    _, result = write_result(experiment)
+    assert result["comparisons"] == []
+    one, other = (member.run for member in experiment.list_members()[:2])
+    found = compare.compare_arms(*read_arms([one, other]))
+    assert found.verdicts == []
+    assert found.metrics == {}
+    assert "the runs test on different folds, which are repeats of one job" in found.reasons["loss"]
+    told = CliRunner().invoke(app.app, ["compare", experiment.folder.name, "--runs-dir", str(tmp_path)])
+    assert told.exit_code == 2
+    assert f"'ftapp report {experiment.folder.name}' shows what they give together" in told.stderr
+    told = CliRunner().invoke(app.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
+    assert "mine over 4 folds, 400 test examples" in told.stdout
+    assert "82.50% ± 1.29%" in told.stdout
+    told = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
+    assert "mine on 4 folds" in told.stdout
