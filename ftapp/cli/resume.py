@@ -27,39 +27,26 @@ def resume(
     offline: OfflineOption = False,
 ) -> None:
     """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted."""
-    from ftapp import recipe as recipes
     from ftapp.cli.follow_run import follow_run
     from ftapp.cli.run_result import tell_outcome
     from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
-    from ftapp.runs import resuming, run_folder
-    from ftapp.runs.environment import check_installed
+    from ftapp.runs import run_folder
     from ftapp.runs.interruption import Interruption
     from ftapp.runs.launcher import LocalLauncher
-    from ftapp.runs.starting import make_resume
+    from ftapp.runs.starting import prepare_resume
 
-    if steps and epochs:
-        failure.refuse(f"--steps and --epochs both say how much longer the run is; got {steps} and {epochs}")
     max_seconds = failure.parse_max_time(max_time)
+    launcher = LocalLauncher()
     with failure.refuse_bad_recipes():
         found = find_run(run, runs_dir)
-        recipe = recipes.load(found.recipe_file)
-        check_installed(recipe)
-    if found.alive():
-        failure.refuse(f"{found.folder.name} goes on already, in another process")
-    history = found.history()
-    if not (steps or epochs) and found.status(history) == "done":
-        failure.refuse(f"the run has reached its end, after {len(history.steps)} steps; --steps N goes on for N more")
-    launcher = LocalLauncher()
-    try:
-        longer = None
-        if steps or epochs:
-            longer = resuming.lengthen_last_phase(recipe, history, steps=steps or 0, epochs=epochs or 0)
-        resuming.check_resumable(found, anyway=anyway)
-        start = make_resume(found, longer=longer, anyway=anyway, offline=offline, max_seconds=max_seconds)
-        with Interruption(launcher) as interruption:
-            outcome = follow_run(start, launcher, interruption, debug=failure.is_debug())
-    except (OSError, RunError) as error:
-        failure.refuse(str(error))
+        try:
+            start = prepare_resume(
+                found, steps=steps or 0, epochs=epochs or 0, anyway=anyway, offline=offline, max_seconds=max_seconds
+            )
+            with Interruption(launcher) as interruption:
+                outcome = follow_run(start, launcher, interruption, debug=failure.is_debug())
+        except (OSError, RunError) as error:
+            failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)
     raise typer.Exit(run_folder.combine_exit_codes([launcher.wait(found)]))

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.common.durable import replace_file
+from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
-from ftapp.runs.environment import make_environment
+from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.launcher import Launcher, do_nothing
-from ftapp.runs.resuming import make_resume_environment
+from ftapp.runs.resuming import check_resumable, lengthen_last_phase, make_resume_environment
 from ftapp.runs.run_folder import Run
 
 
@@ -81,6 +82,48 @@ def make_run(
     return RunStart(run, name, recipe, environment)
 
 
+def prepare_resume(
+    run: Run,
+    *,
+    steps: int = 0,
+    epochs: int = 0,
+    anyway: bool = False,
+    offline: bool = False,
+    max_seconds: float | None = None,
+) -> RunStart:
+    """Check that a run can go on, and prepare it.
+
+    Args:
+        run: The run.
+        steps: By how many steps the last phase becomes longer.
+        epochs: By how many epochs it becomes longer.
+        anyway: Whether the run may go on inexactly.
+        offline: Whether the process makes no network call.
+        max_seconds: After how many seconds the process ends the run; None where it goes on to its end.
+
+    Returns:
+        The run, ready to start.
+
+    Raises:
+        RecipeError: The recipe cannot be read, or a package that it needs is not installed.
+        RunError: The run goes on already, has nothing left to do, or would not go on exactly.
+    """
+    if steps and epochs:
+        raise RunError(f"steps and epochs both say how much longer the run is; got {steps} and {epochs}")
+    recipe = recipes.load(run.recipe_file)
+    check_installed(recipe)
+    if run.alive():
+        raise RunError(f"{run.folder.name} goes on already, in another process")
+    history, longer = run.history(), None
+    if steps or epochs:
+        longer = lengthen_last_phase(recipe, history, steps=steps, epochs=epochs)
+    elif run.status(history) == "done":
+        end = f"the run has reached its end, after {len(history.steps)} steps"
+        raise RunError(f"{end}; a number of further steps or epochs makes it longer, such as --steps 100")
+    check_resumable(run, anyway=anyway)
+    return make_resume(run, longer=longer, anyway=anyway, offline=offline, max_seconds=max_seconds)
+
+
 def make_resume(
     run: Run,
     *,
@@ -90,7 +133,7 @@ def make_resume(
     verify_cache: bool = False,
     max_seconds: float | None = None,
 ) -> RunStart:
-    """Prepare a run to go on. `resuming.check_resumable` tells whether it can.
+    """Prepare a run to go on, unchecked: `prepare_resume` checks first.
 
     Args:
         run: The run, whose process has ended.

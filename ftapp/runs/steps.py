@@ -12,7 +12,8 @@ from ftapp.runs.compact_steps import columns_of
 from ftapp.runs.phase_events import Stepped
 
 _NAN = struct.pack("d", math.nan)
-_FIELDS = ("time", "loss", "gradient_norm", "rate", "seconds", "epoch", "memory", "step")
+FIELDS = ("step", "epoch", "loss", "gradient_norm", "rate", "seconds", "memory", "time")
+"""The columns that all runs have."""
 _MOST_METRICS = 32
 """Columns of metrics that are kept: a damaged file may tell of a new name in each step."""
 
@@ -42,7 +43,7 @@ class Steps(Sequence[Stepped]):
 
     def column(self, name: str) -> array[Any]:
         """The column of a field or of a metric, the latter array("d"), NaN where a step has none."""
-        if name in _FIELDS:
+        if name in FIELDS:
             column: array[Any] = getattr(self, name)
             return column
         found = self._metrics.get(name)

@@ -1,0 +1,1 @@
+"""ftapp for Python: the verbs that `import ftapp` gives. Nothing here imports Keras before a model is loaded."""

@@ -1,0 +1,107 @@
+"""The Python interface: `import ftapp`, with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ftapp
+from ftapp.runs.events import RunEnded
+from tests.support.recipes import DIVERGES
+
+pytestmark = pytest.mark.usefixtures("quickly_started")
+
+
+@pytest.fixture
+def file(tmp_path: Path, text_recipe: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    path = tmp_path / "tiny.toml"
+    path.write_text(text_recipe, encoding="utf-8")
+    return path
+
+
+def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ftapp.run(file, overrides={"phase.finetune.steps": 4, "evaluate.every": 2})
+    kinds = [type(event) for event in run.follow()]
+    assert kinds[-1] is RunEnded
+    result = run.wait(timeout=60)
+    assert (run.status, result["status"], result["steps"], result["recipe"]) == ("done", "done", 4, "tiny")
+    assert result == run.result
+    assert json.loads(json.dumps(result))["metrics"] == result["metrics"]
+    assert run.steps["step"] == [1, 2, 3, 4]
+    assert run.steps["loss"] == [step.loss for step in run.history.steps]
+    assert set(run.steps) >= {"epoch", "rate", "seconds", "memory", "accuracy"}
+    assert [(each["step"], each["final"]) for each in run.evaluations][-1] == (4, True)
+    assert run.evaluations[-1]["accuracy"] == result["metrics"]["accuracy"]
+
+    with pytest.raises(ftapp.RunError, match=r"reached its end, after 4 steps; .* --steps 100"):
+        ftapp.resume(run)
+    assert ftapp.resume(run, steps=2).wait(narrate=True)["steps"] == 6
+    assert "the run goes on after step 4" in capsys.readouterr().err
+    assert run.recipe.phase[0].steps == 6
+
+    other = ftapp.run(ftapp.load_recipe(file, overrides=["phase.finetune.steps=6", "seed=5"]), name="Other one")
+    other.wait()
+    assert "-other-one-" in other.name
+    assert [each.name for each in ftapp.list_runs()] == [other.name, run.name]
+    assert ftapp.find_run().folder == other.folder
+    assert ftapp.find_run(run.name).recipe == run.recipe
+    (comparison,) = ftapp.compare([run, other.name])
+    assert comparison.reasons["loss"]  # other seeds have other batches
+    with pytest.raises(ftapp.RunError, match="1 run cannot be compared"):
+        ftapp.compare([run])
+
+    model = ftapp.load_model(other)
+    scores = model.predict(["a fine film", "a dull film"])
+    assert scores.shape == (2, len(model.classes))
+    with pytest.raises(ftapp.RunError, match="has ended"):
+        other.stop()
+
+
+def test_a_run_that_fails_raises_the_reason(file: Path, image_recipe: str) -> None:
+    file.write_text(image_recipe, encoding="utf-8")
+    with pytest.raises(ftapp.RunError, match=r"tiny-.* failed: .*loss"):
+        ftapp.run(file, overrides=DIVERGES).wait()
+
+
+def test_waiting_ends_and_the_run_goes_on_until_it_is_stopped(file: Path) -> None:
+    run = ftapp.run(file, overrides={"phase.finetune.steps": 100_000})
+    with pytest.raises(TimeoutError, match="goes on"):
+        run.wait(timeout=0.2)
+    assert run.status == "running"
+    with pytest.raises(ftapp.RunError, match="has no model"):
+        ftapp.load_model(run)
+    while not run.history.steps:
+        assert run.status == "running"
+    run.stop()
+    assert run.wait(timeout=60)["status"] == "interrupted"
+    assert ftapp.load_model(run).classes
+
+
+def test_a_plan_is_made_where_an_event_loop_runs(file: Path) -> None:
+    async def notebook() -> dict[str, Any]:
+        return ftapp.plan(file)
+
+    assert 0 < asyncio.run(notebook())["phases"][0]["trainable_share"] < 1
+
+
+def test_recipes_are_refused_with_reasons(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ftapp.RecipeError, match="did you mean 'vgg16-two-phase'"):
+        ftapp.load_recipe("vgg16-two-phases")
+    with pytest.raises(ftapp.RecipeError, match="experiment with the arms"):
+        ftapp.run("lesson-vgg16-two-phase")
+    with pytest.raises(ftapp.RecipeError, match="overrides came beside a recipe that is loaded"):
+        ftapp.run(ftapp.load_recipe(file), overrides={"seed": 1})
+    with pytest.raises(ftapp.RecipeError, match="learning_rate"):
+        ftapp.load_recipe(file, overrides={"phase.finetune.learning_rate": -1})
+    with pytest.raises(ftapp.RunError, match="is no folder of a run"):
+        ftapp.Run(tmp_path)
+    with pytest.raises(ftapp.RecipeError, match="there is no run 'x'"):
+        ftapp.find_run("x")
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = ftapp.trian
+    assert ftapp.load_recipe(file, overrides={"evaluate.every": None}).evaluate.every != 4
