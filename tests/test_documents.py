@@ -222,8 +222,25 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
         if name != "train.log":  # what `ftapp run` makes of the process's output; this process has none of its own
             assert (run.folder / name).exists(), name
     examples = [np.zeros((16, 16, 3), np.uint8)]
-    for block in blocks("python"):
+    for block in blocks("python", page("runs")):
         exec(block.replace("RUN", str(run.folder)), {"examples": examples})
+
+
+@pytest.mark.usefixtures("quickly_started")
+def test_code_of_the_python_page(
+    image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    code = "".join(blocks("python", page("python")))
+    assert code.count('"vgg16-feature-extractor", profile="quick"') == 3
+    code = code.replace('"vgg16-feature-extractor", profile="quick"', repr(str(file)))
+    exec(code, {"examples": [np.zeros((16, 16, 3), np.uint8)]})
+    told = capfd.readouterr().out
+    assert "done {" in told
+    assert "RunEnded" in told
+    assert "training loss" in told
 
 
 _OF_COMMAND = {"recipe", "run", "replays", "model", "status", "constant", "recall", "warnings"}
