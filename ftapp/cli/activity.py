@@ -41,14 +41,19 @@ class Activity:
         """Show how far an activity is.
 
         Args:
-            activity: What is done, in words.
+            activity: What is done, in words; "" ends the display.
             done: How much of it is done, in any unit.
             total: How much there is to do, None where that is not known.
         """
-        if self._is_live:
+        if not activity:
+            self._bar.stop()
+        elif self._is_live:
             self._bar.start()
             self._bar.update(self._task, description=activity, completed=done, total=total or None)
-            return
+        else:
+            self._print(activity, done, total)
+
+    def _print(self, activity: str, done: int, total: int | None) -> None:
         now, (then, before) = time.monotonic(), self._last
         if activity != before or now - then >= _LINE_SECONDS:
             self._last = now, activity

@@ -1,8 +1,8 @@
 """The command line: results on stdout, narration on stderr.
 
-Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 75 unfinished, 130 interrupted.
-Each family of commands is a module of its own. Everything but Typer is imported where it is used, so that --help
-answers at once.
+Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 3 inputs without an answer, 75 unfinished,
+130 interrupted. Each family of commands is a module of its own. Everything but Typer is imported where it is used, so
+that --help answers at once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ftapp.cli import (
     lr_find,
     models,
     plan,
+    predict,
     recipes,
     report,
     resume,
@@ -41,7 +42,8 @@ app = typer.Typer(
     # Help in plain text: importing Rich for it would take longer than all the rest of `ftapp --help`.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 75 unfinished, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 3 inputs without an answer, "
+    "75 unfinished, 130 interrupted.",
 )
 
 
@@ -91,6 +93,7 @@ app.command(name="models")(models.list_models)
 app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
 app.command(name="errors")(errors.list_errors)
+app.command()(predict.predict)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)

@@ -11,7 +11,6 @@ from typing import TypeVar
 from ftapp.cli.activity import Activity
 from ftapp.cli.failure import is_debug
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import RunError
 from ftapp.rpc.client import HelperClient
 
 _Answer = TypeVar("_Answer")
@@ -44,8 +43,6 @@ def ask_helper(name: str, client: _Client, ask: Callable[[_Client, Progress], Aw
         async with client:
             try:
                 return await ask(client, activity.tell)
-            except OSError as error:
-                raise RunError(f"the helper process cannot be started: {error}") from error
             finally:
                 if is_debug():
                     print(client.read_output(), file=sys.stderr)

@@ -12,6 +12,9 @@ import typer
 
 from ftapp.common.safe_output import screen_output
 
+UNANSWERED = 3
+"""The exit code of a command that is done, but for inputs that have no answer."""
+
 _debug = False
 
 

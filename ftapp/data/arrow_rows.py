@@ -80,6 +80,17 @@ def read(
         findings.add(path, f"this file cannot be read, it is damaged or of a kind that is not known: {reason}")
 
 
+def count_rows(path: Path) -> int | None:
+    """Count the rows of a Parquet file; None of an Arrow file, whose rows only reading counts."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return int(parquet.read_metadata(path).num_rows)
+    except (pyarrow.ArrowException, OSError):
+        return None
+
+
 _Opened = tuple[Any, Callable[[list[str], int], Iterator[Any]]]
 """The schema of a file, and what lists the batches of some columns, of so many rows at most where the file can."""
 

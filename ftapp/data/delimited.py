@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ftapp.common.formatting import format_quantity
 
@@ -84,6 +86,59 @@ def read(content: str, wanted: Collection[str], delimiter: str | None = None) ->
         if len(other.faults) < len(best.faults) or len(other.rows) > len(best.rows):
             return other
     return best
+
+
+class DelimitedRow(NamedTuple):
+    """A row of a file that is read row by row.
+
+    Attributes:
+        number: The number that a spreadsheet shows.
+        fields: As many fields as the header has; none where there is a fault.
+        fault: What is wrong with the row, or with all that follows it; "" for nothing.
+    """
+
+    number: int
+    fields: list[str]
+    fault: str = ""
+
+
+def stream(
+    lines: Iterator[str], wanted: Collection[str], delimiter: str | None = None
+) -> tuple[list[str], Iterator[DelimitedRow]]:
+    """Read a table row by row, in bounded memory. The head of the file decides the way of writing.
+
+    Args:
+        lines: The lines of the file with their ends.
+        wanted: Columns that the table is likely to have.
+        delimiter: The delimiter that the file's name tells, such as a tab; None to find it.
+
+    Returns:
+        The names of the columns; none of an empty file. And the rows; those with nothing in any field are left out.
+    """
+    begun, size = list[str](), 0
+    for line in lines:
+        begun.append(line)
+        size += len(line)
+        if size > _HEAD:
+            break
+    dialect = read("".join(begun), wanted, delimiter).dialect
+    rest = itertools.chain(begun[dialect.skipped :], lines)
+    faults: list[tuple[str, str]] = []
+    records = _read_records(map(_double_quotes, rest) if dialect.escaped else rest, dialect, faults)
+    header = next((fields for _, fields in records if any(map(str.strip, fields))), [])
+    return [name.strip(_AROUND_NAMES) for name in header], _fit_records(records, len(header), dialect, faults)
+
+
+def _fit_records(
+    records: Iterator[tuple[int, list[str]]], columns: int, dialect: Dialect, faults: Sequence[tuple[str, str]]
+) -> Iterator[DelimitedRow]:
+    last = 1
+    for last, fields in records:
+        if any(map(str.strip, fields)):
+            fault = _fit(fields, columns, dialect)
+            yield DelimitedRow(last, [] if fault else fields, fault)
+    for _, fault in faults:
+        yield DelimitedRow(last + 1, [], f"{fault}; the rows from here on cannot be read")
 
 
 def looks_like_data(table: Table) -> bool:
@@ -163,25 +218,37 @@ def _parse(content: str, dialect: Dialect) -> Table:
     if dialect.skipped:
         content = _SEPARATOR.sub("", content, count=1)
     if dialect.escaped:
-        content = _ESCAPE.sub(lambda match: '""' if match[1] == '"' else "\\", content)
+        content = _double_quotes(content)
     table = Table([], [], [], dialect, 0)
-    for number, fields in _read_records(content, dialect, table.faults):
+    for number, fields in _read_records(io.StringIO(content, newline=""), dialect, table.faults):
         if not any(map(str.strip, fields)):
             table.empty += bool(fields)
         elif not table.header:
             table.header = [name.strip(_AROUND_NAMES) for name in fields]
-        elif len(fields) > len(table.header) and not any(fields[len(table.header) :]):
-            table.rows.append((number, fields[: len(table.header)]))
-        elif len(fields) != len(table.header):
-            table.faults.append((f"row {number}", _explain_uneven(len(fields), len(table.header), dialect)))
+        elif fault := _fit(fields, len(table.header), dialect):
+            table.faults.append((f"row {number}", fault))
         else:
             table.rows.append((number, fields))
     return table
 
 
-def _read_records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> Iterator[tuple[int, list[str]]]:
+def _double_quotes(text: str) -> str:
+    """Write a second quote for a backslash before a quote."""
+    return _ESCAPE.sub(lambda match: '""' if match[1] == '"' else "\\", text)
+
+
+def _fit(fields: list[str], columns: int, dialect: Dialect) -> str:
+    """Cut empty fields off that go beyond the header. Returns what is wrong where others do, or some are missing."""
+    if len(fields) > columns and not any(fields[columns:]):
+        del fields[columns:]
+    return _explain_uneven(len(fields), columns, dialect) if len(fields) != columns else ""
+
+
+def _read_records(
+    lines: Iterable[str], dialect: Dialect, faults: list[tuple[str, str]]
+) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(
-        io.StringIO(content, newline=""),
+        lines,
         delimiter=dialect.delimiter,
         quotechar=dialect.quote,
         strict=True,

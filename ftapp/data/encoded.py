@@ -38,7 +38,7 @@ _TEXTS_AT_ONCE = 1024
 
 
 @functools.cache
-def _start_pool() -> ThreadPoolExecutor:
+def start_image_pool() -> ThreadPoolExecutor:
     """Start the threads that decode images; decoders and TensorFlow leave Python to the others while they work."""
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="images")
 
@@ -119,7 +119,7 @@ class Images(OfSubset):
         def read(index: int) -> NDArray[np.float32]:
             return resize_image(self._subset.read_image(index, self._side), self._preprocessor)
 
-        return np.stack(list(_start_pool().map(read, map(int, indices))))
+        return np.stack(list(start_image_pool().map(read, map(int, indices))))
 
     def _digest(self, index: int) -> bytes:
         if index not in self._digests:

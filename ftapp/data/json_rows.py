@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 _LINE_END = re.compile(r"\r\n|\n|\r")  # JSON holds none of them inside of a string
 
@@ -71,13 +71,36 @@ def read(content: str, wanted: Collection[str]) -> Rows:
         found.faults.append(("", message))
         return found
     for number, line in lines:
-        try:
-            value = _decoder.decode(line)
-        except (ValueError, RecursionError) as error:
-            found.faults.append((f"line {number}", f"{_explain(error)}; a line is a JSON object"))
-            continue
-        _add(found, f"line {number}", value, wanted)
+        value, fault = _decode_line(line)
+        if fault:
+            found.faults.append((f"line {number}", fault))
+        else:
+            _add(found, f"line {number}", value, wanted)
     return found
+
+
+def stream(lines: Iterable[str]) -> Iterator[tuple[str, Object | None, str]]:
+    """Read rows one after another, in bounded memory.
+
+    Args:
+        lines: The lines of the file; empty ones are left out.
+
+    Yields:
+        The place of each row; the row, None where the line is none; and what is wrong with it, else "".
+    """
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            value, fault = _decode_line(line)
+            fault = fault or _explain_other(value)
+            yield f"line {number}", None if fault else cast(Object, value), fault
+
+
+def _decode_line(line: str) -> tuple[object, str]:
+    """Decode a line of JSON. Returns the value, and what is wrong with the line, else ""."""
+    try:
+        return _decoder.decode(line), ""
+    except (ValueError, RecursionError) as error:
+        return None, f"{_explain(error)}; a line is a JSON object"
 
 
 def is_json(content: str) -> bool:
@@ -89,15 +112,23 @@ def is_json(content: str) -> bool:
 
 
 def _add(found: Rows, place: str, value: object, wanted: Collection[str]) -> None:
-    if not isinstance(value, Object):
-        text = repr(value)
-        shown = text if len(text) <= 40 else f"{text[:39]}…"
-        found.faults.append((place, f"{shown} is no object; each example is one, {{…}}"))
+    if fault := _explain_other(value):
+        found.faults.append((place, fault))
         return
+    assert isinstance(value, Object)
     for name in value.twice:
         if name in wanted:
             found.faults.append((place, f"the object names '{name}' twice; each column has a name of its own"))
     found.rows.append((place, value))
+
+
+def _explain_other(value: object) -> str:
+    """Explain a value that is no object; "" for an object."""
+    if isinstance(value, Object):
+        return ""
+    text = repr(value)
+    shown = text if len(text) <= 40 else f"{text[:39]}…"
+    return f"{shown} is no object; each example is one, {{…}}"
 
 
 def _explain_single_object(content: str, *, is_one_line: bool) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from ftapp.common import local_files, safe_files
 from ftapp.common.errors import suggest_nearest
@@ -17,6 +19,7 @@ from ftapp.recipe import Data
 
 _KEY = "data.image_column"
 _MISSING = "there is no file at this path"
+NO_IMAGE = "there is no image"
 _NAMES = 2000  # files in a folder that a missing one is compared with
 
 
@@ -37,21 +40,15 @@ def find(rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: 
     missing: list[tuple[TableRow, str]] = []
     for row, place in zip(rows, places, strict=True):
         value = row.values.get(spec.image_column)
-        name = value if isinstance(value, str) else ""
-        if isinstance(value, dict) and {"bytes", "path"} & value.keys():  # as the library `datasets` writes images
-            name = value.get("path") or ""
-            value = value.get("bytes") or name
-        if isinstance(value, str) and value.strip():
-            path = row.file.parent / value
-            is_there = safe_files.is_file(path)
-            files.append(ImageFile(path, f"{place}, {name}", problem="" if is_there else _MISSING))
-            if not is_there:
-                missing.append((row, value))
-        elif isinstance(value, bytes) and value:
-            files.append(ImageFile(value, f"{place}, {name}" if name else place))
-        else:
+        content, name = find_content(value, row.file.parent)
+        if content is None:
             files.append(None)
             _refuse(row, value, spec, findings)
+            continue
+        is_there = isinstance(content, bytes) or safe_files.is_file(content)
+        files.append(ImageFile(content, f"{place}, {name}" if name else place, problem="" if is_there else _MISSING))
+        if not is_there:
+            missing.append((row, name))
     if missing and not spec.skip_broken:
         message = _explain_missing(*missing[0])
         for row, _ in missing:
@@ -59,15 +56,40 @@ def find(rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: 
     return files
 
 
+def find_content(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
+    """Find the image that a value of a table is.
+
+    Args:
+        value: The value.
+        folder: The folder of the table, to which paths are relative.
+
+    Returns:
+        The path of a file, or the bytes of one; None where the value is no image. And its name, as the table has it.
+    """
+    name = value if isinstance(value, str) else ""
+    if isinstance(value, dict) and {"bytes", "path"} & value.keys():  # as the library `datasets` writes images
+        name = value.get("path") or ""
+        value = value.get("bytes") or name
+    if isinstance(value, str) and value.strip():
+        return folder / value, name
+    return (value, name) if isinstance(value, bytes) and value else (None, name)
+
+
+def describe_lack(value: object) -> str:
+    """Say why a value, of which `find_content` makes nothing, is no image."""
+    if value is None or value in ("", b"") or (isinstance(value, float) and math.isnan(value)):
+        return NO_IMAGE
+    kind = table_labels.KINDS.get(type(value).__name__, "a number")
+    return f"the image is {kind}; an image is the path of a file, or its bytes in a Parquet file"
+
+
 def _refuse(row: TableRow, value: object, spec: Data, findings: DataProblems) -> None:
     """Add a finding for a value that is no image, unless there is none and such rows are left out."""
-    if not (value is None or value in ("", b"") or (isinstance(value, float) and math.isnan(value))):
-        kind = table_labels.KINDS.get(type(value).__name__, "a number")
-        rule = "an image is the path of a file, or its bytes in a Parquet file"
-        findings.add(row.file, f"the image is {kind}; {rule}", _KEY, row.place)
+    lack = describe_lack(value)
+    if lack != NO_IMAGE:
+        findings.add(row.file, lack, _KEY, row.place)
     elif not spec.skip_incomplete:
-        message = f"there is no image; each example has one; {table_labels.LEAVE_OUT}"
-        findings.add(row.file, message, _KEY, row.place)
+        findings.add(row.file, f"{lack}; each example has one; {table_labels.LEAVE_OUT}", _KEY, row.place)
 
 
 def _explain_missing(row: TableRow, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ftapp.common.formatting import format_quantity
 from ftapp.data import table_labels
@@ -45,25 +46,54 @@ def read(
     return [_read(row, column, f"data.{key}", spec, findings, name, missing) for row in rows]
 
 
-def _read(
-    row: TableRow, column: str, key: str, spec: Data, findings: DataProblems, name: str, missing: frozenset[str]
-) -> str:
-    value = row.values.get(column)
+class FoundText(NamedTuple):
+    """The text that a value of a table is.
+
+    Attributes:
+        text: The prepared text; "" where there is none.
+        lack: Why there is no text where the value is missing; else "".
+        fault: What is wrong with a value that is neither a text nor missing; else "".
+    """
+
+    text: str
+    lack: str = ""
+    fault: str = ""
+
+
+def find_text(value: object, name: str = "text", missing: frozenset[str] = _NO_TEXT) -> FoundText:
+    """Find the text that a value is.
+
+    Args:
+        value: The value, as JSON has it.
+        name: What the text is called.
+        missing: Words that stand for a missing text.
+
+    Returns:
+        The text, or why there is none.
+    """
     if isinstance(value, str):
         text = prepare(value)
         if text.strip() and text.strip() not in missing:
-            return text
-        got = f"{quote_label(text.strip())} stands for a missing {name}" if text.strip() else f"the {name} is empty"
-    elif value is None or (isinstance(value, float) and math.isnan(value)):
-        got = f"there is no {name}"
-    else:
-        kind = table_labels.KINDS.get(type(value).__name__, "a number")
-        findings.add(row.file, f"the {name} is {kind}; each {name} is a string", key, row.place)
-        return ""
-    if not spec.skip_incomplete:
-        message = f"{got}; each example has a {name}; {table_labels.LEAVE_OUT}"
+            return FoundText(text)
+        if text.strip():
+            return FoundText("", lack=f"{quote_label(text.strip())} stands for a missing {name}")
+        return FoundText("", lack=f"the {name} is empty")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return FoundText("", lack=f"there is no {name}")
+    kind = table_labels.KINDS.get(type(value).__name__, "a number")
+    return FoundText("", fault=f"the {name} is {kind}; each {name} is a string")
+
+
+def _read(
+    row: TableRow, column: str, key: str, spec: Data, findings: DataProblems, name: str, missing: frozenset[str]
+) -> str:
+    found = find_text(row.values.get(column), name, missing)
+    if found.fault:
+        findings.add(row.file, found.fault, key, row.place)
+    elif found.lack and not spec.skip_incomplete:
+        message = f"{found.lack}; each example has a {name}; {table_labels.LEAVE_OUT}"
         findings.add(row.file, message, key, row.place)
-    return ""
+    return found.text
 
 
 def describe_halves(rows: Sequence[TableRow], columns: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from ftapp.common import formatting
 from ftapp.common.downloads import Progress
@@ -23,13 +24,15 @@ from ftapp.data import text_encoding
 from ftapp.data.examples import DataProblems
 from ftapp.data.labels import override
 
+Opener = Callable[[BinaryIO], io.BufferedIOBase]
+"""Opens the content of a compressed file."""
 LARGE = 4 << 20
 """Bytes of a file from which on it takes a second or so to read."""
 
 _LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
-_MOST_LAYERS = 3  # of compression, one around another
+MOST_LAYERS = 3  # of compression, one around another
 _PIECE = 1 << 20  # bytes that are decompressed at a time
-_HEAD = 1 << 16  # bytes by which a file without text is recognised
+HEAD = 1 << 16  # bytes by which a file without text is recognised
 _MOST_NULS = 0.1  # of the head; text in UTF-16 has more, text with a few stray ones fewer
 _MOST_CONTROLS = 0.03  # of some characters; random bytes have 0.08, texts none but a stray one
 # Characters that stand in no text. Other control characters part lines, pages and fields, or begin a colour.
@@ -63,14 +66,14 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x7fELF", "a program", "name the file that holds the examples"),
     (b"version https://git-lfs.github.com/", "a pointer of Git LFS and not the file itself", "git lfs pull"),
 )
-_MARKS = (
+MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
-_BROKEN = (
+BROKEN = (
     *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError),
     ValueError,  # also pyarrow's errors
 )
@@ -101,11 +104,11 @@ def read(
         return ""
     if progress and len(content) >= LARGE:
         progress(f"reading {path.name}, {formatting.format_size(len(content))}", 0, None)
-    for _ in range(_MOST_LAYERS):
-        for kind, unpack in _UNPACKED:
+    for _ in range(MOST_LAYERS):
+        for kind, unpack in UNPACKED:
             if content.startswith(kind):
                 content = _unpack(path, content, unpack, findings)
-    if not content or _is_other(path, content, findings):
+    if not content or is_other(path, content, findings):
         return ""
     text = _decode(path, content, encoding, findings, notes)
     if zeros := text.count("\0"):
@@ -115,9 +118,9 @@ def read(
 
 def _decode(path: Path, content: bytes, encoding: str, findings: DataProblems, notes: list[str]) -> str:
     """Decode a text; "" with a finding where its bytes are none."""
-    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    marked = next((name for mark, name in MARKS if content.startswith(mark)), None)
     is_open = marked is None and encoding == "utf-8"
-    guessed = text_encoding.find_utf16(content[:_HEAD]) if is_open else None
+    guessed = text_encoding.find_utf16(content[:HEAD]) if is_open else None
     try:
         text = content.decode(marked or guessed or encoding)
     except UnicodeDecodeError as error:
@@ -127,7 +130,7 @@ def _decode(path: Path, content: bytes, encoding: str, findings: DataProblems, n
             findings.add(path, f"byte {at:,} does not fit {marked.upper()}, which its byte order mark says it is; "
                                "the file is damaged or cut off")  # fmt: skip
             return ""
-        if guessed or _is_binary(content[at : at + _HEAD].decode("latin-1")):
+        if guessed or _is_binary(content[at : at + HEAD].decode("latin-1")):
             findings.add(path, _BINARY)
             return ""
         if not is_open or not text_encoding.is_western(content):
@@ -135,7 +138,7 @@ def _decode(path: Path, content: bytes, encoding: str, findings: DataProblems, n
             return ""
         guessed = text_encoding.WESTERN
         text = content.decode(guessed)
-    if _is_binary(text[:_HEAD]):
+    if _is_binary(text[:HEAD]):
         findings.add(path, _BINARY)
         return ""
     if guessed:
@@ -160,11 +163,11 @@ def _read_content(path: Path, findings: DataProblems) -> bytes:
         return b""
 
 
-def _unpack(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOBase], findings: DataProblems) -> bytes:
+def _unpack(path: Path, content: bytes, unpack: Opener, findings: DataProblems) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
-        with unpack(content) as file:
+        with unpack(io.BytesIO(content)) as file:
             while piece := file.read(_PIECE):
                 pieces.append(piece)
                 if (size := size + len(piece)) > _LARGEST:
@@ -173,7 +176,7 @@ def _unpack(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOB
     except _DocumentError as document:
         findings.add(path, f"this is {document}, not text; {_EXCEL}")
         return b""
-    except _BROKEN as error:
+    except BROKEN as error:
         if path.suffix.lower() in _DOCUMENTS:
             findings.add(path, f"this is a document ({path.suffix}), not text; {_EXCEL}")
             return b""
@@ -186,9 +189,9 @@ class _DocumentError(Exception):
     """A ZIP archive that is a document."""
 
 
-def _open_member(content: bytes) -> io.BufferedIOBase:
+def _open_member(file: BinaryIO) -> io.BufferedIOBase:
     """Open the only file in a ZIP archive."""
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    archive = zipfile.ZipFile(file)
     names = archive.namelist()
     if "[Content_Types].xml" in names:
         raise _DocumentError("an Excel workbook" if any(name.startswith("xl/") for name in names) else "a document")
@@ -200,23 +203,24 @@ def _open_member(content: bytes) -> io.BufferedIOBase:
     return archive.open(files[0])  # type: ignore[return-value]
 
 
-def _open_zstandard(content: bytes) -> io.BufferedIOBase:
+def _open_zstandard(file: BinaryIO) -> io.BufferedIOBase:
     import pyarrow
 
-    return pyarrow.CompressedInputStream(pyarrow.BufferReader(content), "zstd")  # type: ignore[no-any-return]
+    return pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd")  # type: ignore[no-any-return]
 
 
-_UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
-    (b"\x1f\x8b", lambda content: gzip.GzipFile(fileobj=io.BytesIO(content))),
-    (b"BZh", lambda content: bz2.BZ2File(io.BytesIO(content))),
-    (b"\xfd7zXZ\x00", lambda content: lzma.LZMAFile(io.BytesIO(content))),  # noqa: SIM115
+UNPACKED: tuple[tuple[bytes, Opener], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", lambda file: bz2.BZ2File(file)),
+    (b"\xfd7zXZ\x00", lambda file: lzma.LZMAFile(file)),  # noqa: SIM115
     (b"\x28\xb5\x2f\xfd", _open_zstandard),
     (b"PK\x03\x04", _open_member),
     (b"PK\x05\x06", _open_member),
 )
+"""By the first bytes of a compressed file, what opens its content."""
 
 
-def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
+def is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
     """Tell whether a file is no text; a finding says its kind and how to convert it."""
     names = {
         "name": shlex.quote(path.name),
@@ -231,12 +235,12 @@ def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
     if content[257:262] == b"ustar":
         findings.add(path, f"this is a tar archive, not text; tar xf {names['name']}, and name one of its files")
         return True
-    head = content[:_HEAD]
+    head = content[:HEAD]
     if re.match(rb"\s*<(!doctype html|html)", head, re.IGNORECASE):
         findings.add(path, "this is a web page, not a table; download the file itself")
         return True
     zeros = head.count(0)
-    is_marked = any(head.startswith(mark) for mark, _ in _MARKS)
+    is_marked = any(head.startswith(mark) for mark, _ in MARKS)
     if is_marked or zeros <= _MOST_NULS * len(head) or text_encoding.find_utf16(head):
         return False
     findings.add(path, f"this is binary data, {zeros / len(head):.0%} of it zero bytes; a table is text")

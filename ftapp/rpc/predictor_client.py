@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc.client import HelperClient, pass_on
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
+from ftapp.rpc.prediction_messages import PredictedRows, PredictQuestion
 
 
 class PredictorClient(HelperClient):
@@ -59,6 +60,41 @@ class PredictorClient(HelperClient):
             The examples with the classifier's answers, mistakes first.
         """
         return await self._ask(self._backend, tuple[HeldOut, ...], "held-out", progress, run=self._run, count=count)
+
+    async def predict(
+        self, question: PredictQuestion, progress: Progress | None = None
+    ) -> AsyncGenerator[PredictedRows, None]:
+        """Predict many inputs. Close the generator to stop it.
+
+        Args:
+            question: The inputs, and what is asked of them.
+            progress: Called with what is being done.
+
+        Yields:
+            The inputs with their answers in order, some at a time.
+        """
+        service = await self._start(self._backend)
+        asked = msgspec.to_builtins(question)
+        async with aclosing(service.stream("predict", run=self._run, question=asked)) as lines:
+            async for line in lines:
+                if "predicted" in line:
+                    yield msgspec.convert(line["predicted"], PredictedRows)
+                elif progress and "progress" in line:
+                    pass_on(progress)(line)
+
+    async def write_parquet(
+        self, lines: Path, file: Path, columns: Mapping[str, str], progress: Progress | None = None
+    ) -> None:
+        """Write the rows of a file of JSON lines to a Parquet file.
+
+        Args:
+            lines: The file of JSON lines.
+            file: The Parquet file.
+            columns: The columns with their types (`ftapp.data.parquet_output.Kind`).
+            progress: Called with what is being done.
+        """
+        parameters = {"lines": str(lines.absolute()), "file": str(file.absolute()), "columns": dict(columns)}
+        await self._ask(self._backend, type(None), "write-parquet", progress, **parameters)
 
     async def generate(
         self,

@@ -88,7 +88,7 @@ class Service:
 
         Raises:
             RecipeError: The handler refused the recipe.
-            RunError: The handler failed for a reason that its user can act on.
+            RunError: The handler failed for a reason that its user can act on, or the process cannot be started.
             CrashedError: The process ended.
             SupersededError: A newer request of the kind took the place of this one.
             CancelledError: The request was cancelled.
@@ -187,21 +187,27 @@ class Service:
                 return
             if self._reading:
                 await self._reading
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-            if self._log.is_file() and self._log.stat().st_size > _LARGEST_LOG:
-                self._log.unlink()
-            with self._log.open("ab") as log:
-                self._begun = log.tell()
-                self._process = await asyncio.create_subprocess_exec(
-                    *make_module_command(self._module, *([str(self._folder)] if self._folder else [])),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=log,
-                    env=make_child_environment(self._environment),
-                    limit=_LONGEST_LINE,
-                    start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
-                )
+            try:
+                self._process = await self._launch()
+            except OSError as error:
+                raise RunError(f"the helper process cannot be started: {error}") from error
             self._reading = asyncio.create_task(self._read(self._process))
+
+    async def _launch(self) -> asyncio.subprocess.Process:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        if self._log.is_file() and self._log.stat().st_size > _LARGEST_LOG:
+            self._log.unlink()
+        with self._log.open("ab") as log:
+            self._begun = log.tell()
+            return await asyncio.create_subprocess_exec(
+                *make_module_command(self._module, *([str(self._folder)] if self._folder else [])),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=make_child_environment(self._environment),
+                limit=_LONGEST_LINE,
+                start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
+            )
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

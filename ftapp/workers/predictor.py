@@ -14,6 +14,7 @@ from typing import Any
 
 from ftapp.rpc import server
 from ftapp.workers.classify_requests import ClassifyRequests
+from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 from ftapp.workers.write_requests import WriteRequests
 
@@ -25,11 +26,13 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         models: The models of the last run.
         folder: For images that come from no files.
     """
-    classify, write = ClassifyRequests(models, folder), WriteRequests(models)
+    classify, write, predict = ClassifyRequests(models, folder), WriteRequests(models), PredictRequests(models)
     return {
         "load": classify.load,
         "classify": classify.classify,
         "held-out": classify.classify_held_out,
+        "predict": predict.predict,
+        "write-parquet": predict.write_parquet,
         "generate-trained": write.generate_trained,
         "generate-base": write.generate_base,
     }

@@ -24,9 +24,9 @@ def blocks(language: str, text: str | None = None) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Each command line that begins with ftapp once, also as the last part of the set-up's or in the background."""
+    """Each command line that begins with ftapp once, also behind another command or in the background."""
     lines = [line.removesuffix(" &") for block in blocks("sh") for line in block.splitlines()]
-    found = [line.split(" && ")[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
+    found = [re.split(r" && | \| ", line)[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
     return list(dict.fromkeys(found))
 
 

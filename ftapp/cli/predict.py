@@ -1,0 +1,125 @@
+"""`ftapp predict`: the answers of a finished run's model to files, folders, tables and standard input."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftapp.cli.failure import UNANSWERED, refuse, refuse_bad_recipes
+from ftapp.cli.options import RunArgument, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.cli.prediction_table import TableFormat
+
+
+class InputFormat(StrEnum):
+    """The values of --format."""
+
+    lines = "lines"
+    csv = "csv"
+    tsv = "tsv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+def predict(
+    name: RunArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders or - for standard input: images, texts (.txt, one a line), or tables (CSV, TSV, JSON "
+            "lines, Parquet, Arrow), also compressed.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a .csv, .jsonl or .parquet file. [default: stdout]"),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option("--column", metavar="NAME", help="The column of texts or images. [default: the recipe's]"),
+    ] = None,
+    keeps: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="NAME", help="A column that comes with the answers. Can be repeated."),
+    ] = None,
+    format: Annotated[
+        InputFormat | None, typer.Option(help="How inputs are read. [default: by their names; - has a text a line]")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The encoding of texts. [default: the recipe's]")
+    ] = None,
+    top: Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Add the K best classes.")] = 0,
+    scores: Annotated[bool, typer.Option("--scores", help="Add the scores of all classes.")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=65536, metavar="N", help="Inputs of a batch. [default: the recipe's]")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew in place of going on with FILE.partial.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout.")] = False,
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Predict inputs with a finished run's model.
+
+    The rows are input, answer, probability and error, in the order of the inputs. After an interruption the same
+    command goes on where FILE.partial ends. Exit code 3: inputs were damaged; their rows say why.
+    """
+    from ftapp.common.errors import RunError
+    from ftapp.experiments.find_run import find_run
+    from ftapp.rpc.prediction_messages import PredictQuestion
+
+    written_as = _choose_format(output, as_json=as_json)
+    _check_inputs(inputs)
+    with refuse_bad_recipes():
+        run = find_run(name, runs_dir)
+        from ftapp.cli.run_prediction import run_prediction
+
+        question = PredictQuestion(
+            inputs=[(str(Path(each).expanduser().absolute()), each) for each in inputs],
+            column=column,
+            keeps=list(keeps or ()),
+            format=format.value if format else None,
+            encoding=encoding,
+            batch_size=batch_size,
+            top=top,
+            scores=scores,
+        )
+        try:
+            done = run_prediction(run, question, output, written_as, anew=restart)
+        except BrokenPipeError:  # whoever reads the rows has enough of them
+            raise
+        except (RunError, OSError) as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(1) from None
+    print(done, file=sys.stderr)
+    if done.problems:
+        raise typer.Exit(UNANSWERED)
+
+
+def _check_inputs(inputs: list[str]) -> None:
+    if inputs.count("-") > 1:
+        refuse("'-' is given more than once; standard input is read once")
+    for each in inputs:
+        if each != "-" and not Path(each).expanduser().exists():
+            refuse(f"there is no file or folder '{each}'; an input is one, or - for standard input")
+
+
+def _choose_format(output: Path | None, *, as_json: bool) -> TableFormat:
+    if output is None:
+        return "jsonl" if as_json else "csv"
+    if as_json:
+        refuse("--json and --output are both given; a file that ends in .jsonl gets JSON lines")
+    suffixes: dict[str, TableFormat] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+    if output.suffix.lower() not in suffixes:
+        refuse(f"'{output}' does not end in .csv, .jsonl or .parquet; the ending says how it is written")
+    if not output.parent.is_dir():
+        refuse(f"there is no folder '{output.parent}' for {output.name}")
+    if output.is_dir():
+        refuse(f"'{output}' is a folder; --output names a file")
+    return suffixes[output.suffix.lower()]

@@ -1,0 +1,74 @@
+"""Inputs with the answers of a trained model, as the predictor gives them, and how it is asked for them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Answer = str | tuple[str, ...] | float | None
+"""A class, any number of classes, or a number; None where there is none."""
+
+
+class PredictQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What is predicted, and how.
+
+    Attributes:
+        inputs: Path of each file, folder or pipe, and what its user calls it; "-" is a pipe.
+        column: The column of tables that holds texts or images; None for the column that the run's recipe names.
+        keeps: Further columns whose values come with the answers.
+        format: How files are read; None to tell by their names and first bytes.
+        encoding: The encoding of texts; None for the one that the run's recipe names.
+        batch_size: Inputs of a batch; None for that of the run's evaluations.
+        top: How many of the classes with the highest scores come with each answer.
+        scores: Whether all scores come with each answer.
+        skip: The inputs at the beginning that have their answers already.
+        digest: The hash of these inputs.
+    """
+
+    inputs: list[tuple[str, str]]
+    column: str | None = None
+    keeps: list[str] = []
+    format: Literal["lines", "csv", "tsv", "jsonl", "parquet"] | None = None
+    encoding: str | None = None
+    batch_size: int | None = None
+    top: int = 0
+    scores: bool = False
+    skip: int = 0
+    digest: str = ""
+
+
+class PredictedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An input with the answer of a model.
+
+    Scores are float32, written with as few digits as tell them apart.
+
+    Attributes:
+        name: The text, or the path of the image.
+        kept: The values of further columns.
+        answer: The answer.
+        answer_scores: The score of each class of the answer.
+        top: The classes with the highest scores, the highest first, each with its score.
+        scores: The scores of all classes, in their order.
+        problem: Why there is no answer; "" where there is one.
+    """
+
+    name: str
+    kept: tuple[Any, ...] = ()
+    answer: Answer = None
+    answer_scores: tuple[float, ...] = ()
+    top: tuple[tuple[str, float], ...] = ()
+    scores: tuple[float, ...] = ()
+    problem: str = ""
+
+
+class PredictedRows(msgspec.Struct, frozen=True, kw_only=True):
+    """Some inputs in their order.
+
+    Attributes:
+        rows: The inputs with their answers.
+        digest: The hash of all inputs up to here, from which a later request can go on; "" where it cannot.
+    """
+
+    rows: list[PredictedRow]
+    digest: str = ""

@@ -1,0 +1,29 @@
+"""Predictions of a run's model, as the predictor's process makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
+from ftapp.rpc.server import Request
+from ftapp.runs.run_folder import Run
+from ftapp.workers.predict_requests import PredictRequests
+from ftapp.workers.run_models import RunModels
+
+
+def predict(run: Run, *inputs: Path, **options: Any) -> list[PredictedRow]:
+    """Predict inputs with a run's model; the options are those of `PredictQuestion`."""
+    return [row for part in predict_parts(run, inputs, **options) for row in part.rows]
+
+
+def predict_parts(run: Run, inputs: Sequence[Path], **options: Any) -> list[PredictedRows]:
+    """Predict inputs, and return the parts in which the answers come."""
+    lines: list[Any] = []
+    question = PredictQuestion(inputs=[(str(each), each.name) for each in inputs], **options)
+    requests = PredictRequests(RunModels())
+    requests.predict(Request(1, "predict", {}, lines.append), str(run.folder), msgspec.to_builtins(question))
+    return [msgspec.convert(line["predicted"], PredictedRows) for line in lines if "predicted" in line]
