@@ -128,7 +128,8 @@ def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentS
         found = split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
     if isinstance(found, Splits):
         check_balance(recipe.balance, found.classes)
-        sentences = describe_balance(recipe.balance, found.classes, found.train.class_counts)
+        examples = len(found.train) if TASKS[recipe.task].labels == "sets" else None
+        sentences = describe_balance(recipe.balance, found.classes, found.train.class_counts, examples)
         return dataclasses.replace(found, notes=(*found.notes, *sentences))
     return found
 

@@ -30,16 +30,21 @@ def check_balance(balance: Balance, classes: Sequence[str]) -> None:
         raise RecipeError([Problem("", "balance.class_weights", message) for message in messages])
 
 
-def compute_weights(balance: Balance, classes: Sequence[str], counts: Sequence[int]) -> NDArray[np.float64] | None:
-    """Compute by how much the loss of an example counts.
+def compute_weights(
+    balance: Balance, classes: Sequence[str], counts: Sequence[int], examples: int | None = None
+) -> NDArray[np.float64] | None:
+    """Compute by how much the loss of an example counts, or of the labels that an example has.
 
     Balanced weights are n / (k * n_c) for n examples of k classes, n_c of them of the class. They are 1 on average over
-    the examples (King & Zeng 2001, "Logistic regression in rare events data"; scikit-learn's `class_weight`).
+    the examples (King & Zeng 2001, "Logistic regression in rare events data"; scikit-learn's `class_weight`). Where an
+    example can have several labels, they are (n - n_c) / n_c: those with a label and those without it then count the
+    same together (PyTorch's `pos_weight`).
 
     Args:
         balance: The recipe's [balance].
         classes: The names of the classes.
         counts: The training examples of each class.
+        examples: The number of training examples, where they can have several labels; None where each has one class.
 
     Returns:
         The weights by class, float64 (classes,); None where all count the same.
@@ -49,25 +54,33 @@ def compute_weights(balance: Balance, classes: Sequence[str], counts: Sequence[i
         return None
     if wanted == "balanced":
         known = np.maximum(counts, 1)  # no example has the weight of a class without any
-        return sum(counts) / (np.count_nonzero(counts) * known)
+        if examples is None:
+            return sum(counts) / (np.count_nonzero(counts) * known)
+        return np.where((np.array(counts) > 0) & (known < examples), (examples - known) / known, 1.0)
     return np.array([wanted.get(name, 1.0) for name in classes])
 
 
-def describe_balance(balance: Balance, classes: Sequence[str], counts: Sequence[int]) -> list[str]:
+def describe_balance(
+    balance: Balance, classes: Sequence[str], counts: Sequence[int], examples: int | None = None
+) -> list[str]:
     """Describe in sentences what `compute_weights` and `draw_balanced` make of the classes; none where nothing is done.
 
     Args:
         balance: The recipe's [balance].
         classes: The names of the classes.
         counts: The training examples of each class.
+        examples: As in `compute_weights`.
     """
     sentences = []
-    weights = compute_weights(balance, classes, counts)
+    weights = compute_weights(balance, classes, counts, examples)
     if weights is not None:
         by_weight = sorted(zip(weights.tolist(), classes, strict=True), reverse=True)
         shown = by_weight if len(by_weight) <= _NAMED else [by_weight[0], by_weight[-1]]
         names = (" to " if shown != by_weight else ", ").join(f"{name} {weight:.3g}" for weight, name in shown)
-        sentences.append(f"the loss of an example is multiplied by the weight of its class: {names}")
+        weighted = "the loss of an example is multiplied by the weight of its class"
+        if examples is not None:
+            weighted = "the loss of a label that an example has is multiplied by its weight"
+        sentences.append(f"{weighted}: {names}")
     if balance.sampling == "balanced":
         share = sum(counts) / np.count_nonzero(counts)
         sentences.append(f"each epoch has {share:,.0f} examples of each class, those of small classes several times")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -127,7 +127,7 @@ def training_loss_for(
     smoothing: float = 0.0,
     gamma: float = 0.0,
     weights: NDArray[np.float64] | None = None,
-    soft: bool = False,
+    targets: Literal["classes", "shares", "sets"] = "classes",
 ) -> keras.losses.Loss | None:
     """Return what a head is trained on where that differs from its loss (`ftapp.models.objectives`), else None.
 
@@ -137,15 +137,19 @@ def training_loss_for(
             both answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
         gamma: The power of 1 - p that losses are multiplied by (Lin et al. 2017, "Focal Loss for Dense Object
             Detection", equation 4).
-        weights: By how much the loss of an example counts, by its class, (classes,); None where all count the same.
-        soft: Whether labels are shares of classes (`ftapp.data.mixing`).
+        weights: By how much the loss of an example counts, by its class, or of the labels that it has, (classes,);
+            None where all count the same.
+        targets: Whether labels are class numbers, shares of classes (`ftapp.data.mixing`), or sets of classes.
     """
-    if not smoothing and not gamma and weights is None and not soft:
+    if not smoothing and not gamma and weights is None and targets != "shares":
         return None
     options = {"label_smoothing": smoothing} if smoothing else {}
+    measured = functools.partial(_MEASURED[head], **options)
     if gamma:
-        return OneHotLoss(functools.partial(_FOCAL[head], gamma=gamma, **options), weights, soft=soft)
-    return OneHotLoss(functools.partial(_MEASURED[head], **options), weights, soft=soft)
+        measured = functools.partial(_FOCAL[head], gamma=gamma, **options)
+    if targets == "sets":
+        return SetLoss(measured, weights)
+    return OneHotLoss(measured, weights, soft=targets == "shares")
 
 
 class OneHotLoss(keras.losses.Loss):
@@ -154,7 +158,7 @@ class OneHotLoss(keras.losses.Loss):
     Args:
         measured: Gives the losses (batch,) of one-hot labels and scores, both (batch, classes).
         weights: As for `training_loss_for`.
-        soft: Whether labels are shares of classes, or sets of them. An example counts as its classes on average.
+        soft: Whether labels are shares of classes. An example counts as its classes on average.
     """
 
     def __init__(
@@ -181,6 +185,29 @@ class OneHotLoss(keras.losses.Loss):
             return losses
         weights = keras.ops.convert_to_tensor(self._weights, dtype=losses.dtype)
         return losses * (keras.ops.matmul(shares, weights) if self._soft else keras.ops.take(weights, labels))
+
+
+class SetLoss(keras.losses.Loss):
+    """A loss of sets of classes, averaged over classes and examples.
+
+    Args:
+        measured: Gives the losses (..., classes) -> (...) of labels of 0 and 1 and scores, averaged over classes.
+        weights: By how much the loss of each label counts for the examples that have it, (classes,); None for 1. With
+            the cross-entropy this is -(w t log p + (1 - t) log(1 - p)), PyTorch's `pos_weight`.
+    """
+
+    def __init__(self, measured: Callable[..., Any], weights: NDArray[np.float64] | None = None) -> None:
+        super().__init__()
+        self._measured, self._weights = measured, weights
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the losses (batch,) of labels of 0 and 1 and scores, both (batch, classes)."""
+        has_class = keras.ops.cast(keras.ops.reshape(y_true, (-1, y_pred.shape[-1])), y_pred.dtype)
+        if self._weights is None:
+            return self._measured(has_class, y_pred)
+        weights = keras.ops.convert_to_tensor(self._weights, dtype=y_pred.dtype)
+        losses = self._measured(has_class[..., None], y_pred[..., None])  # each class for itself
+        return keras.ops.mean(losses * (1 + has_class * (weights - 1)), axis=-1)
 
 
 def one_vs_rest_hinge(one_hot: Any, scores: Any) -> Any:

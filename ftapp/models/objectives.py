@@ -9,7 +9,7 @@ import keras
 
 from ftapp.data.dataset import NumberScale
 from ftapp.models.completion_loss import CompletionCrossentropy
-from ftapp.models.heads import OneHotLoss, ScaledSquaredError, one_vs_rest_hinge
+from ftapp.models.heads import OneHotLoss, ScaledSquaredError, SetLoss, one_vs_rest_hinge
 from ftapp.recipe.tasks import Head, Task
 
 _UNIT = NumberScale(0.0, 1.0)
@@ -17,8 +17,8 @@ _LOSSES: Mapping[str, Callable[[NumberScale], keras.losses.Loss]] = {
     "categorical-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(),
     "binary-crossentropy": lambda scale: OneHotLoss(keras.losses.binary_crossentropy),
     "hinge": lambda scale: OneHotLoss(one_vs_rest_hinge),
-    "set-crossentropy": lambda scale: OneHotLoss(keras.losses.binary_crossentropy, soft=True),
-    "set-hinge": lambda scale: OneHotLoss(one_vs_rest_hinge, soft=True),
+    "set-crossentropy": lambda scale: SetLoss(keras.losses.binary_crossentropy),
+    "set-hinge": lambda scale: SetLoss(one_vs_rest_hinge),
     "squared-error": ScaledSquaredError,
     "token-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     "completion-crossentropy": lambda scale: CompletionCrossentropy(),

@@ -197,7 +197,8 @@ class Balance(Section):
     class_weights: ClassWeights = "none"
     """How much the loss of an example counts, by its class: none (all the same), balanced (in inverse proportion to the
     class's share of the training split, 1 on average), or a table such as { rare = 5.0 }. Classes without an entry
-    count 1."""
+    count 1. Of several labels, it is how much the labels count that an example has; those that it lacks count 1.
+    balanced is then the number of training examples without the label for each one with it."""
     focal_gamma: Annotated[float, Field(ge=0, le=10)] = 0.0
     """How much less the examples count that the model is sure of, from 0 (no less) to 10. Losses are multiplied by
     (1 - p) to this power, where p is the probability of the true class (focal loss, Lin et al. 2017)."""

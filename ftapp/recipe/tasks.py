@@ -120,7 +120,7 @@ _COMPLETIONS: tuple[LabelKind, ...] = ("completions",)
 _NO_COMPLETIONS: tuple[LabelKind, ...] = ("classes", "sets", "numbers", "tokens")
 _OF_LABELS: Mapping[str, tuple[LabelKind, ...]] = {
     "model.label_smoothing": ("classes", "sets"),
-    "balance.class_weights": ("classes",),
+    "balance.class_weights": ("classes", "sets"),
     "balance.focal_gamma": ("classes", "sets"),
     "balance.sampling": ("classes",),
     "data.classes": ("classes", "sets"),

@@ -37,8 +37,8 @@ def compile_phase(
         plan: What trains in the phase.
         former: The optimizer of the phase before, from which moments are carried over; None at the start.
         saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
-        class_weights: By how much the loss of an example counts, by its class, (classes,); None where all count
-            the same.
+        class_weights: By how much the loss of an example counts, by its class, or of the labels that it has,
+            (classes,); None where all count the same.
         scale: The scale of the numbers of regression; None for other tasks.
     """
     task = TASKS[recipe.task]
@@ -50,7 +50,7 @@ def compile_phase(
             smoothing=recipe.model.label_smoothing,
             gamma=recipe.balance.focal_gamma,
             weights=class_weights,
-            soft=mixes_labels,
+            targets="sets" if task.labels == "sets" else "shares" if mixes_labels else "classes",
         )
     model.trains_on_shares = mixes_labels
     variables = model.trainable_variables

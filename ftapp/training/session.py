@@ -29,7 +29,7 @@ from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.layers import has_dropout
-from ftapp.recipe import Recipe, schedule
+from ftapp.recipe import TASKS, Recipe, schedule
 from ftapp.recipe.schedule import count_steps
 from ftapp.runs.phase_events import CacheChoice, Estimate
 from ftapp.training import cost_estimate, tensorflow_steps
@@ -126,7 +126,9 @@ class PhaseSession:
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
-        self._class_weights = compute_weights(recipe.balance, splits.classes, splits.counts.get("train", ()))
+        counts = splits.counts.get("train", ())
+        examples = len(splits.train) if TASKS[recipe.task].labels == "sets" else None
+        self._class_weights = compute_weights(recipe.balance, splits.classes, counts, examples)
         is_balanced = recipe.balance.sampling == "balanced"
         self.labels = splits.train.get_targets(np.arange(len(splits.train))) if is_balanced else None
         self.answers = make_answer_kind(recipe, splits)

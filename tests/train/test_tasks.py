@@ -110,12 +110,26 @@ def test_images_have_numbers(do: Do, image_recipe: str, tiny: Tiny) -> None:
     assert history.phases[0].cache is not None
 
 
-@pytest.mark.parametrize("head", ["linear-svm", "one-vs-rest"])
-def test_heads_of_several_labels_train_on_cached_features(do: Do, tagged_recipe: str, head: str) -> None:
-    code, history, _ = do(
-        tagged_recipe, f"model.head={head}", 'phase.finetune.layers=["freeze all", "train head"]', "keep.best=map"
-    )
+@pytest.mark.parametrize(
+    ("head", "options", "told"),
+    [
+        ("linear-svm", ["balance.class_weights={ good = 3.0 }"], "good 3, bad 1"),
+        (
+            "one-vs-rest",
+            ["balance.class_weights=balanced", "balance.focal_gamma=1.0", "model.label_smoothing=0.1"],
+            "bad 0.9",
+        ),
+    ],
+)
+def test_heads_of_several_labels_train_on_cached_features(
+    do: Do, tagged_recipe: str, head: str, options: list[str], told: str
+) -> None:
+    layers = 'phase.finetune.layers=["freeze all", "train head"]'
+    code, history, _ = do(tagged_recipe, f"model.head={head}", layers, "keep.best=map", *options)
     assert code == 0
+    assert history.data is not None
+    assert "the loss of a label that an example has is multiplied by its weight: " in history.data.notes[-1]
+    assert told in history.data.notes[-1]
     assert history.phases[0].cache is not None
     assert history.phases[0].cache.cached
     usual = 0.0 if head == "linear-svm" else 0.5

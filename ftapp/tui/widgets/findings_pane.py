@@ -41,7 +41,8 @@ class FindingsPane(Pane):
         rows = found or [finding.model_dump() for finding in expected]
         held = sum(row["holds"] == "yes" for row in found)
         self.border_title = "Findings" if rows else "Conclusions"
-        self.border_subtitle = Content(f"{held} of {len(found)} hold" if found else missing)
+        has_conclusions = not rows and bool(result and result.get("report"))
+        self.border_subtitle = Content(f"{held} of {len(found)} hold" if found else "" if has_conclusions else missing)
         parts: list[RenderableType] = []
         if rows:
             parts = [self._make_table(rows)] if self.size.width >= _TABLE else list(self._list_findings(rows))

@@ -46,6 +46,14 @@ def test_weights_of_classes_that_the_data_lack_are_refused_with_the_nearest_clas
     ]
 
 
+def test_of_several_labels_those_with_one_count_as_much_as_those_without() -> None:
+    weights = compute_weights(Balance(class_weights="balanced"), ("a", "rare", "absent", "all"), (40, 2, 0, 100), 100)
+    assert weights is not None
+    assert weights.tolist() == [1.5, 49, 1, 1]
+    (said,) = describe_balance(BY_HAND, CLASSES, COUNTS, 200)
+    assert said == "the loss of a label that an example has is multiplied by its weight: rare 5, seldom 1, common 1"
+
+
 @pytest.mark.parametrize(
     ("balance", "said"),
     [

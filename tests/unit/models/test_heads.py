@@ -74,12 +74,46 @@ def test_shares_of_classes_are_labels_of_their_own(head: Head) -> None:
         expected = (shares * logs + (1 - shares) * others).mean(axis=1)
 
     def measure(**options: Any) -> float:
-        return float(keras.ops.convert_to_numpy(training_loss(head, soft=True, **options)(shares, SCORES)))
+        return float(keras.ops.convert_to_numpy(training_loss(head, targets="shares", **options)(shares, SCORES)))
 
     assert measure() == pytest.approx(expected.mean(), rel=1e-5)
     weights = np.array([1.0, 3.0, 2.0])
     assert measure(weights=weights) == pytest.approx((expected * (shares @ weights)).mean(), rel=1e-5)
     whole = np.eye(3, dtype=np.float32)[LABELS]
     hard = compute(training_loss(head, gamma=2.0, weights=weights))
-    soft = training_loss(head, gamma=2.0, weights=weights, soft=True)(whole, SCORES)
+    soft = training_loss(head, gamma=2.0, weights=weights, targets="shares")(whole, SCORES)
     assert float(keras.ops.convert_to_numpy(soft)) == pytest.approx(hard, rel=1e-6)
+
+
+SETS = np.array([[True, False, True], [False, False, True]])
+
+
+def measure_sets(head: Head, **options: Any) -> float:
+    return float(keras.ops.convert_to_numpy(training_loss(head, targets="sets", **options)(SETS, SCORES)))
+
+
+def test_the_labels_that_an_example_has_count_by_their_weights() -> None:
+    weights = np.array([2.0, 9.0, 0.25])
+    expected = -np.where(SETS, weights * np.log(SCORES), np.log(1 - SCORES))
+    assert measure_sets("one-vs-rest", weights=weights) == pytest.approx(expected.mean(), rel=1e-5)
+    margins = np.where(SETS, weights * np.maximum(0, 1 - SCORES), np.maximum(0, 1 + SCORES))
+    assert measure_sets("linear-svm", weights=weights) == pytest.approx(margins.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("head", ["one-vs-rest", "linear-svm"])
+def test_labels_of_weight_one_give_the_plain_loss(head: Head) -> None:
+    plain = float(keras.ops.convert_to_numpy(loss_for(TASKS["text-multi-label"], head)(SETS, SCORES)))
+    assert measure_sets(head, weights=np.ones(3)) == pytest.approx(plain, rel=1e-6)
+    assert training_loss_for(head, targets="sets") is None
+
+
+def test_labels_of_sets_are_smoothed_and_focused() -> None:
+    smoothed = SETS * 0.8 + 0.1
+    expected = -(smoothed * np.log(SCORES) + (1 - smoothed) * np.log(1 - SCORES))
+    assert measure_sets("one-vs-rest", smoothing=0.2) == pytest.approx(expected.mean(), rel=1e-5)
+    of_truth = np.where(SETS, SCORES, 1 - SCORES)
+    focused = -((1 - of_truth) ** 2) * np.log(of_truth)
+    assert measure_sets("one-vs-rest", gamma=2.0) == pytest.approx(focused.mean(), rel=1e-5)
+    weights = np.array([2.0, 9.0, 0.25])
+    weighted = np.where(SETS, weights, 1) * focused
+    assert measure_sets("one-vs-rest", gamma=2.0, weights=weights) == pytest.approx(weighted.mean(), rel=1e-5)
