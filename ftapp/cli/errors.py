@@ -91,6 +91,11 @@ def _write_csv(found: Sequence[ExampleResult]) -> None:
         writer.writerow([texts[0], each.loss, *texts[1:3], *scores, right, *texts[3:]])
 
 
+def _is_completion(each: ExampleResult) -> bool:
+    """Tell whether an example is a prompt with a completion, to which there is no one answer."""
+    return bool(each.truth) and not each.answer
+
+
 def _print_table(results: ExampleResults) -> None:
     from ftapp.common.formatting import format_number
     from ftapp.common.tables import Column, print_table, print_text
@@ -104,19 +109,21 @@ def _print_table(results: ExampleResults) -> None:
         Column("answer", 0, least=12),
         Column("score", 1, right=True),
         Column("example", 0, least=12, is_name=True),
-        Column("text", 3, least=24),
+        Column("prompt" if any(map(_is_completion, results.found)) else "text", 3, least=24),
+        Column("completion", 0, least=12),
     ]
     signs = {True: "✓", False: "✗", None: ""}
     cells = [
         [
             format_number(each.loss),
             signs[each.right],
-            each.truth,
+            "" if _is_completion(each) else each.truth,
             format_score(each.truth_score, results.scores),
             each.answer,
             format_score(each.answer_score, results.scores),
             each.example,
             each.text,
+            each.truth if _is_completion(each) else "",
         ]
         for each in results.found
     ]

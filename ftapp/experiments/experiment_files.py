@@ -6,7 +6,6 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
-from ftapp.recipe.value_types import MOST_FOLDS
 from ftapp.runs.event_types import Several, Time
 
 
@@ -47,7 +46,7 @@ FACTS: dict[str, Any] = {
     "profile": str | None,
     "arms": list[str],
     "repeats": Annotated[int, msgspec.Meta(ge=1, le=10**6)],
-    "folds": Annotated[int, msgspec.Meta(ge=0, le=MOST_FOLDS)],
+    "folds": Annotated[int, msgspec.Meta(ge=0, le=10**6)],
     "jobs": Several,
     "created": Time,
     "runs": list[_Entry],

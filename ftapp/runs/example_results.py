@@ -55,7 +55,7 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return bool(self.text or self.picture)
 
     def describe_answer(self, scores: ScoreKind) -> str:
-        """Describe the answer in words, such as "'cat' taken for 'dog' (97.1%)".
+        """Describe the answer in words, such as "'cat' taken for 'dog' (97.1%)", or "4.8 predicted, 5 true" of numbers.
 
         Args:
             scores: What the scores are.
@@ -65,6 +65,8 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         """
         if not self.answer:
             return ""
+        if self.right is None:
+            return f"{self.answer} predicted, {self.truth} true"
         said = f"'{self.answer}' is right" if self.right else f"'{self.truth}' taken for '{self.answer}'"
         score = format_score(self.answer_score, scores)
         return f"{said} ({score})" if score else said

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 from textual.pilot import Pilot
 from textual.widgets import SelectionList, Static
 
@@ -28,6 +30,7 @@ from ftapp.tui.widgets.headline import Headline
 from ftapp.tui.widgets.log_pane import LogPane
 from ftapp.tui.widgets.pane import Pane
 from ftapp.tui.widgets.phases_pane import PhasesPane
+from ftapp.tui.widgets.pictures import Pictures
 from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane, shorten_path
 from tests.support.example_results import FOUND, write_examples
 from tests.tui.conftest import Write
@@ -51,7 +54,7 @@ def text(widget: Static) -> str:
 
 def shown(screen: RunScreen, pane: type[Pane]) -> str:
     """What a pane says, as plain lines."""
-    content = screen.query_one(pane).query_one(Static)
+    content = screen.query_one(pane).query_children(Static).first()
     return "\n".join(content.render_line(y).text.rstrip() for y in range(content.size.height))
 
 
@@ -317,6 +320,22 @@ async def test_the_test_examples_with_the_highest_loss(write_run: Write) -> None
         pane.focus()
         await pilot.press("m")
         await until(pilot, lambda: pane.size.height > 50)
+
+
+async def test_the_images_with_the_highest_loss_stand_above_the_list(write_run: Write) -> None:
+    run, content = write_run(), io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(content, "WEBP")
+    wrong = ExampleResult(example="3/7.png", loss=2, truth="cat", answer="dog", right=False, picture=content.getvalue())
+    broken = ExampleResult(example="3/8.png", loss=1, truth="cat", answer="cat", right=True, picture=b"no image")
+    write_examples(run, wrong, broken)
+    async with FtApp().run_test(size=(100, 30)) as pilot:
+        screen = await opened(pilot, run)
+        pictures = screen.query_one(ErrorsPane).query_one(Pictures)
+        await until(pilot, lambda: len(pictures.query(".caption")) == 2)
+        captions = [str(each.visual) for each in pictures.query(".caption").results(Static)]
+        assert captions == ["cat → dog", "cat"]
+        assert pictures.size.height >= 6
+        assert "3/7.png" in shown(screen, ErrorsPane)
 
 
 async def test_a_run_without_results_of_examples_has_no_pane_of_them(write_run: Write) -> None:

@@ -63,6 +63,7 @@ class RunScreen(Page):
     """Follows the files of one run."""
 
     PLACE = "runs"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-low"), (42, "-tall")]  # noqa: RUF012
     HELP = """
 # A run
 
@@ -84,13 +85,14 @@ the first step with other layers.
         #details Chart { width: 1fr; height: 100%; }
         #phases { height: auto; max-height: 40%; }
         #layers, #examples, #errors { height: auto; min-height: 3; max-height: 30%; }
-        #facts.-five > #layers, #facts.-five > #examples, #facts.-five > #errors { max-height: 22%; }
+        .-five > #layers, .-five > #examples, .-five > #errors { max-height: 22%; }
         #log { height: 1fr; min-height: 5; }
+        &.-short .-five, &.-low .-five { overflow-y: auto; }
+        &.-short, &.-low { .-five > #examples, .-five > #errors { max-height: 9; } }
         #panes.-no-details { grid-size: 2 1; grid-rows: 1fr; }
-        #panes.-no-details #facts { row-span: 1; }
         #panes.-no-facts { grid-size: 1; grid-columns: 1fr; }
         #panes.-no-charts { grid-size: 1; grid-columns: 1fr; grid-rows: 3fr 1fr; }
-        #panes.-no-charts #facts { row-span: 1; }
+        #panes.-no-details #facts, #panes.-no-charts #facts { row-span: 1; }
         &.-narrow #panes { layout: vertical; overflow-y: auto; }
         &.-narrow #charts, &.-narrow #facts, &.-narrow #details { width: 100%; height: auto; }
         &.-narrow #loss, &.-narrow #metric { height: 13; }

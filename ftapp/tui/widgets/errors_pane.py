@@ -6,6 +6,7 @@ from functools import partial
 
 from rich.table import Table
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.content import Content
 
 from ftapp.common.formatting import format_number, make_one_line
@@ -13,13 +14,23 @@ from ftapp.runs.example_results import ExampleResult, ExampleResults, format_sco
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 from ftapp.tui.widgets.pane import Pane
+from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 _MOST = 100  # examples in the list
 _LOSS = 6  # cells of a loss, such as 1.2345
+_PICTURE, _MOST_PICTURES = 10, 24  # columns of an image, and how many are shown
 
 
 class ErrorsPane(Pane):
-    """Shows the test examples of a run with the highest loss: the label, the model's answer, and the example."""
+    """Shows the test examples of a run with the highest loss: the label, the model's answer, and the example.
+
+    The images that the run has kept stand above the list.
+    """
+
+    DEFAULT_CSS = """
+    ErrorsPane > Pictures { display: none; }
+    ErrorsPane.-pictured > Pictures { display: block; }
+    """
 
     def __init__(self, run: Run, *, id: str) -> None:
         super().__init__("Highest test losses", id=id)
@@ -27,6 +38,10 @@ class ErrorsPane(Pane):
         self._results: ExampleResults | None = None
         self._read: object = ()  # the end of the run with which they were read
         self._shown: object = None
+
+    def compose(self) -> ComposeResult:
+        yield Pictures()
+        yield from super().compose()
 
     def show(self, history: History) -> bool:
         """Show the examples once the run has ended; without any, the pane is hidden. Returns whether there are some."""
@@ -47,15 +62,29 @@ class ErrorsPane(Pane):
         for each in results.found:
             table.add_row(Text(format_number(each.loss), self.color("secondary")), self._describe(each, results))
         self.put(table)
+        self.set_class(any(each.picture for each in results.found), "-pictured")
+        self.call_later(self._show_pictures)  # by the pane itself, one time after another
         return True
+
+    async def _show_pictures(self) -> None:
+        """Show the images, with what is said of each where there is room for it."""
+        found = [each for each in self._results.found if each.picture] if self._results else []
+        across = max(1, self.content_size.width // (_PICTURE + 1))
+        named = [(each.picture, self._name_answer(each)) for each in found[:_MOST_PICTURES]]
+        rows = [named[start : start + across] for start in range(0, len(named), across)]
+        if rows:
+            await self.query_one(Pictures).show(rows, fit_width(self, across, _PICTURE))
+
+    def _name_answer(self, each: ExampleResult) -> str:
+        truth, answer = make_one_line(each.truth), make_one_line(each.answer)
+        return answer if each.right else f"{truth} → {answer}"
 
     def _describe(self, each: ExampleResult, results: ExampleResults) -> Text:
         muted = self.color("secondary")
         text = Text()
         if each.answer:
-            truth, answer = make_one_line(each.truth), make_one_line(each.answer)
             color = self.color("success" if each.right else "error" if each.right is False else "foreground")
-            text.append(answer if each.right else f"{truth} → {answer}", color)
+            text.append(self._name_answer(each), color)
             text.append(f" {format_score(each.answer_score, results.scores)}  ", muted)
         text.append(make_one_line(each.example), muted)
         if each.text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 from PIL import Image as Pixels
@@ -36,11 +37,12 @@ class Pictures(Vertical):
         if dim and self.query(_Picture):
             self.set_class(not graphics.draws_in_cells(self.app), "-pixels")
 
-    async def show(self, rows: Sequence[Sequence[tuple[str, str]]], width: int) -> None:
+    async def show(self, rows: Sequence[Sequence[tuple[str | bytes, str]]], width: int) -> None:
         """Show pictures. Wait for the return before the next call, and do not cancel it.
 
         Args:
-            rows: Image files with their captions, "" for none. A file that cannot be read leaves an empty space.
+            rows: Image files, or their bytes, with their captions, "" for none. One that cannot be read leaves an
+                empty space.
             width: The width of each picture in columns.
         """
         shape = [[bool(caption) for _, caption in row] for row in rows]
@@ -64,12 +66,12 @@ class _Picture(Vertical):
         if self._captioned:
             yield Static(classes="caption", markup=False)
 
-    def show(self, file: str, caption: str, width: int) -> None:
+    def show(self, file: str | bytes, caption: str, width: int) -> None:
         image = self._image
         self.styles.width = image.styles.width = width
         image.styles.height = "auto"
         try:
-            with Pixels.open(file) as opened:
+            with Pixels.open(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
                 image.image = opened.convert("RGB")
         except OSError:
             image.image = None

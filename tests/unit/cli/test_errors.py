@@ -47,6 +47,13 @@ def test_table_of_sequences_has_no_empty_columns(run: Run) -> None:
     assert invoke(run).stdout.splitlines()[1].split() == ["loss", "example", "text"]
 
 
+def test_table_of_completions_begins_with_the_prompt(run: Run) -> None:
+    write_examples(run, ExampleResult(example="row 2", loss=3.5, text="Who?", truth="She."))
+    header, _, only, *_ = invoke(run).stdout.strip().splitlines()
+    assert header.split() == ["loss", "example", "prompt", "completion"]
+    assert only.split() == ["3.5000", "row", "2", "Who?", "She."]
+
+
 def test_csv_is_safe_in_a_spreadsheet(run: Run) -> None:
     write_examples(run)
     first, second = csv.DictReader(io.StringIO(invoke(run, "--csv").stdout))

@@ -111,13 +111,6 @@ def test_all_errors_come_at_once(file: Path) -> None:
             "data.validation=0.9",
             "data.test: 0.9 + 0.2 of the examples leave none to train on; both together are below 1",
         ),
-        ("data.folds=1", "data.folds: 1 is too small; the least is 2"),
-        ("data.fold=2", "data.fold: fold 2 is of no folds; data.folds says how many there are"),
-        ("data={ folds = 3, fold = 4 }", "data.fold: 4 is too large; the most is data.folds = 3"),
-        (
-            "data={ folds = 2, validation = 0.5 }",
-            "data.validation: 0.5 + 0.5 of the examples leave none to train on; both together are below 1",
-        ),
         ("stop={ metric = 'acuracy', patience = 1 }", "stop.metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
         ("keep.best=losses", "keep.best: unknown value 'losses'; did you mean 'loss'?"),
         ("stop={ patience = 0 }", "stop.patience: 0 is too small; the least is 1"),

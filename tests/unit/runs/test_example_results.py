@@ -50,6 +50,7 @@ def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
     ("result", "scores", "said"),
     [
         (FOUND[0], "probability", "'good' taken for 'bad' (98.6%)"),
+        (ExampleResult(example="row 2", loss=1.5, truth="5", answer="4.8"), "", "4.8 predicted, 5 true"),
         (FOUND[1], "probability", "'bad' is right (88.0%)"),
         (FOUND[1], "distance", "'bad' is right (+0.88)"),
         (ExampleResult(example="row 1", loss=1.0), "", ""),
