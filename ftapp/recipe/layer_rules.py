@@ -153,14 +153,15 @@ class Selections(str):
 
     def find_parts(self, layer: WeightedLayer) -> frozenset[Part]:
         """Find the parts of a layer that the selections match."""
-        return frozenset(part for part in layer.parts if any(_holds(each, layer, part) for each in self.selections))
+        return frozenset(part for part in layer.parts if any(selects(each, layer, part) for each in self.selections))
 
     def matches(self, layer: WeightedLayer) -> bool:
         """Tell whether one of the selections matches a layer or a part of it."""
-        return any(_holds(each, layer, part) for each in self.selections for part in layer.parts)
+        return any(selects(each, layer, part) for each in self.selections for part in layer.parts)
 
 
-def _holds(selection: Sequence[Term], layer: WeightedLayer, part: Part) -> bool:
+def selects(selection: Sequence[Term], layer: WeightedLayer, part: Part) -> bool:
+    """Tell whether all conditions of a selection hold for a part of a layer."""
     return all(term.matches(layer, part) for term in selection)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ftapp.common.errors import suggest_nearest
 from ftapp.recipe.layer_rules import (
     GROUPS,
     Rule,
     Selections,
+    Term,
     WeightedLayer,
     add_adapters,
     decide,
     find_adapter_rule,
+    selects,
 )
 
 
@@ -72,11 +74,26 @@ def _find_adapter_problems(rules: Sequence[Rule], layers: Sequence[WeightedLayer
     """
     messages = []
     for rule in rules:
-        chosen = [layer for layer in layers if rule.matches(layer)] if rule.adapter else []
-        # Another rule may come after it for a layer that could have an adapter.
-        chosen = [layer for layer in chosen if layer.kernel is None or find_adapter_rule(rules, layer) is rule]
-        messages += [message for layer in chosen if (message := _refuse_adapter(rule, layer, layers))][:1]
+        selections = rule.selections if rule.adapter else ()
+        found = [message for each in selections for message in _refuse_adapters(rules, rule, each, layers)]
+        messages += found[:1]
     return messages
+
+
+def _refuse_adapters(
+    rules: Sequence[Rule], rule: Rule, selection: Sequence[Term], layers: Sequence[WeightedLayer]
+) -> Iterator[str]:
+    """Say why layers of a selection cannot have the adapter of a rule.
+
+    Layers without a kernel stand among those of a group or name, such as query_norm beside query. They are frozen, and
+    refused where a selection has no others.
+    """
+    chosen = [layer for layer in layers if any(selects(selection, layer, part) for part in layer.parts)]
+    # Another rule may come after it for a layer that could have an adapter.
+    able = [layer for layer in chosen if layer.kernel]
+    for layer in [layer for layer in able if find_adapter_rule(rules, layer) is rule] if able else chosen:
+        if message := _refuse_adapter(rule, layer, layers):
+            yield message
 
 
 def _refuse_adapter(rule: Rule, layer: WeightedLayer, layers: Sequence[WeightedLayer]) -> str:
@@ -85,10 +102,9 @@ def _refuse_adapter(rule: Rule, layer: WeightedLayer, layers: Sequence[WeightedL
     if layer.kernel is None:
         able = [each.path for each in layers if each.kernel and "head" not in each.groups]
         others = [path for path in able if path.rpartition("/")[0] == layer.path.rpartition("/")[0]]
-        term = "norms" if "norms" in layer.groups else layer.path.rpartition("/")[2]
         return (
-            f"'{layer.path}' has no kernel that Keras adds an adapter to, in '{rule}'; leave it out by '& !{term}', "
-            f"or name layers that take one; {suggest_nearest(layer.path, others or able)}"
+            f"'{layer.path}' has no kernel that Keras adds an adapter to, in '{rule}'; name layers that take one; "
+            f"{suggest_nearest(layer.path, others or able)}"
         )
     if rule.adapter.rank > min(layer.kernel):
         rows, columns = layer.kernel

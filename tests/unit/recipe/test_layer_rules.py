@@ -243,6 +243,7 @@ def parts(*rules: str, layers: Sequence[WeightedLayer] = PARTED) -> list[str]:
         (["freeze all", "lora:2 attention", "train head"], ["a", "", "a", "w"]),
         (["freeze all", "lora:2 attention", "train biases & attention"], ["ba", "", "ba", ""]),
         (["lora:2 attention", "freeze first:1"], ["", "", "a", "w"]),
+        (["freeze all", "lora:2 first:1"], ["a", "", "", ""]),
         (["lora:2 attention", "train first:1"], ["wb", "wb", "a", "w"]),
         (["freeze all", "lora:2 attention", "freeze adapters & last:1"], ["a", "", "", ""]),
     ],
@@ -269,7 +270,8 @@ def test_adapters_stay_in_later_phases() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        (["lora:2 first:1"], "leave it out by '& !norms', or name layers that take one; did you mean 'block_0/query'?"),
+        (["lora:2 attention, norms"], "'block_0/norm' has no kernel that Keras adds an adapter to"),
+        (["lora:2 norms"], "name layers that take one; did you mean 'block_0/query'?"),
         (["lora:5 attention"], "rank 5 is too large for the kernel of 'block_0/query', in 'lora:5 attention', which"),
         (["train adapters"], "no layer has an adapter yet, for 'train adapters'; 'lora:8 attention' adds some"),
         (["train biases & head"], "'biases & head' matches no layer of this model"),
