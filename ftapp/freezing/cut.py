@@ -6,13 +6,14 @@ if its inputs come from above. Tensors that skip layers, such as masks, cross th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.models.graph import call_again, find_feeding
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers, graph_nodes, is_functional
 from ftapp.models.layers import has_dropout, own_variables
@@ -107,7 +108,7 @@ def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boun
 
 def find_feeding_nodes(model: keras.Model, found: Boundary) -> list[Any]:
     """Return the nodes that compute the features: the frozen half's graph, without inputs, in order."""
-    return list(_feeding(graph_nodes(model), list(found.features.values()), set()))
+    return find_feeding(model, list(found.features.values()))
 
 
 def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str, str]:
@@ -179,15 +180,12 @@ def _halves(model: keras.Model, found: Boundary) -> Cut:
     }
     known = {id(tensor): fresh[name] for name, tensor in features.items()}
     passed: dict[str, Any] = {}
-    wanted = list(_feeding(graph_nodes(model), model.outputs, set(known)))
+    wanted = find_feeding(model, model.outputs, known)
     for tensor in model.inputs:
         if any(id(tensor) == id(each) for node in wanted for each in node.input_tensors):
             passed[tensor.name] = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
             known[id(tensor)] = passed[tensor.name]
-    for node in wanted:
-        args, kwargs = node.arguments.fill_in(known)
-        outputs = keras.tree.flatten(node.operation(*args, **kwargs))
-        known |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
+    call_again(wanted, known)
     outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
     plain = [
         node.operation
@@ -202,13 +200,3 @@ def _halves(model: keras.Model, found: Boundary) -> Cut:
         above=found.above,
         plain=tuple(plain),
     )
-
-
-def _feeding(nodes: Sequence[Any], outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
-    """Return the nodes from `known` tensors and the model's inputs to the outputs, in the graph's order."""
-    needed, chosen = {id(tensor) for tensor in outputs} - known, set()
-    for node in reversed(nodes):
-        if not node.is_input and any(id(tensor) in needed for tensor in node.outputs):
-            chosen.add(id(node))
-            needed |= {id(tensor) for tensor in node.input_tensors} - known
-    return (node for node in nodes if id(node) in chosen)

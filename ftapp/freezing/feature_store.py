@@ -34,7 +34,7 @@ from ftapp.freezing.cut import Boundary, Cut
 from ftapp.freezing.engine import Engine
 from ftapp.freezing.feature_files import FORMAT, FeatureColumn, FeatureStore, numpy_dtype
 from ftapp.models.keras_internals import graph_nodes
-from ftapp.models.layers import name_variables, own_variables, weighted_layers
+from ftapp.models.layers import name_variables, own_variables, read_settings, weighted_layers
 
 Report = Callable[[int, int], bool]
 
@@ -97,7 +97,7 @@ def _graph(model: keras.Model) -> Iterator[str]:
 
     for node in graph_nodes(model):
         layer = node.operation
-        config = layer.get_config() if isinstance(layer, keras.Layer) else {}
+        config = read_settings(layer) if isinstance(layer, keras.Layer) else {}
         arguments = keras.tree.map_structure(replace_tensor, (node.arguments.args, node.arguments.kwargs))
         yield f"{type(layer).__name__} {[(k, v) for k, v in config.items() if k != 'name']} {arguments}"
         numbers |= {id(tensor): f"#{len(numbers) + index}" for index, tensor in enumerate(node.outputs)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.keras_internals import flatten_layers
-from ftapp.models.layers import has_dropout
+from ftapp.models.layers import get_dropout_rate, has_dropout, set_dropout_rate
 
 
 def apply(model: Any, plan: LayerPlan) -> None:
@@ -50,11 +50,11 @@ def dropout_disabled(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
 def dropout_rates(rates: Iterable[tuple[Any, float]]) -> Iterator[None]:
     """Set the dropout rates of layers until the context ends."""
     wanted = list(rates)
-    former = [(layer, layer.rate) for layer, _ in wanted]
+    former = [(layer, get_dropout_rate(layer)) for layer, _ in wanted]
     try:
         for layer, rate in wanted:
-            layer.rate = rate
+            set_dropout_rate(layer, rate)
         yield
     finally:
         for layer, rate in former:
-            layer.rate = rate
+            set_dropout_rate(layer, rate)

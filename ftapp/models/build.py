@@ -10,19 +10,15 @@ import keras_hub
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
+from ftapp.common.formatting import join_names
 from ftapp.data.dataset import NumberScale
-from ftapp.models import preset_files
+from ftapp.models import preprocessors, preset_files
 from ftapp.models.blank_weights import load_over_blank
+from ftapp.models.generation import get_longest
+from ftapp.models.graph import call_again, find_feeding
 from ftapp.models.heads import add_head
-from ftapp.models.keras_internals import flatten_layers, own_weights
+from ftapp.models.keras_internals import flatten_layers, graph_nodes, own_weights
 from ftapp.recipe import TASKS, Recipe, presets, say_too_long
-
-PREPROCESSORS = {
-    "image_classifier": keras_hub.models.ImageClassifierPreprocessor,
-    "text_classifier": keras_hub.models.TextClassifierPreprocessor,
-    "causal_lm": keras_hub.models.CausalLMPreprocessor,
-}
-"""By the stem of KerasHub's names, which `Task.preprocessor` is."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,7 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
     except Exception as error:
         raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
     if TASKS[recipe.task].inputs == "texts":
+        _check_inputs(recipe, backbone)
         _check_sequence_length(recipe, backbone)
     return Pretrained(backbone, preprocessor, causal_lm)
 
@@ -82,7 +79,7 @@ def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
 def _load_preprocessor(recipe: Recipe, place: str) -> Any:
     preset = recipe.model.preset
     try:
-        preprocessor = PREPROCESSORS[TASKS[recipe.task].preprocessor].from_preset(place)
+        preprocessor = preprocessors.load(TASKS[recipe.task], place)
     except Exception as error:
         raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
     if TASKS[recipe.task].inputs == "images":
@@ -106,7 +103,9 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int, scale: NumberSca
     """
     backbone = pretrained.backbone
     if pretrained.causal_lm is not None:
-        return build_language_model(backbone)
+        return build_language_model(pretrained.causal_lm)
+    # A backbone of images alone may name its one input in a dict, as DINOv2 does.
+    inputs = backbone.inputs[0] if TASKS[recipe.task].inputs == "images" else backbone.input
     features = backbone.output
     if recipe.model.features is not None:
         names = [layer.name for layer in backbone.layers]
@@ -117,22 +116,34 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int, scale: NumberSca
             raise RecipeError([Problem("", "model.features", message)])
         features = backbone.get_layer(recipe.model.features).output
     if isinstance(features, dict):
-        # A backbone that pools its tokens itself, as BERT does, was trained to put a text's meaning there.
-        features = features.get("pooled_output", features.get("sequence_output"))
+        # A backbone that pools its tokens itself, as BERT does, was trained to put a text's meaning there. Others tell
+        # of each of their stages, as HGNetV2 does, of which the last one is their output.
+        features = features.get("pooled_output", features.get("sequence_output", [*features.values()][-1]))
     if TASKS[recipe.task].labels == "numbers":
-        head = add_head(features, recipe.model, 1, scale or NumberScale(0.0, 1.0))
+        classes, scale = 1, scale or NumberScale(0.0, 1.0)
     else:
-        head = add_head(features, recipe.model, classes)
-    return keras.Model(backbone.input, head, name="classifier_model")
+        scale = None
+    head = add_head(features, recipe.model, classes, scale, by_token=_has_class_token(recipe, backbone))
+    return keras.Model(inputs, head, name="classifier_model")
 
 
-def build_language_model(backbone: Any) -> keras.Model:
-    """Build a language model as KerasHub does, but as one flat graph.
+def _has_class_token(recipe: Recipe, backbone: Any) -> bool:
+    """Whether the first token stands for the whole example: that of texts does, and of images a class token."""
+    names = (variable.name for variable in backbone.weights)
+    return TASKS[recipe.task].inputs == "texts" or any(name in ("class_token", "cls_token") for name in names)
 
-    A nested backbone would be saved without the tie between its embedding and the logits.
+
+def build_language_model(causal_lm: Any) -> keras.Model:
+    """Build a language model as KerasHub does, but as one flat graph, which can be cut above any block.
+
+    Args:
+        causal_lm: KerasHub's model, which has the backbone as one layer.
     """
-    logits = backbone.token_embedding(backbone.output, reverse=True)
-    return keras.Model(backbone.input, logits, name="causal_lm")
+    backbone = causal_lm.backbone
+    (whole,) = [node for node in graph_nodes(causal_lm) if node.operation is backbone]
+    known = {id(old): new for old, new in zip(whole.outputs, backbone.outputs, strict=True)}
+    call_again(find_feeding(causal_lm, causal_lm.outputs, known), known)
+    return keras.Model(backbone.input, known[id(causal_lm.outputs[0])], name="causal_lm")
 
 
 def find_batch_normalization(model: keras.Model) -> list[Any]:
@@ -147,8 +158,18 @@ def find_batch_normalization(model: keras.Model) -> list[Any]:
     ]
 
 
+def _check_inputs(recipe: Recipe, backbone: Any) -> None:
+    """Check that tokens are all that a backbone takes; those that see or hear take more."""
+    if others := sorted(set(backbone.input) - {"token_ids", "padding_mask", "segment_ids"}):
+        message = (
+            f"'{recipe.model.preset}' takes {join_names(others)} beside tokens, and ftapp trains models of texts "
+            f"alone; `ftapp models --task {recipe.task}` lists models, for example gemma3_270m"
+        )
+        raise RecipeError([Problem("", "model.preset", message)])
+
+
 def _check_sequence_length(recipe: Recipe, backbone: Any) -> None:
-    longest, wanted = getattr(backbone, "max_sequence_length", None), recipe.model.sequence_length
+    longest, wanted = get_longest(backbone), recipe.model.sequence_length
     if longest is not None and wanted is not None and wanted > longest:
         raise RecipeError([Problem("", "model.sequence_length", say_too_long(wanted, longest))])
 

@@ -77,7 +77,7 @@ def stream(
     """
     preprocessor, backbone = causal_lm.preprocessor, causal_lm.backbone
     prompt = prepare(prompt)
-    limit: int | None = getattr(backbone, "max_sequence_length", None)
+    limit = get_longest(backbone)
     given = _prompt(causal_lm, prompt, limit, tokens, temperature, top_k)
     length = -(-(len(given) + tokens) // _STEP) * _STEP
     inputs = preprocessor.generate_preprocess([prompt], sequence_length=min(length, limit or length))
@@ -118,6 +118,12 @@ def stream(
         ended=len(written) < min(tokens, (limit or length) - len(given)),
         limit=limit,
     )
+
+
+def get_longest(backbone: Any) -> int | None:
+    """Return how many tokens a backbone reads in all; None for any number, as with rotary positions."""
+    longest: int | None = getattr(backbone, "max_sequence_length", None)
+    return longest
 
 
 def quicken(causal_lm: Any) -> None:

@@ -24,7 +24,9 @@ NORMALIZATION = "head_normalization"
 """The layer that brings features to mean 0 and variance 1."""
 
 
-def add_head(features: Any, spec: Model, outputs: int, scale: NumberScale | None = None) -> Any:
+def add_head(
+    features: Any, spec: Model, outputs: int, scale: NumberScale | None = None, *, by_token: bool = True
+) -> Any:
     """Add new layers on a backbone's features, in float32 at any precision of the backbone.
 
     Args:
@@ -32,6 +34,7 @@ def add_head(features: Any, spec: Model, outputs: int, scale: NumberScale | None
         spec: The recipe's `[model]`.
         outputs: The number of classes, or 1 for a number.
         scale: The scale of the numbers of regression; None for classes.
+        by_token: Whether the first token stands for the whole example; else all tokens are pooled.
 
     Returns:
         Scores (batch, outputs), float32: probabilities that sum to 1 (softmax), a probability for each class against
@@ -40,8 +43,10 @@ def add_head(features: Any, spec: Model, outputs: int, scale: NumberScale | None
     x = features
     if len(x.shape) == 4:
         x = _POOLINGS[spec.pooling](dtype="float32", name="head_pooling")(x)
-    elif len(x.shape) == 3:
+    elif len(x.shape) == 3 and by_token:
         x = x[:, 0]
+    elif len(x.shape) == 3:
+        x = _TOKEN_POOLINGS[spec.pooling](dtype="float32", name="head_pooling")(x)
     if spec.normalize:
         # It never takes statistics from a batch, which may be of one example (`freeze.apply`).
         x = keras.layers.BatchNormalization(center=False, scale=False, dtype="float32", name=NORMALIZATION)(x)
@@ -258,5 +263,10 @@ _FOCAL = {
 _POOLINGS = {
     "average": keras.layers.GlobalAveragePooling2D,
     "max": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}
+_TOKEN_POOLINGS = {
+    "average": keras.layers.GlobalAveragePooling1D,
+    "max": keras.layers.GlobalMaxPooling1D,
     "flatten": keras.layers.Flatten,
 }

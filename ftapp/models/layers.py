@@ -18,10 +18,11 @@ from ftapp.models.keras_internals import flatten_layers, inner_layers, own_stati
 from ftapp.recipe.layer_rules import WeightedLayer
 
 # Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a
-# (EfficientNet), transformer_layer_3 (BERT, GPT-2), decoder_block_3 (Gemma), blocks_0 (Swin), block_2_1 (MobileNet's
-# stage and block), stage_0_block_1 (CSPNet), hierarchical_encoder_0_1 (MiT), conformer_0 (audio encoders).
+# (EfficientNet), transformer_layer_3 (BERT, GPT-2), decoder_block_3 (Gemma), blocks_0 (Swin), layers_3 (DINOv2),
+# block_2_1 (MobileNet's stage and block), stage_0_block_1 (CSPNet), hierarchical_encoder_0_1 (MiT), conformer_0 (audio
+# encoders).
 _BLOCK_NAME = re.compile(
-    r"stack\d+_block\d+|block\d+[^_\d]?(?=_|$)|\w*?(?:layer|blocks?|conformer|encoder_\d+)(?:_\d+)+(?=_|$)"
+    r"stack\d+_block\d+|block\d+[^_\d]?(?=_|$)|\w*?(?:layers?|blocks?|conformer|encoder_\d+)(?:_\d+)+(?=_|$)"
 )
 
 
@@ -119,6 +120,26 @@ def name_variables(layers: Iterable[tuple[str, Iterable[Any]]]) -> dict[str, Any
     return named
 
 
+def read_settings(layer: Any) -> dict[str, Any]:
+    """Return all that decides what a layer computes, beside its weights: its config.
+
+    Layers of KerasHub that cannot tell their config, such as Llama's and Swin's, tell their plain attributes, and those
+    of the layers inside.
+    """
+    try:
+        config: dict[str, Any] = layer.get_config()
+    except (AttributeError, TypeError):
+        config = {key: value for key, value in sorted(vars(layer).items()) if key[0] != "_" and _is_plain(value)}
+        config["layers"] = [(type(each).__name__, read_settings(each) | {"name": ""}) for each in inner_layers(layer)]
+    return config
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
 @dataclass(frozen=True)
 class ModelLayer:
     """A layer of a model that holds weights of its own.
@@ -181,7 +202,22 @@ def inner_blocks(backbone: Any) -> dict[str, Any]:
 
 def has_dropout(layer: Any) -> bool:
     """Whether a layer leaves out random parts of its inputs while the model trains: dropout, or a dropped path."""
-    return "Drop" in type(layer).__name__ and bool(getattr(layer, "rate", 0))
+    return bool(get_dropout_rate(layer))
+
+
+def get_dropout_rate(layer: Any) -> float:
+    """Return the share of its inputs that a layer leaves out while the model trains; 0 of other layers."""
+    return float(getattr(layer, _name_dropout_rate(layer), 0)) if "Drop" in type(layer).__name__ else 0.0
+
+
+def set_dropout_rate(layer: Any, rate: float) -> None:
+    """Set the share of its inputs that a layer with dropout leaves out. A compiled model has the share before."""
+    setattr(layer, _name_dropout_rate(layer), rate)
+
+
+def _name_dropout_rate(layer: Any) -> str:
+    """Name the attribute with the rate: the dropped paths of Swin and MobileNetV5 have a name of their own."""
+    return "drop_prob" if hasattr(layer, "drop_prob") else "rate"
 
 
 @dataclass(frozen=True)

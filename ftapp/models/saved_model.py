@@ -19,9 +19,13 @@ from ftapp.common.errors import RunError, quote
 from ftapp.data import images
 from ftapp.data.encoding import compute_padded_width, encode_images, encode_texts, get_longer_side
 from ftapp.data.texts import prepare
+from ftapp.models import preprocessors
 from ftapp.models.adapters import adapters_merged
+from ftapp.models.backbone_config import config_completed, is_complete
 from ftapp.models.blank_weights import load_over_blank
-from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
+from ftapp.models.build import Pretrained, build_language_model
+from ftapp.models.graph import nest_backbone
+from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.objectives import usual_threshold
 from ftapp.recipe import TASKS, Recipe
 from ftapp.recipe.templates import Template
@@ -58,11 +62,27 @@ def save(
     description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
     if recipe.has_template:
         description["template"] = dataclasses.asdict(recipe.data.prompt_template)
-    with adapters_merged(model), make_folder_in_place(folder, replaces=True) as scratch:
+    merged, completed = adapters_merged(model), config_completed(pretrained.backbone)
+    with merged, completed, make_folder_in_place(folder, replaces=True) as scratch:
         _save_preset(scratch / "preset", pretrained)
-        keras.Model(model.input, model.output, name=model.name).save(scratch / "model.keras")
+        _make_portable(model, pretrained).save(scratch / "model.keras")
         (scratch / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         cache_folders.write_manifest(scratch)
+
+
+def _make_portable(model: keras.Model, pretrained: Pretrained) -> keras.Model:
+    """Make a model of the same layers, without an optimizer, that Keras can read from a file.
+
+    Keras reads its own layers one by one. KerasHub sees to it that whole backbones and language models can be read, and
+    not the layers in them, such as those of a ViT's encoder.
+    """
+    backbone, causal_lm = pretrained.backbone, pretrained.causal_lm
+    if causal_lm is not None:
+        return type(causal_lm)(backbone=backbone, preprocessor=None, name=model.name)
+    is_foreign = any(type(layer).__module__.startswith("keras_hub.") for layer in flatten_layers(model))
+    if is_foreign and is_complete(backbone):
+        model = nest_backbone(model, backbone)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def estimate_size(model: keras.Model) -> int:
@@ -174,11 +194,11 @@ def load(folder: Path) -> TrainedModel:
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
     task = description["task"]
     preset = str(folder / "preset")
-    preprocessor = PREPROCESSORS[TASKS[task].preprocessor].from_preset(preset)
+    preprocessor = preprocessors.load(TASKS[task], preset)
     if TASKS[task].writes:
         causal_lm = load_over_blank(lambda: keras_hub.models.CausalLM.from_preset(preset))
         causal_lm.compile(sampler="greedy")
-        model = build_language_model(causal_lm.backbone)  # which holds what model.keras does
+        model = build_language_model(causal_lm)  # which holds what model.keras does
     else:
         causal_lm, model = None, load_over_blank(lambda: keras.saving.load_model(folder / "model.keras", compile=False))
     classes, head = tuple(description["classes"]), description["head"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftapp.recipe.presets import find_hub_tables
+from ftapp.recipe.presets import find_hub_tables, serves
 from ftapp.recipe.tasks import TASKS
 
 # Weights are float32 or narrower; KerasHub does not tell of which type.
@@ -40,12 +40,10 @@ class HubModel:
 
 
 def list_hub_models() -> list[HubModel]:
-    """List the models that have a preprocessor for a task, by their tasks and then by their size."""
+    """List the models that serve a task, by their tasks and then by their size."""
     found: dict[str, HubModel] = {}
     for table in find_hub_tables():
-        tasks = tuple(
-            name for name, task in TASKS.items() if any(table.parent.glob(f"*{task.preprocessor}_preprocessor.py"))
-        )
+        tasks = tuple(name for name in TASKS if serves(table, name))
         if tasks:
             found |= {name: _read_entry(name, tasks, entry) for name, entry in _read_entries(table)}
     order = list(TASKS)

@@ -22,13 +22,29 @@ from ftapp.recipe.tasks import TASKS
 @functools.cache
 def list_hub_names() -> tuple[str, ...]:
     """List the preset names of the installed KerasHub, from its source text, since importing it takes seconds."""
-    return _read_hub_names("")
+    return _read_hub_names(None)
 
 
 @functools.cache
 def list_hub_names_for(task: str) -> tuple[str, ...]:
-    """List the names of presets whose models have a preprocessor for a task in KerasHub."""
-    return _read_hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
+    """List the names of presets whose models serve a task."""
+    return _read_hub_names(task)
+
+
+def serves(table: Path, task: str) -> bool:
+    """Tell whether the models of one of `find_hub_tables` serve a task.
+
+    Those for which KerasHub has both a preprocessor and a model of the task do. DINOv2 and DINOv3 have neither, and an
+    image goes in and features come out as with classifiers.
+    """
+    stem = TASKS[task].preprocessor
+    if TASKS[task].inputs == "images" and table.parent.name in WITHOUT_CLASSIFIER:
+        return True
+    return all(any(table.parent.glob(f"*{ending}")) for ending in (f"{stem}_preprocessor.py", f"{stem}.py"))
+
+
+WITHOUT_CLASSIFIER = ("dinov2", "dinov3")
+"""KerasHub's folders of backbones for images that it has no classifier for."""
 
 
 def find_hub_tables() -> Iterator[Path]:
@@ -38,10 +54,10 @@ def find_hub_tables() -> Iterator[Path]:
         yield from Path(spec.origin).parent.glob("src/models/*/*_presets.py")
 
 
-def _read_hub_names(ending: str) -> tuple[str, ...]:
-    """Read the names of the models in whose folders is a file with this ending."""
+def _read_hub_names(task: str | None) -> tuple[str, ...]:
+    """Read the names of the models that serve a task; of all models for None."""
     entry = re.compile(r'^    "([^"\n]+)": \{', re.MULTILINE)
-    suited = (table for table in find_hub_tables() if any(table.parent.glob(f"*{ending}")))
+    suited = (table for table in find_hub_tables() if task is None or serves(table, task))
     return tuple(sorted({name for table in suited for name in entry.findall(table.read_text("utf-8"))}))
 
 

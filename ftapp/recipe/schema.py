@@ -51,7 +51,8 @@ class Model(Section):
     features: str | None = None
     """The layer of the backbone whose output feeds the head. Without it, the backbone's own output feeds the head."""
     pooling: Pooling = "average"
-    """How the positions of the features become one vector: their average, their maximum, or all of them in a row."""
+    """How the positions of the features become one vector: their average, their maximum, or all of them in a row.
+    Models with a class token, such as ViT and DINOv2, have learned to sum up the image there: that token is taken."""
     normalize: bool = False
     """Whether each feature gets mean 0 and variance 1 before the new layers, so that one learning rate suits any layer.
     This is batch normalization without an affine part (He et al. 2022, Masked Autoencoders, appendix A.1). Mean and

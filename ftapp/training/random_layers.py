@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from ftapp.models.keras_internals import random_layers
+from ftapp.models.layers import has_dropout
 
 
 class LayerSeeds:
@@ -28,7 +29,7 @@ class LayerSeeds:
         self._states = [
             (place, generator.state)
             for place, (layer, generator) in enumerate(found)
-            if "Drop" not in type(layer).__name__ or layer.rate
+            if "Drop" not in type(layer).__name__ or has_dropout(layer)
         ]
 
     def assign(self, key: Sequence[int]) -> None:

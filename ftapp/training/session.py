@@ -28,7 +28,7 @@ from ftapp.models import build
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers
-from ftapp.models.layers import has_dropout
+from ftapp.models.layers import get_dropout_rate
 from ftapp.recipe import TASKS, Recipe, schedule
 from ftapp.recipe.schedule import count_steps
 from ftapp.runs.phase_events import CacheChoice, Estimate
@@ -124,7 +124,7 @@ class PhaseSession:
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
-        self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
+        self._built_rates = [(layer, rate) for layer in flatten_layers(model) if (rate := get_dropout_rate(layer))]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
         counts = splits.counts.get("train", ())
         examples = len(splits.train) if TASKS[recipe.task].labels == "sets" else None

@@ -11,6 +11,7 @@ from keras_hub import models as hub
 from tests.support.family_models import (
     DECODER,
     DELTA,
+    DINO,
     EXPERTS,
     GEMMA,
     GROUPED,
@@ -150,6 +151,17 @@ FAMILIES = {
         lambda: hub.DeiTBackbone(**VIT, intermediate_dim=16),
         numbered("deit_encoder/transformer_block_{}/*", QKVO, "dense output", start=1),
         "deit_patching_and_embedding patch_embedding",
+    ),
+    # Without a classifier in KerasHub
+    "DINOV2Backbone": Family(
+        lambda: hub.DINOV2Backbone(**DINO, position_embedding_shape=(16, 16, 3)),
+        numbered("encoder/layers_{}/*", QKVO, "fc1 fc2"),
+        "embeddings projection",
+    ),
+    "DINOV3Backbone": Family(
+        lambda: hub.DINOV3Backbone(**DINO),
+        numbered("encoder/layers_{}/*", "q_proj k_proj v_proj o_proj", "up_proj down_proj"),
+        "embeddings projection",
     ),
     # Text classifiers
     "BertBackbone": Family(

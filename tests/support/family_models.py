@@ -11,6 +11,14 @@ HEADS = {**DECODER, "num_heads": 2}
 GROUPED = {**DECODER, "num_query_heads": 2, "num_key_value_heads": 1}
 GEMMA = {**GROUPED, "head_dim": 4}
 VIT = {"image_shape": (8, 8, 3), "patch_size": 4, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
+DINO = {
+    "image_shape": (8, 8, 3),
+    "patch_size": 4,
+    "num_layers": 2,
+    "hidden_dim": 8,
+    "num_heads": 2,
+    "intermediate_dim": 16,
+}
 DELTA = {
     "head_dim": 8,
     "layer_types": ["linear_attention", "full_attention"],
@@ -41,7 +49,7 @@ def cspnet(block: str, stage: str, ratio: float) -> Any:
     )
 
 
-def efficientnet() -> Any:
+def efficientnet(num_features: int = 16) -> Any:
     return hub.EfficientNetBackbone(
         stackwise_width_coefficients=[1.0] * 4,
         stackwise_depth_coefficients=[1.0] * 4,
@@ -56,7 +64,7 @@ def efficientnet() -> Any:
         stackwise_force_input_filters=[0] * 4,
         stackwise_nores_option=[False] * 4,
         input_shape=(32, 32, 3),
-        num_features=16,
+        num_features=num_features,
     )
 
 

@@ -66,6 +66,16 @@ def set_weights(model: Any, seed: int) -> None:
         variable.assign(value.astype("float32"))
 
 
+def byte_tokens() -> list[str]:
+    """The signs of all bytes in byte-pair vocabularies: those without a printable sign are moved behind 255.
+
+    (Radford et al. 2019, encoder.py.)
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
+
+
 def _save_vgg(folder: Path) -> None:
     import keras_hub
 
@@ -99,12 +109,7 @@ def _save_bert(folder: Path) -> None:
 def _save_gpt2(folder: Path) -> None:
     import keras_hub
 
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    # GPT-2's own spelling of bytes: those without a printable sign are moved behind 255 (Radford et al. 2019,
-    # encoder.py).
-    signs = [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
-    words = [*signs, "th", "the", "<|endoftext|>"]
+    words = [*byte_tokens(), "th", "the", "<|endoftext|>"]
     tokenizer = keras_hub.models.GPT2Tokenizer(
         vocabulary={word: index for index, word in enumerate(words)}, merges=["t h", "th e"]
     )

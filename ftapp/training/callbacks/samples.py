@@ -16,6 +16,7 @@ from ftapp.data.encoded_completions import EncodedCompletions
 from ftapp.data.texts import prepare
 from ftapp.models import backend
 from ftapp.models.build import Pretrained
+from ftapp.models.generation import get_longest
 from ftapp.recipe import Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
@@ -116,7 +117,8 @@ class SampleWriter(Callback):
             causal_lm.compile(sampler=self._sampler, jit_compile=backend.jit_compile())
         self._sampler.seed_generator.state.assign(self._sampler_state)
         longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(prompts))
-        limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
+        length = longest + 1 + spec.tokens
+        limit = min(length, get_longest(causal_lm.backbone) or length)
         draws = 1 if self._common is None else spec.draws
         texts = causal_lm.generate(prompts * draws, max_length=limit)
         for prompt, text in zip(prompts, texts, strict=False):
