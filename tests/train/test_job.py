@@ -263,7 +263,8 @@ def test_lower_precision_keeps_the_head_in_float32(do: Do, text_recipe: str) -> 
     assert history.started.precision == "bfloat16"
     whole = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
     assert whole.output.dtype == "float32"
-    assert whole.get_layer("transformer_layer_0").compute_dtype == "bfloat16"
+    block = whole.get_layer("bert_backbone").get_layer("transformer_layer_0")
+    assert block.compute_dtype == "bfloat16"
 
 
 def test_a_run_parses_each_rule_once_and_walks_its_model_once(
