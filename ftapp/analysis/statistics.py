@@ -330,6 +330,33 @@ def estimate_share(right: int, of: int, repeats: int = 1) -> Interval:
     return Interval(right / of, float(bounds.low), float(bounds.high), repeats)
 
 
+def estimate_over_examples(
+    measure: Callable[[NDArray[np.int64]], dict[str, float]], examples: int, *, draws: int = 400, seed: int = 0
+) -> dict[str, Interval]:
+    """Estimate measures of independent examples, with percentile intervals of the bootstrap (Efron 1979).
+
+    Args:
+        measure: Measures the examples of some indices, int64 (examples,), by names.
+        examples: How many examples there are.
+        draws: How often they are resampled.
+        seed: Of the resampling.
+
+    Returns:
+        The estimates by the names of the measures; those that some draw leaves undefined are left out.
+    """
+    random = np.random.default_rng(seed)
+    whole = measure(np.arange(examples))
+    drawn = [measure(random.integers(0, examples, examples)) for _ in range(draws)]
+    tails = 50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)
+    found: dict[str, Interval] = {}
+    for name, value in whole.items():
+        values = [each.get(name, math.nan) for each in drawn]
+        if np.isfinite(values).all():
+            low, high = np.percentile(values, tails)
+            found[name] = Interval(value, float(low), float(high))
+    return found
+
+
 def estimate_mean_difference(before: Sequence[float], after: Sequence[float]) -> Interval:
     """Estimate the mean of `after` minus that of `before`, two samples of two values or more, by Welch's t interval."""
     found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(CONFIDENCE)

@@ -57,7 +57,8 @@ class Activity:
         now, (then, before) = time.monotonic(), self._last
         if activity != before or now - then >= _LINE_SECONDS:
             self._last = now, activity
-            print(f"{activity}{f' {done}/{total}' if total else ''}", file=sys.stderr, flush=True)
+            count = f" {done}/{total}" if total else f" {done}" if done else ""
+            print(f"{activity}{count}", file=sys.stderr, flush=True)
 
 
 def check(recipes: Iterable[Recipe]) -> None:

@@ -18,6 +18,7 @@ from ftapp.cli import (
     cache,
     ctl,
     errors,
+    evaluate,
     failure,
     lr_find,
     models,
@@ -94,6 +95,7 @@ app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
 app.command(name="errors")(errors.list_errors)
 app.command()(predict.predict)
+app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)

@@ -29,6 +29,7 @@ __all__ = [
     "load_documents",
     "read",
     "read_early",
+    "read_examples",
 ]
 
 SOURCES = {
@@ -87,7 +88,7 @@ def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> 
         RunError: A download failed.
     """
     with _garbage_collection_disabled():
-        return split(_read(spec, task, progress), spec, seed)
+        return split(read_examples(spec, task, progress), spec, seed)
 
 
 def load_documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
@@ -106,7 +107,7 @@ def load_documents(spec: Data, seed: int, progress: Progress | None = None) -> D
         RunError: A download failed.
     """
     with _garbage_collection_disabled():
-        return split_documents(cast(Texts, _read(spec, "causal-lm", progress)), spec, seed)
+        return split_documents(cast(Texts, read_examples(spec, "causal-lm", progress)), spec, seed)
 
 
 def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits:
@@ -125,7 +126,7 @@ def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentS
     """
     split_examples = _SPLITTERS[TASKS[recipe.task].splitter]
     with _garbage_collection_disabled():
-        found = split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
+        found = split_examples(read_examples(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
     if isinstance(found, Splits):
         check_balance(recipe.balance, found.classes)
         examples = len(found.train) if TASKS[recipe.task].labels == "sets" else None
@@ -198,7 +199,21 @@ def _garbage_collection_disabled() -> Iterator[None]:
             gc.enable()
 
 
-def _read(spec: Data, task: str, progress: Progress | None) -> Examples:
+def read_examples(spec: Data, task: str, progress: Progress | None = None) -> Examples:
+    """Read all examples of a source, duplicates too.
+
+    Args:
+        spec: The recipe's [data].
+        task: The name of the task.
+        progress: Called with downloads, large files and checked images.
+
+    Returns:
+        The examples, not split.
+
+    Raises:
+        RecipeError: The data cannot be used as they stand.
+        RunError: A download failed.
+    """
     source = sources.parse(spec.source)
     reader = cast(_Reader, importlib.import_module(f"ftapp.data.{SOURCES[source.scheme]}"))
     examples = reader.read(spec, source, task, progress)

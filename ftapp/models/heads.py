@@ -22,6 +22,8 @@ _SVM_L2 = 1e-3
 
 NORMALIZATION = "head_normalization"
 """The layer that brings features to mean 0 and variance 1."""
+NUMBER_SCALE = "number_scale"
+"""The layer that gives numbers the scale of the training split."""
 
 
 def add_head(
@@ -62,7 +64,7 @@ def add_head(
     if scale is None:
         return x
     # The layer below then learns numbers of mean 0 and variance 1, so that one learning rate suits any unit.
-    return keras.layers.Rescaling(scale.deviation, scale.mean, dtype="float32", name="number_scale")(x)
+    return keras.layers.Rescaling(scale.deviation, scale.mean, dtype="float32", name=NUMBER_SCALE)(x)
 
 
 def find_normalization(model: Any) -> Any | None:

@@ -12,6 +12,7 @@ import msgspec
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc.client import HelperClient, pass_on
+from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
 from ftapp.rpc.prediction_messages import PredictedRows, PredictQuestion
 
@@ -81,6 +82,22 @@ class PredictorClient(HelperClient):
                     yield msgspec.convert(line["predicted"], PredictedRows)
                 elif progress and "progress" in line:
                     pass_on(progress)(line)
+
+    async def evaluate(
+        self, other: Recipe | None = None, split: str | None = None, progress: Progress | None = None
+    ) -> Remeasured:
+        """Evaluate the model on the run's test split again, or on other data.
+
+        Args:
+            other: The run's recipe with the other data; None for the run's own.
+            split: Which of the source's own splits; None for the usual one, "all" for all examples.
+            progress: Called with what is being done.
+
+        Returns:
+            The measures.
+        """
+        parameters = {"recipe": other and other.to_toml(), "split": split}
+        return await self._ask(self._backend, Remeasured, "evaluate", progress, run=self._run, **parameters)
 
     async def write_parquet(
         self, lines: Path, file: Path, columns: Mapping[str, str], progress: Progress | None = None

@@ -21,10 +21,10 @@ from ftapp.data.examples import Subset, Texts
 from ftapp.data.input_rows import InputRow
 from ftapp.data.order import order_evaluation, split_into_batches
 from ftapp.data.prefetch import prefetch
-from ftapp.models import backend, objectives
 from ftapp.models.saved_model import TrainedModel
 from ftapp.recipe import TASKS
-from ftapp.training.instrumented_model import instrument, read_values
+from ftapp.training.compile_trained import compile_trained
+from ftapp.training.instrumented_model import read_values
 
 _BATCHES = 32  # of texts, among which those of like lengths share a batch
 _CHARACTERS = 1 << 24  # of the texts that are held at once
@@ -70,12 +70,7 @@ class Scorer:
     def __init__(self, trained: TrainedModel, batch_size: int) -> None:
         self._task, self._classes, self._preprocessor = TASKS[trained.task], len(trained.classes), trained.preprocessor
         self._batch_size = batch_size
-        self._model = instrument(trained.model, gives_scores=True)
-        self._model.compile(
-            loss=objectives.loss_for(self._task, trained.head),  # type: ignore[arg-type]
-            metrics=objectives.metrics_for(self._task, trained.head),  # type: ignore[arg-type]
-            jit_compile=backend.jit_compile(),
-        )
+        self._model = compile_trained(trained)
 
     def score(self, rows: Iterator[InputRow]) -> Iterator[list[ScoredRow] | int]:
         """Score inputs, some at a time; the next ones are prepared on another thread meanwhile.

@@ -14,6 +14,7 @@ from typing import Any
 
 from ftapp.rpc import server
 from ftapp.workers.classify_requests import ClassifyRequests
+from ftapp.workers.evaluate_requests import EvaluateRequests
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 from ftapp.workers.write_requests import WriteRequests
@@ -32,6 +33,7 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         "classify": classify.classify,
         "held-out": classify.classify_held_out,
         "predict": predict.predict,
+        "evaluate": EvaluateRequests(models).evaluate,
         "write-parquet": predict.write_parquet,
         "generate-trained": write.generate_trained,
         "generate-base": write.generate_base,

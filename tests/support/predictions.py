@@ -1,4 +1,4 @@
-"""Predictions of a run's model, as the predictor's process makes them."""
+"""Predictions and evaluations of a run's model, as the predictor's process makes them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import msgspec
 
+from ftapp.cli import evaluate
+from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
 from ftapp.runs.run_folder import Run
+from ftapp.workers.evaluate_requests import EvaluateRequests
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 
@@ -27,3 +30,10 @@ def predict_parts(run: Run, inputs: Sequence[Path], **options: Any) -> list[Pred
     requests = PredictRequests(RunModels())
     requests.predict(Request(1, "predict", {}, lines.append), str(run.folder), msgspec.to_builtins(question))
     return [msgspec.convert(line["predicted"], PredictedRows) for line in lines if "predicted" in line]
+
+
+def measure(run: Run, source: str | None = None, overrides: Sequence[str] = (), split: str | None = None) -> Remeasured:
+    """Evaluate a run's model in this process, as the predictor does."""
+    other = evaluate.load_other(run, source, list(overrides)).to_toml() if source else None
+    request = Request(1, "evaluate", {}, list[Any]().append)
+    return EvaluateRequests(RunModels()).evaluate(request, str(run.folder), other, split)

@@ -10,9 +10,11 @@ import pytest
 
 from ftapp import data, recipe
 from ftapp.analysis.metrics.sets import score_sets
+from ftapp.cli import evaluation_text
 from ftapp.models import saved_model
 from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from tests.conftest import Do
+from tests.support.predictions import measure, predict
 from tests.support.presets import Tiny
 
 _WORDS = {"good": ("good", "great"), "bad": ("bad", "awful")}
@@ -49,7 +51,7 @@ def rated_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
     return text_recipe.replace("text-classification", "text-regression").replace(f"csv:{tiny.reviews}", f"csv:{table}")
 
 
-def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str) -> None:
+def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tmp_path: Path) -> None:
     code, history, run = do(
         tagged_recipe,
         *("phase.finetune.steps=60", "evaluate.every=60", "phase.finetune.learning_rate=0.01"),
@@ -73,9 +75,18 @@ def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str) ->
     assert history.result.metrics["micro-f1"] == pytest.approx(again.micro_f1)
     assert scored.average_precision == pytest.approx(again.average_precision.tolist(), abs=1e-6)
     assert scored.counts == test.labels.sum(axis=0).tolist()
+    told = evaluation_text.describe(run, None, measure(run))
+    assert told["equal_to_run"]
+    assert told["labels"]["thresholds"] == scored.thresholds
+    (tmp_path / "test.txt").write_text("".join(f"{test[at]}\n" for at in range(len(test))), encoding="utf-8")
+    for row, known in zip(predict(run, tmp_path / "test.txt", scores=True), scores, strict=True):
+        assert row.scores == pytest.approx(known, abs=1e-5)
+        reached = [name for name, score, limit in zip(trained.classes, row.scores, scored.thresholds, strict=True)
+                   if score >= limit]  # fmt: skip
+        assert row.answer == tuple(reached)
 
 
-def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str) -> None:
+def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str, tmp_path: Path) -> None:
     code, history, run = do(
         rated_recipe, "phase.finetune.steps=80", "evaluate.every=80", "precision=float32", "model.dropout=0"
     )
@@ -97,6 +108,11 @@ def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str) -> None:
     answers = saved_model.load(run.model_folder).predict([test[at] for at in range(len(test))])
     assert answers.shape == (len(test), 1)
     assert np.abs(answers[:, 0] - test.labels).mean() == pytest.approx(result.metrics["mae"], rel=1e-4)
+    assert evaluation_text.describe(run, None, measure(run))["equal_to_run"]
+    (tmp_path / "test.txt").write_text("".join(f"{test[at]}\n" for at in range(len(test))), encoding="utf-8")
+    assert [row.answer for row in predict(run, tmp_path / "test.txt")] == pytest.approx(answers[:, 0], rel=1e-5)
+    whole = evaluation_text.describe(run, "", measure(run, loaded.data.source))
+    assert whole["metrics"]["loss"]["value"] == pytest.approx(result.loss, rel=0.9)  # in the scale of the run's numbers
 
 
 def test_images_have_numbers(do: Do, image_recipe: str, tiny: Tiny) -> None:

@@ -1,0 +1,99 @@
+"""`ftapp evaluate`: a finished run's model on its own test split again, or on other data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
+    from ftapp.rpc.evaluation_messages import Remeasured
+    from ftapp.runs.run_folder import Run
+
+_OF_RUN = ("split_column", "group_column", "order_column", "weight_column", "limit", "folds")
+"""Keys of [data] about the run's own data, which other data need not fit."""
+
+
+def evaluate(
+    name: RunArgument,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Other data, such as csv:new.csv. [default: the run's own test split]"),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A split of the source itself: train, validation, test or all. [default: test where it has one]",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", "-s", metavar="data.KEY=VALUE", help="How the source is read, such as data.label_column=stars."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Evaluate a finished run's model on its test split again, or on other data.
+
+    The test split is measured as the run has measured it. Other data have the classes of the model. The measures come
+    with 95% intervals, a constant answer beside them, and the confusion of classes.
+    """
+    from ftapp.common.errors import RunError
+    from ftapp.experiments.find_run import find_run
+
+    for each in overrides or ():
+        if not each.startswith("data."):
+            refuse(f"--set {each}: only keys of [data] say how a source is read; the model is as it was trained")
+        if each.startswith("data.classes"):
+            refuse("--set data.classes: the classes are those of the model, in its order")
+    if source is None and (split or overrides):
+        refuse("--split and --set are about other data; --source names them")
+    with refuse_bad_recipes():
+        run = find_run(name, runs_dir)
+        other = load_other(run, source, overrides or []) if source else None
+        try:
+            found = _ask(run, other, split, offline=offline)
+        except RunError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(1) from None
+    from ftapp.cli import evaluation_text
+
+    if as_json:
+        print(json.dumps(evaluation_text.describe(run, source, found)))
+    else:
+        evaluation_text.print_evaluation(run, source, found)
+
+
+def load_other(run: Run, source: str, overrides: list[str]) -> Recipe:
+    """Load the run's recipe with other data, which have the classes of its model."""
+    from ftapp import recipe as recipes
+    from ftapp.recipe import TASKS
+
+    loaded = recipes.load(run.recipe_file, None, [f"data.source={source}", *overrides])
+    given = {each.partition("=")[0].removeprefix("data.") for each in overrides}
+    changes: dict[str, Any] = {
+        key: None for key in _OF_RUN if key not in given and key in type(loaded.data).model_fields
+    }
+    history = run.history()
+    if TASKS[loaded.task].has_classes and history.data and loaded.data.label_columns is None:
+        changes["classes"] = list(history.data.classes)
+    return loaded.model_copy(update={"data": loaded.data.model_copy(update=changes)})
+
+
+def _ask(run: Run, other: Recipe | None, split: str | None, *, offline: bool) -> Remeasured:
+    from ftapp import recipe as recipes
+    from ftapp.cli.ask_helper import ask_helper
+    from ftapp.rpc.predictor_client import PredictorClient
+
+    client = PredictorClient(recipes.load(run.recipe_file), run.folder, offline=offline)
+    return ask_helper("the evaluation", client, lambda predictor, progress: predictor.evaluate(other, split, progress))

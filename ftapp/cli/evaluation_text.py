@@ -1,0 +1,117 @@
+"""What `ftapp evaluate` prints: measures with intervals, a constant answer, and the confusion of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ftapp.common.tables import Column, print_table, print_text
+from ftapp.recipe.metrics import get_metric, sort_names
+from ftapp.rpc.evaluation_messages import Remeasured
+from ftapp.runs.baselines import find_baseline
+from ftapp.runs.class_results import count_recalls, final_confusion
+from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated
+from ftapp.runs.run_folder import Run
+
+_MOST_CLASSES = 12  # of a confusion matrix in a terminal
+
+
+def describe(run: Run, source: str | None, found: Remeasured) -> dict[str, Any]:
+    """Describe an evaluation as JSON has it."""
+    history = History.of(found.events)
+    result, data, baseline = _get_result(history), history.data, find_baseline(history)
+    assert data is not None, "the data come with the result"
+    confusion = final_confusion(history)
+    scored = next((each for each in history.set_scores if each.final), None)
+    measures = {"loss": result.loss, **result.metrics}
+    labels = None if scored is None else msgspec.to_builtins(scored)
+    return {
+        "run": str(run.folder),
+        "source": source,
+        "examples": result.examples,
+        "metrics": {
+            name: {"value": value, **dict(zip(("low", "high"), found.intervals.get(name, ()), strict=False))}
+            for name, value in measures.items()
+        },
+        "baseline": baseline and {"answer": baseline.answer, "metrics": baseline.metrics},
+        "classes": data.classes or None,
+        "confusion": confusion and confusion.counts,
+        "labels": labels and {key: labels[key] for key in ("thresholds", "precision", "recall", "f1", "counts")},
+        "equal_to_run": None if source else not _find_differences(run, result),
+        "seen_in_training": found.seen,
+        "notes": data.notes,
+    }
+
+
+def print_evaluation(run: Run, source: str | None, found: Remeasured) -> None:
+    """Print an evaluation."""
+    history = History.of(found.events)
+    result, baseline = _get_result(history), find_baseline(history)
+    measures = {"loss": result.loss, **result.metrics}
+    constant = baseline.metrics if baseline else {}
+    print_text(f"{result.examples:,} examples of {source or 'the test split'}")
+    columns = [
+        Column("", 0),
+        Column("value", 0, right=True),
+        Column("95% interval", 1),
+        Column(baseline.answer if baseline else "", 2, right=True),
+    ]
+    rows = []
+    for name in sort_names(measures):
+        metric = get_metric(name)
+        low, high = found.intervals.get(name, (None, None))
+        interval = "" if low is None or high is None else f"{metric.format_plain(low)} to {metric.format_plain(high)}"
+        beside = metric.format_plain(constant[name]) if name in constant else ""
+        rows.append([metric.label, metric.format_plain(measures[name]), interval, beside])
+    print_table(columns, rows)
+    _print_answers(history)
+    for note in history.data.notes if history.data else ():
+        print_text(note)
+    if found.seen:
+        print_text(f"{found.seen:,} of these examples are among those that the run has trained on")
+    if source is None:
+        differences = _find_differences(run, result)
+        print_text("; ".join(differences) or "equal to the result of the run to the last digit")
+
+
+def _get_result(history: History) -> Evaluated:
+    result = history.result
+    assert result is not None, "an evaluation has a result"
+    return result
+
+
+def _find_differences(run: Run, result: Evaluated) -> list[str]:
+    """Say how an evaluation of the test split differs from the result that the run has written."""
+    former = run.history().result
+    if former is None:
+        return ["the run has no result of its own to compare with"]
+    pairs = {"loss": (former.loss, result.loss)}
+    pairs |= {name: (value, result.metrics.get(name, value)) for name, value in former.metrics.items()}
+    return [f"the run has {get_metric(name).label} {one!r}, and this is {other!r}"
+            for name, (one, other) in pairs.items() if one != other]  # fmt: skip
+
+
+def _print_answers(history: History) -> None:
+    """Print the confusion matrix, what became of each class where there are many, or how each label is found."""
+    data, confusion = history.data, final_confusion(history)
+    scored = next((each for each in history.set_scores if each.final), None)
+    if data is None:
+        return
+    if scored is not None:
+        columns = [Column("label", 0, least=12), *(Column(name, 1, right=True) for name in _SET_COLUMNS)]
+        values = zip(scored.counts, scored.thresholds, scored.precision, scored.recall, scored.f1, strict=True)
+        print_table(columns, [[name, f"{count:,}", *(f"{value:.3f}" for value in rest)]
+                              for name, (count, *rest) in zip(data.classes, values, strict=True)])  # fmt: skip
+    elif confusion is not None and len(data.classes) <= _MOST_CLASSES:
+        columns = [Column("truth \\ answer", 0, least=12), *(Column(name, 0, right=True) for name in data.classes)]
+        rows = zip(data.classes, confusion.counts, strict=True)
+        print_table(columns, [[name, *(f"{count:,}" for count in row)] for name, row in rows])
+    elif confusion is not None:
+        found = sorted(count_recalls(history), key=lambda each: each.found / max(1, each.examples))
+        columns = [Column("class", 0, least=12), Column("found", 0, right=True), Column("examples", 0, right=True)]
+        print_table(columns, [[each.name, f"{each.found:,}", f"{each.examples:,}"] for each in found])
+
+
+_SET_COLUMNS = ("examples", "threshold", "precision", "recall", "F1")

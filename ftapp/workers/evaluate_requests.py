@@ -1,0 +1,128 @@
+"""The request to evaluate a run's model: on its own test split again, or on other data."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftapp import data
+from ftapp import recipe as recipes
+from ftapp.analysis.statistics import FEWEST, estimate_mean, estimate_over_examples, estimate_share
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.data.examples import Subset
+from ftapp.recipe import Recipe
+from ftapp.recipe.metrics import ACCURACY, LOSS
+from ftapp.rpc.evaluation_messages import Remeasured
+from ftapp.rpc.server import Request
+from ftapp.runs.events import AnyEvent, DataLoaded
+from ftapp.runs.phase_events import Evaluated
+from ftapp.runs.run_folder import Run
+from ftapp.workers.run_models import RunModels
+
+if TYPE_CHECKING:
+    from ftapp.training.reevaluate import Measurement
+
+
+class EvaluateRequests:
+    """The handler of requests to evaluate.
+
+    Args:
+        models: The models of the last run.
+    """
+
+    def __init__(self, models: RunModels) -> None:
+        self._models = models
+
+    def evaluate(self, request: Request, run: str, recipe: str | None, split: str | None) -> Remeasured:
+        """Evaluate the model of the run in a folder.
+
+        Args:
+            request: Is told of progress.
+            run: The folder of the run.
+            recipe: The run's recipe with other data, as TOML text; None for the run's own test split.
+            split: Which of the other source's own splits; None for the usual one.
+
+        Raises:
+            RecipeError: The data do not fit the model, or are not there.
+            RunError: There is no model.
+        """
+        folder, began = Run(Path(run)), time.perf_counter()
+        trained = self._models.load(request, run)
+        from ftapp.training import reevaluate
+
+        started = folder.history().started
+        precision = {"precision": started.precision} if started else {}
+        own = recipes.load(folder.recipe_file).model_copy(update=precision)
+        seen = None
+        if recipe is None:
+            found = reevaluate.repeat_evaluation(own, trained, folder.model_folder, request.report_progress)
+        else:
+            other = recipes.parse(recipe).model_copy(update=precision)
+            found = reevaluate.evaluate_source(other, trained, split, request.report_progress)
+            seen = _count_seen(own, found.examples, request)
+        request.report_progress("estimating intervals")
+        return Remeasured(events=_describe(found, began), intervals=_estimate(found), seen=seen)
+
+
+def _describe(found: Measurement, began: float) -> list[AnyEvent]:
+    from ftapp.training.instrumented_model import beside_loss
+
+    splits, metrics, answers = found.splits, found.found.metrics, found.answers
+    size = len(splits.test)
+    counts = {"test": list(splits.counts["test"])} if "test" in splits.counts else {}
+    events: list[AnyEvent] = [
+        DataLoaded(
+            time=time.time(),
+            train=0,
+            validation=0,
+            test=size,
+            classes=list(splits.classes),
+            duplicates=0,
+            counts=counts,
+            notes=list(found.notes),
+        ),
+        Evaluated(
+            time=time.time(),
+            step=0,
+            split="test",
+            examples=size,
+            loss=metrics["loss"],
+            metrics=beside_loss(metrics),
+            seconds=time.perf_counter() - began,
+            final=True,
+        ),
+    ]
+    if answers and found.found.targets is not None and found.found.scores is not None:
+        scored = found.found.targets, found.found.scores
+        events.append(answers.describe(*scored, step=0, split="test", final=True))
+    return events
+
+
+def _estimate(measured: Measurement) -> dict[str, tuple[float, float]]:
+    """Estimate intervals: Wilson's of the accuracy, Student's t of the mean loss, and the bootstrap of the others."""
+    found, answers = measured.found, measured.answers
+    size = len(found.order)
+    if size < FEWEST:
+        return {}
+    estimates = {LOSS.name: estimate_mean(found.losses.tolist())} if not measured.weighs_tokens else {}
+    if ACCURACY.name in found.metrics and found.answers:
+        estimates[ACCURACY.name] = estimate_share(int((found.answers.truths == found.answers.answers).sum()), size)
+    targets, scores = found.targets, found.scores
+    if answers and targets is not None and scores is not None:
+        measure = answers.measure
+        estimates |= estimate_over_examples(lambda drawn: measure(targets[drawn], scores[drawn]), size)
+    return {name: (each.low, each.high) for name, each in estimates.items()}
+
+
+def _count_seen(own: Recipe, measured: Subset | None, request: Request) -> int | None:
+    """Count the examples that the run has trained on; None where its data cannot be read."""
+    from ftapp.training.reevaluate import count_seen
+
+    if measured is None:
+        return None
+    try:
+        splits = data.read(own, request.report_progress)
+    except (RecipeError, RunError, OSError):
+        return None
+    return count_seen(measured, splits.train) if isinstance(splits, data.Splits) else None

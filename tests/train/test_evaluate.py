@@ -1,0 +1,99 @@
+"""`ftapp evaluate` with tiny runs: the run's own result to the last digit, and what other data give."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ftapp.analysis.statistics import estimate_over_examples, estimate_share
+from ftapp.cli import app, evaluation_text
+from ftapp.common.errors import RecipeError
+from ftapp.runs.history import History
+from tests.conftest import Do
+from tests.support.predictions import measure
+from tests.support.presets import Tiny
+
+SETS = {
+    "text": ("precision=bfloat16",),
+    "image": (),  # on cached features
+    "lm": ("precision=bfloat16",),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_result_of_the_run_comes_again_to_the_last_digit(name: str, request: pytest.FixtureRequest, do: Do) -> None:
+    text = request.getfixturevalue(f"{name}_recipe")
+    code, history, run = do(text, *SETS[name])
+    assert code == 0
+    found = measure(run)
+    told = json.loads(json.dumps(evaluation_text.describe(run, None, found)))
+    keys = "run source examples metrics baseline classes confusion labels equal_to_run seen_in_training notes"
+    assert list(told) == keys.split()
+    assert told["equal_to_run"] is True
+    again = History.of(found.events)
+    assert history.result is not None
+    assert again.result is not None
+    assert (again.result.loss, again.result.metrics) == (history.result.loss, history.result.metrics)
+    assert [each.counts for each in again.confusions] == [each.counts for each in history.confusions if each.final]
+
+
+def test_other_data_are_measured_with_intervals_and_seen_examples(
+    text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, history, run = do(text_recipe)
+    rows = list(csv.DictReader(tiny.reviews.open(encoding="utf-8")))
+    table = tmp_path / "other.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("review", "stars"), *((row["text"], row["label"]) for row in rows)])
+    columns = ["data.text_column=review", "data.label_column=stars"]
+    found = measure(run, f"csv:{table}", columns)
+    told = evaluation_text.describe(run, f"csv:{table}", found)
+    assert history.data is not None
+    assert told["examples"] == len(rows)
+    assert told["seen_in_training"] == history.data.train
+    assert told["baseline"]["answer"] == "always 'negative'"
+    counts = np.array(told["confusion"])
+    assert counts.sum() == len(rows)
+    share = estimate_share(int(np.trace(counts)), len(rows))
+    assert told["metrics"]["accuracy"] == {"value": share.estimate, "low": share.low, "high": share.high}
+    evaluation_text.print_evaluation(run, f"csv:{table}", found)
+    printed = capsys.readouterr().out
+    assert f"{history.data.train} of these examples are among those that the run has trained on" in printed
+    table.write_text("review,stars\nfine,positive\nso so,neutral\n")
+    with pytest.raises(RecipeError, match=r"the label 'neutral' is none of data\.classes"):
+        measure(run, f"csv:{table}", columns)
+    table.write_text("review,stars\nfine,positive\ngood,positive\n")  # not all classes need to occur
+    assert evaluation_text.describe(run, "", measure(run, f"csv:{table}", columns))["examples"] == 2
+    with pytest.raises(RecipeError, match="the source has no split 'test'; it has no splits of its own; or name all"):
+        measure(run, f"csv:{table}", columns, split="test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "model.head=linear-svm"], "only keys of [data] say how a source is read"),
+        (["--source", "csv:x.csv", "--set", "data.classes=[1]"], "the classes are those of the model"),
+        (["--split", "test"], "--split and --set are about other data; --source names them"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app.app, ["evaluate", "last", *arguments])
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_the_bootstrap_finds_the_interval_of_a_mean() -> None:
+    values = np.random.default_rng(1).normal(5, 2, 400)
+    found = estimate_over_examples(lambda drawn: {"mean": float(values[drawn].mean())}, 400, draws=2000)["mean"]
+    assert found.estimate == values.mean()
+    half = 1.96 * values.std() / 20
+    assert found.low == pytest.approx(values.mean() - half, abs=0.02)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.02)
+    undefined = estimate_over_examples(lambda drawn: {} if drawn[0] else {"first": 1.0}, 3)
+    assert undefined == {}
