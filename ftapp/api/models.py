@@ -10,6 +10,8 @@ from ftapp import recipe as recipes
 from ftapp.api.run import Run
 from ftapp.api.runs import get_run_folder
 from ftapp.common.errors import RunError
+from ftapp.common.safe_files import is_file
+from ftapp.runs.run_folder import MODEL_DESCRIPTION
 
 if TYPE_CHECKING:
     from ftapp.models.saved_model import TrainedModel
@@ -22,7 +24,7 @@ def load_model(run: Run | str | Path, *, runs_dir: str | Path | None = None) -> 
     `KERAS_BACKEND`, the model is loaded on the backend that trained it.
 
     Args:
-        run: The run, its folder, its name, the beginning of its name, or `last`.
+        run: The run, its folder, its name, the beginning of its name, or `last`; or the `model` folder alone.
         runs_dir: The folder of all runs.
 
     Returns:
@@ -32,11 +34,14 @@ def load_model(run: Run | str | Path, *, runs_dir: str | Path | None = None) -> 
         RecipeError: There is no such run.
         RunError: It has no model yet, or a file of the model is damaged.
     """
-    folder = get_run_folder(run, runs_dir)
-    if not folder.model_folder.is_dir():
-        name = folder.folder.name
-        raise RunError(f"{name} has no model (status: {folder.status()}); a run saves its model when it ends")
-    os.environ.setdefault("KERAS_BACKEND", recipes.load(folder.recipe_file).backend)
+    folder = None if isinstance(run, Run) else Path(run).expanduser()
+    if folder is None or not is_file(folder / MODEL_DESCRIPTION):
+        found = get_run_folder(run, runs_dir)
+        if not found.has_model():
+            name = found.folder.name
+            raise RunError(f"{name} has no model (status: {found.status()}); a run saves its model when it ends")
+        os.environ.setdefault("KERAS_BACKEND", recipes.load(found.recipe_file).backend)
+        folder = found.model_folder
     from ftapp.models.saved_model import load
 
-    return load(folder.model_folder)
+    return load(folder)

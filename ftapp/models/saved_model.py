@@ -29,8 +29,8 @@ from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.objectives import usual_threshold
 from ftapp.recipe import TASKS, Recipe
 from ftapp.recipe.templates import Template
+from ftapp.runs.run_folder import MODEL_DESCRIPTION
 
-_DESCRIPTION = "ftapp.json"
 # Bytes of a saved weight (float32, in the preset and in the whole model), and of the other files of a model.
 _SIZE, _OVERHEAD = 8, 2**18
 
@@ -66,7 +66,7 @@ def save(
     with merged, completed, make_folder_in_place(folder, replaces=True) as scratch:
         _save_preset(scratch / "preset", pretrained)
         _make_portable(model, pretrained).save(scratch / "model.keras")
-        (scratch / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        (scratch / MODEL_DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         cache_folders.write_manifest(scratch)
 
 
@@ -191,7 +191,7 @@ def load(folder: Path) -> TrainedModel:
             f"{quote(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
             "the same recipe makes the model again"
         )
-    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    description = json.loads((folder / MODEL_DESCRIPTION).read_text("utf-8"))
     task = description["task"]
     preset = str(folder / "preset")
     preprocessor = preprocessors.load(TASKS[task], preset)

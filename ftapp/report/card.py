@@ -120,11 +120,9 @@ def _show_use(one: Record) -> list[str]:
         asked = 'print(trained.generate(["Once upon a time"], tokens=40))'
     return [
         "```python",
-        "from pathlib import Path",
+        "import ftapp",
         "",
-        "from ftapp import models",
-        "",
-        f'trained = models.load(Path("{one.run.model_folder.name}"))',
+        f'trained = ftapp.load_model("{one.run.model_folder.name}")',
         asked,
         "```",
     ]

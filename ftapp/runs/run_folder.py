@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
 EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "unfinished": 75, "interrupted": 130}
+MODEL_DESCRIPTION = "ftapp.json"
+"""The file of a `model` folder that says what the model is."""
 NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
 """The name of a run's folder, as `new_folder` makes it."""
 
@@ -182,6 +184,10 @@ class Run:
     def history(self) -> History:
         """What its events tell; nothing where they are not to be read, as `damage` says."""
         return History() if _find_event_damage(self.events_file) else History.of_file(self.events_file)
+
+    def has_model(self) -> bool:
+        """Whether the run has saved its model."""
+        return is_file(self.model_folder / MODEL_DESCRIPTION)
 
     def waits_for_room(self) -> bool:
         """Whether the run stands still because its disk is full."""

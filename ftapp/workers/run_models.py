@@ -11,7 +11,7 @@ from ftapp.common.errors import RunError
 from ftapp.common.quick_imports import quick_imports
 from ftapp.rpc import server
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import MODEL_DESCRIPTION, Run
 
 if TYPE_CHECKING:
     from ftapp.models.saved_model import TrainedModel
@@ -36,8 +36,9 @@ class RunModels:
         Raises:
             RunError: The run has saved no model, or its files are damaged.
         """
-        folder = Run(Path(run)).model_folder
-        if not (folder / "ftapp.json").is_file():
+        files = Run(Path(run))
+        folder = files.model_folder
+        if not files.has_model():
             raise RunError(f"there is no model in {folder}; a model can be tried once its run has saved it")
         import_keras(request)
         from ftapp.models import backend, generation, saved_model
@@ -50,7 +51,7 @@ class RunModels:
                 generation.quicken(trained.causal_lm)
             return trained
 
-        return self._trained.get((run, (folder / "ftapp.json").stat().st_mtime_ns), make)
+        return self._trained.get((run, (folder / MODEL_DESCRIPTION).stat().st_mtime_ns), make)
 
     def load_base(self, request: Request, run: str, recipe: Recipe) -> Any:
         """Load the language model of a run's recipe as it was before training.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ftapp import models
 from ftapp.common.errors import RunError
+from ftapp.models import saved_model
 from ftapp.rpc.server import Request
 from ftapp.workers.run_models import RunModels
 from tests.faults.conftest import Make, Train
@@ -27,13 +27,13 @@ def test_each_damage_of_each_file_is_noticed(make: Make, train: Train, image_rec
             shutil.copytree(whole, folder)
             damage(folder / file)
             with pytest.raises(RunError) as refused:
-                models.load(folder)
+                saved_model.load(folder)
             assert str(folder) in str(refused.value), (file, damage)
             with pytest.raises(RunError) as refused:
                 kept.load(Request(1, "load", {}, list[Any]().append), str(run.folder))
             assert str(folder) in str(refused.value), (file, damage)
             shutil.rmtree(folder)
     with pytest.raises(RunError, match="no whole model"):
-        models.load(folder)
+        saved_model.load(folder)
     shutil.copytree(whole, folder)
-    assert models.load(folder).classes == ("across", "down")
+    assert saved_model.load(folder).classes == ("across", "down")

@@ -56,6 +56,7 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
         ftapp.compare([run])
 
     model = ftapp.load_model(other)
+    assert ftapp.load_model(other.folder / "model").classes == model.classes
     scores = model.predict(["a fine film", "a dull film"])
     assert scores.shape == (2, len(model.classes))
     with pytest.raises(ftapp.RunError, match="has ended"):

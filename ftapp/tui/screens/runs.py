@@ -268,7 +268,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
             return
         if current.experiment:
             self.notify("An experiment has a model for each of its runs. Choose a run below it.")
-        elif (current.run.model_folder / "ftapp.json").is_file():
+        elif current.run.has_model():
             self.app.try_model(current.run)
         elif current.status == "running":
             self.notify(f"{current.recipe} is running. Its model can be tried after its end.")

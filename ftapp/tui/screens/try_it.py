@@ -113,7 +113,7 @@ takes the most probable token. `Ctrl-N` writes again with the next seed. Escape 
             summary = await asyncio.to_thread(summarize, self.run)
             for about in self.query("#about").results(Static):
                 about.update(_describe_run(summary))
-            if (self.run.model_folder / "ftapp.json").is_file():
+            if self.run.has_model():
                 break
             self._say(_explain_no_model(summary))
             if summary.status != "running":
