@@ -2,17 +2,12 @@
 
 OpenVINO converts graphs of TensorFlow. On the other backends a process of its own builds the frozen half again on
 TensorFlow (`ftapp.workers.converter`). The weights of the model are read and never written.
-
-OpenVINO and NNCF report their use to their makers, in each process that imports them, unless the package that sends the
-reports cannot be imported. So this module makes it absent before it imports them.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,29 +20,13 @@ import numpy as np
 from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.freezing.cut import Cut
 from ftapp.models.adapters import adapters_merged
+from ftapp.models.float32 import NARROW, name_float32
 from ftapp.models.keras_internals import flatten_layers
-
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-
-import openvino  # noqa: E402
+from ftapp.models.openvino_graph import get_core, load_graph, openvino, save_graph
 
 # How OpenVINO names the precision in which it computes, by the run's own. Its float16 is float32 on most processors.
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f32"}
-# Types that a layer computes in when the run's precision is not float32.
-_NARROW = {"bfloat16", "float16", "mixed_bfloat16", "mixed_float16"}
 _CONFIG, _WEIGHTS, _GRAPH = "config.json", "weights.npz", "frozen.xml"
-
-
-@functools.cache
-def _get_core() -> openvino.Core:
-    """Give OpenVINO's runtime, which lives as long as the process.
-
-    A runtime gives the thread that loads its plugin for processors a stack for signals, and frees that stack at its
-    end, be it on another thread. The next signal, such as that of Ctrl-C, would then crash the process.
-    """
-    core = openvino.Core()
-    core.set_property({"ENABLE_MMAP": False})  # files of graphs may be removed or replaced
-    return core
 
 
 class OpenVinoEngine:
@@ -69,7 +48,7 @@ class OpenVinoEngine:
             # Runs that share a machine would pin their threads to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled = _get_core().compile_model(graph, "CPU", options)
+        self._compiled = get_core().compile_model(graph, "CPU", options)
 
     def predict_on_batch(self, inputs: Any) -> dict[str, Any]:
         """Compute the features of a batch, as `Engine` says; they are float32, or the integers that the model gives."""
@@ -146,7 +125,7 @@ def convert_model(model: keras.Model) -> Any:
 @contextmanager
 def _float32_layers(model: keras.Model) -> Iterator[None]:
     """Have all layers compute in float32 while the context lasts."""
-    narrow = [layer for layer in flatten_layers(model) if layer.dtype_policy.name in _NARROW]
+    narrow = [layer for layer in flatten_layers(model) if layer.dtype_policy.name in NARROW]
     former = [layer.dtype_policy for layer in narrow]
     try:
         for layer in narrow:
@@ -157,25 +136,11 @@ def _float32_layers(model: keras.Model) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def save_graph(graph: Any, file: Path) -> None:
-    """Write a graph as a file .xml, and its weights as they are beside it."""
-    openvino.save_model(graph, file, compress_to_fp16=False)
-
-
-def load_graph(file: Path) -> Any:
-    """Read a graph from a file .xml into memory; nothing refers to its files any more.
-
-    Raises:
-        RuntimeError: The file is damaged.
-    """
-    return _get_core().read_model(file)
-
-
 def _write_model(model: keras.Model, folder: Path) -> None:
     """Write a Functional model for `convert_folder`, with adapters merged into its kernels."""
     with adapters_merged(model):
         config = keras.saving.serialize_keras_object(model)
-        (folder / _CONFIG).write_text(json.dumps(_in_float32(config)), encoding="utf-8")
+        (folder / _CONFIG).write_text(json.dumps(name_float32(config)), encoding="utf-8")
         weights = {
             f"{layer.name}:{index}": keras.ops.convert_to_numpy(variable.value)
             for layer in model.layers
@@ -193,12 +158,3 @@ def convert_folder(folder: Path) -> None:
         for layer in model.layers:
             layer.set_weights([weights[f"{layer.name}:{index}"] for index in range(len(layer.weights))])
     save_graph(convert_model(model), folder / _GRAPH)
-
-
-def _in_float32(config: Any) -> Any:
-    """Name float32 wherever a configuration names a narrower type."""
-    if isinstance(config, dict):
-        return {key: _in_float32(value) for key, value in config.items()}
-    if isinstance(config, list | tuple):
-        return [_in_float32(value) for value in config]
-    return "float32" if isinstance(config, str) and config in _NARROW else config

@@ -8,11 +8,8 @@ linear classifier that was fitted on float features has to give the same answers
 from __future__ import annotations
 
 import hashlib
-import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.durable import replace_file
-from ftapp.common.quick_imports import hide_libraries
 from ftapp.data.dataset import EncodedDataset, Targets
 from ftapp.data.strata import find_strata
 from ftapp.freezing.cut import Cut
@@ -44,8 +40,6 @@ LEAST_COSINE, MOST_ERROR, LEAST_AGREEMENT = 0.99, 0.15, 0.95
 _FOLDS, _RIDGE, _TOKEN_CLASSES, _TOKENS = 4, 1.0, 16, 2048
 
 _GRAPH, _CHECK = "int8.xml", "int8.json"
-# What NNCF imports wherever it is installed, for other models than ours.
-_NOT_NEEDED = frozenset({"torch", "onnx", "pandas", "sklearn"})
 
 Floats = NDArray[np.float64]
 MakeFeatures = Callable[[NDArray[np.int64], None], Mapping[str, NDArray[Any]]]
@@ -104,31 +98,11 @@ def quantize(graph: Any, cut: Cut, dataset: EncodedDataset, indices: NDArray[np.
         Exception: NNCF cannot quantize these layers; the exception is of its making.
     """
     from ftapp.freezing.openvino_engine import feed
+    from ftapp.models.openvino_graph import quantize_graph
 
     has_attention = any("attention" in type(layer).__name__.lower() for layer in flatten_layers(cut.frozen))
     batches = [feed(graph, list_inputs(cut, dataset, part)) for part in split_sample(dataset, indices)]
-    # NNCF makes a runtime of its own and frees it. The main thread must not lose its stack for signals with it, as
-    # `ftapp.freezing.openvino_engine` says, so this is done on a thread that handles no signals.
-    with ThreadPoolExecutor(1, "quantize") as apart:
-        return apart.submit(_quantize, graph, batches, has_attention=has_attention).result()
-
-
-def _quantize(graph: Any, batches: list[dict[str, Any]], *, has_attention: bool) -> Any:
-    """Quantize a graph with NNCF, which prints its progress, and imports torch only to tell its models from others.
-
-    NNCF's correction of biases is left out: it changed nothing in VGG16's features and took two fifths of the time.
-    """
-    with hide_libraries(_NOT_NEEDED), redirect_stdout(io.StringIO()):
-        import nncf
-
-        return nncf.quantize(
-            graph,
-            nncf.Dataset(batches),
-            subset_size=len(batches),
-            # NNCF treats the products of attention in their own way.
-            model_type=nncf.ModelType.TRANSFORMER if has_attention else None,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
-        )
+    return quantize_graph(graph, batches, has_attention=has_attention)
 
 
 def time_example(cut: Cut, dataset: EncodedDataset, indices: NDArray[np.int64]) -> tuple[float, float]:
@@ -281,7 +255,7 @@ def keep(folder: Path, graph: Any, check: QuantizationCheck) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    from ftapp.freezing.openvino_engine import save_graph
+    from ftapp.models.openvino_graph import save_graph
 
     save_graph(graph, folder / _GRAPH)
     replace_file(folder / _CHECK, msgspec.json.encode(_Kept(check, _digest(folder))))
@@ -298,7 +272,7 @@ def read_check(folder: Path) -> QuantizationCheck | None:
 
 def read_graph(folder: Path) -> Any:
     """Read an entry's quantized graph."""
-    from ftapp.freezing.openvino_engine import load_graph
+    from ftapp.models.openvino_graph import load_graph
 
     return load_graph(folder / _GRAPH)
 
