@@ -63,7 +63,18 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] in ("run", "plan", "lr-find", "advise", "serve", "resume", "ctl", "predict", "evaluate"):
+        if arguments[0] in (
+            "run",
+            "plan",
+            "lr-find",
+            "advise",
+            "serve",
+            "resume",
+            "ctl",
+            "predict",
+            "evaluate",
+            "export",
+        ):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The documents copy into one name more than once.
@@ -117,20 +128,20 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
     assert seen == ["finetune" in line]
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if re.match("ftapp (predict|evaluate) ", line)])
-def test_predictions_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", [line for line in commands() if re.match("ftapp (predict|evaluate|export) ", line)])
+def test_requests_to_a_model_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     record_run(tmp_path / "runs")
     arguments = shlex.split(line)[1:]
-    for word in arguments[2:]:
+    for word in arguments[2:] if arguments[0] != "export" else []:
         Path(word.removeprefix("csv:")).touch()
 
-    def predict(*_: object, **options: object) -> None:
+    def ask(*_: object, **options: object) -> None:
         raise RunError("tested")
 
-    monkeypatch.setattr("ftapp.cli.run_prediction.run_prediction", predict)
-    monkeypatch.setattr("ftapp.cli.ask_helper.ask_helper", predict)
+    monkeypatch.setattr("ftapp.cli.run_prediction.run_prediction", ask)
+    monkeypatch.setattr("ftapp.cli.ask_helper.ask_helper", ask)
     assert "tested" in invoke(*arguments).output
 
 

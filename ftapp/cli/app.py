@@ -19,6 +19,7 @@ from ftapp.cli import (
     ctl,
     errors,
     evaluate,
+    export,
     failure,
     lr_find,
     models,
@@ -96,6 +97,7 @@ app.command(name="runs")(runs.list_runs)
 app.command(name="errors")(errors.list_errors)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(export.export)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)

@@ -48,15 +48,7 @@ class WordPieceEncoder:
 
     def __init__(self, tokenizer: keras_hub.tokenizers.WordPieceTokenizer) -> None:
         self._tokenizer = tokenizer
-        vocabulary = {piece: number for number, piece in enumerate(tokenizer.get_vocabulary())}
-        self._rust = tokenizers.Tokenizer(
-            tokenizers.models.WordPiece(
-                vocab=vocabulary,
-                unk_token=tokenizer.oov_token,
-                continuing_subword_prefix=tokenizer.suffix_indicator,
-                max_input_chars_per_word=_LONGEST_WORD,
-            )
-        )
+        self._rust = tokenizers.Tokenizer(make_word_piece(tokenizer))
         self._rust.normalizer = tokenizers.normalizers.BertNormalizer(
             clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=tokenizer.lowercase
         )
@@ -80,6 +72,20 @@ class WordPieceEncoder:
             list(itertools.chain.from_iterable(next(encoded) if is_plain else known[piece] for piece, is_plain in each))
             for each in pieces
         ]
+
+
+def make_word_piece(tokenizer: keras_hub.tokenizers.WordPieceTokenizer) -> Any:
+    """Make the `tokenizers` model of a KerasHub tokenizer's vocabulary: words to ids.
+
+    Args:
+        tokenizer: The tokenizer.
+    """
+    return tokenizers.models.WordPiece(
+        vocab={piece: number for number, piece in enumerate(tokenizer.get_vocabulary())},
+        unk_token=tokenizer.oov_token,
+        continuing_subword_prefix=tokenizer.suffix_indicator,
+        max_input_chars_per_word=_LONGEST_WORD,
+    )
 
 
 @functools.lru_cache(maxsize=4)

@@ -22,7 +22,7 @@ from ftapp.freezing.cut import Cut
 from ftapp.models.adapters import adapters_merged
 from ftapp.models.float32 import NARROW, name_float32
 from ftapp.models.keras_internals import flatten_layers
-from ftapp.models.openvino_graph import get_core, load_graph, openvino, save_graph
+from ftapp.models.openvino_graph import convert_function, get_core, load_graph, save_graph
 
 # How OpenVINO names the precision in which it computes, by the run's own. Its float16 is float32 on most processors.
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f32"}
@@ -116,7 +116,7 @@ def convert_model(model: keras.Model) -> Any:
 
     specs = [tf.TensorSpec(each.shape, each.dtype, name=_name(index)) for index, each in enumerate(model.inputs)]
     with _float32_layers(model):
-        graph = openvino.convert_model(tf.function(call, autograph=False).get_concrete_function(*specs))
+        graph = convert_function(tf.function(call, autograph=False).get_concrete_function(*specs))
     for port, name in zip(graph.outputs, sorted(model.output), strict=True):
         port.get_tensor().set_names({name})
     return graph

@@ -48,6 +48,11 @@ def adapted_kernel(layer: Any) -> Any:
     return layer._embeddings if isinstance(layer, keras.layers.Embedding) else layer._kernel
 
 
+def rust_tokenizer(tokenizer: Any) -> Any | None:
+    """Return what a tokenizer of KerasHub has from the library `tokenizers`; None where it has nothing of it."""
+    return getattr(tokenizer, "_tokenizer", None)
+
+
 @contextmanager
 def weights_hidden(layer: Any, hidden: Sequence[Any]) -> Iterator[None]:
     """While the context lasts, the layer does not list some of its own weights, so that they are not counted."""

@@ -36,6 +36,15 @@ def get_core() -> openvino.Core:
     return core
 
 
+def convert_function(function: Any) -> Any:
+    """Convert a concrete function of TensorFlow into a graph.
+
+    Raises:
+        Exception: OpenVINO cannot convert one of its operations; the exception is of its making.
+    """
+    return openvino.convert_model(function)
+
+
 def save_graph(graph: Any, file: Path) -> None:
     """Write a graph as a file .xml, and its weights as they are beside it."""
     openvino.save_model(graph, file, compress_to_fp16=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from ftapp.models.adapters import adapters_merged
 from ftapp.models.backbone_config import config_completed, is_complete
 from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.build import Pretrained, build_language_model
+from ftapp.models.float32 import name_float32
 from ftapp.models.graph import nest_backbone
 from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.objectives import usual_threshold
@@ -175,8 +177,12 @@ def _read_pixels(image: Any, at_least: int) -> Any:
     return pixels
 
 
-def load(folder: Path) -> TrainedModel:
+def load(folder: Path, *, in_float32: bool = False) -> TrainedModel:
     """Read a `model` folder that `save` has written.
+
+    Args:
+        folder: The folder.
+        in_float32: Whether all layers compute in float32, in place of the run's precision.
 
     Raises:
         RunError: A file of the folder differs from what was saved, or nobody knows what was.
@@ -200,13 +206,23 @@ def load(folder: Path) -> TrainedModel:
         causal_lm.compile(sampler="greedy")
         model = build_language_model(causal_lm)  # which holds what model.keras does
     else:
-        causal_lm, model = None, load_over_blank(lambda: keras.saving.load_model(folder / "model.keras", compile=False))
+        causal_lm, model = None, load_over_blank(lambda: _load_classifier(folder / "model.keras", in_float32))
     classes, head = tuple(description["classes"]), description["head"]
     thresholds = None
     if TASKS[task].labels == "sets":
         thresholds = tuple(description.get("thresholds", [usual_threshold(head)] * len(classes)))
     template = Template(**description["template"]) if "template" in description else None
     return TrainedModel(task, head, classes, model, preprocessor, causal_lm, thresholds, template)
+
+
+def _load_classifier(file: Path, in_float32: bool) -> Any:
+    if not in_float32:
+        return keras.saving.load_model(file, compile=False)
+    with zipfile.ZipFile(file) as archive:
+        config = json.loads(archive.read("config.json"))
+    model = keras.saving.deserialize_keras_object(name_float32({**config, "compile_config": None}))
+    model.load_weights(file)
+    return model
 
 
 def _store_float32(config: Path) -> None:

@@ -316,3 +316,40 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     ended: bool
     limit: int | None
+
+
+class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How an export's answers compare with the model's (`ftapp.models.export.request.ExportCheck`)."""
+
+    examples: int
+    agreeing: int
+    difference: float
+    tolerance: float | None
+    least_agreement: float
+    tokens: int | None
+    metric: str
+    before: float | None
+    after: float | None
+    continuations: tuple[int, int] | None
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """A written export.
+
+    Attributes:
+        format: Its format.
+        int8: Whether it is in int8.
+        folder: Its folder.
+        files: The bytes of each file by its path in the folder.
+        notes: What a user has to know of the files, in sentences without a full stop.
+        check: The check; None where it was left out.
+        seconds: How long the export took, with the check.
+    """
+
+    format: str
+    int8: bool
+    folder: str
+    files: dict[str, int]
+    notes: tuple[str, ...]
+    check: ExportReport | None
+    seconds: float

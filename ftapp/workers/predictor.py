@@ -15,6 +15,7 @@ from typing import Any
 from ftapp.rpc import server
 from ftapp.workers.classify_requests import ClassifyRequests
 from ftapp.workers.evaluate_requests import EvaluateRequests
+from ftapp.workers.export_requests import export
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 from ftapp.workers.write_requests import WriteRequests
@@ -37,6 +38,7 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         "write-parquet": predict.write_parquet,
         "generate-trained": write.generate_trained,
         "generate-base": write.generate_base,
+        "export": export,
     }
 
 

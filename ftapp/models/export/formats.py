@@ -1,0 +1,119 @@
+"""The formats of `ftapp export`, a row each. Imports no Keras, so that commands list them at once."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ftapp.common.errors import RunError
+from ftapp.recipe import Backend
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One format. Its module in this package is named like it, and has a function `write` and the text `PROGRAM`.
+
+    Attributes:
+        title: What lists of formats call it.
+        writes: The file or folder that holds the model.
+        backend: What Keras computes with while it writes the format.
+        needs: Packages that write and read it, the name to install by the name to import.
+        runtime: What a user of the export installs, as pip takes it.
+        has_int8: Whether it can be written in int8.
+    """
+
+    title: str
+    writes: str
+    backend: Backend
+    needs: Mapping[str, str]
+    runtime: str
+    has_int8: bool = False
+
+    def check_installed(self, name: str, *, int8: bool) -> None:
+        """Check that the packages of this format are installed, without importing them.
+
+        Args:
+            name: The format's name.
+            int8: Whether the export is in int8.
+
+        Raises:
+            RunError: A package is not installed.
+        """
+        needed = dict(self.needs) | ({"nncf": "nncf"} if int8 and name == "openvino" else {})
+        missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
+        if missing:
+            listed = " ".join(missing)
+            raise RunError(
+                f"the package '{missing[0]}' is not installed; an export to {name} needs it: pip install {listed}; "
+                "pip install 'ftapp[export,openvino,torch]' installs what all formats need"
+            )
+
+
+FORMATS: Mapping[str, ExportFormat] = {
+    "keras-hub": ExportFormat(
+        title="KerasHub task preset",
+        writes="config.json",
+        backend="tensorflow",
+        needs={},
+        runtime="keras-hub tensorflow",
+    ),
+    "saved_model": ExportFormat(
+        title="TensorFlow SavedModel",
+        writes="saved_model.pb",
+        backend="tensorflow",
+        needs={},
+        runtime="tensorflow",
+    ),
+    "onnx": ExportFormat(
+        title="ONNX",
+        writes="model.onnx",
+        backend="tensorflow",
+        needs={"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
+        runtime="onnxruntime",
+    ),
+    "openvino": ExportFormat(
+        title="OpenVINO IR",
+        writes="model.xml",
+        backend="tensorflow",
+        needs={"openvino": "openvino"},
+        runtime="openvino",
+        has_int8=True,
+    ),
+    "litert": ExportFormat(
+        title="LiteRT (TensorFlow Lite)",
+        writes="model.tflite",
+        backend="tensorflow",
+        needs={"ai_edge_litert": "ai-edge-litert"},
+        runtime="ai-edge-litert",
+        has_int8=True,
+    ),
+    "torch": ExportFormat(
+        title="PyTorch exported program",
+        writes="model.pt2",
+        backend="torch",
+        needs={"torch": "torch"},
+        runtime="torch",
+    ),
+    "transformers": ExportFormat(
+        title="Hugging Face Transformers",
+        writes="model.safetensors",
+        backend="tensorflow",
+        needs={"transformers": "transformers", "torch": "torch"},
+        runtime="transformers torch",
+    ),
+}
+"""The formats by the name that --to takes."""
+
+
+class UnfitError(RunError):
+    """A model that a format has no place for.
+
+    Args:
+        name: The format.
+        reason: What of the model does not fit, a clause.
+        nearest: The nearest format that takes the model.
+    """
+
+    def __init__(self, name: str, reason: str, nearest: str) -> None:
+        super().__init__(f"this model cannot be exported to {name}: {reason}; the nearest format: --to {nearest}")
