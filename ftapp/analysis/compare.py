@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ftapp.analysis import statistics, verdicts
+from ftapp.analysis.cross_validation import summarize_all
 from ftapp.analysis.pairing import count_preparation, explain_other_batches, pair_losses, pair_times
 from ftapp.analysis.records import WARM_UP, Arm, Record, find_differences, measure_run
 from ftapp.analysis.statistics import Interval
@@ -191,11 +192,15 @@ def compare_all(arms: Sequence[Arm]) -> list[Comparison]:
 
 
 def build_table(arms: Sequence[Arm]) -> dict[str, Any]:
-    """Arms side by side as JSON has it: each run's metrics, differing keys, and each later arm against the first."""
+    """Arms side by side as JSON has it: each run's metrics, differing keys, and each later arm against the first.
+
+    Arms with folds have the means over these too.
+    """
     return {
         "runs": [
             {"name": arm.name, "run": str(each.run.folder)} | measure_run(each) for arm in arms for each in arm.records
         ],
         "differences": find_differences(arms),
         "comparisons": [each.table() for each in compare_all(arms)],
+        "folds": [each.table() for each in summarize_all(arms)],
     }

@@ -98,7 +98,14 @@ class FoldResult:
             for each in self.metrics
         }
         about = {"arm": self.arm, "title": self.title, "ended": self.ended, "planned": self.planned}
-        return {**about, "examples": self.examples, "metrics": metrics, "header": HEADER, "rows": self.rows()}
+        return {
+            **about,
+            "examples": self.examples,
+            "metrics": metrics,
+            "header": HEADER,
+            "rows": self.rows(),
+            "method": METHOD,
+        }
 
 
 def summarize_folds(arm: Arm) -> FoldResult | None:
@@ -124,7 +131,13 @@ def summarize_folds(arm: Arm) -> FoldResult | None:
             mean, measured = statistics.estimate_mean(values, arm.overlap), get_metric(name)
             mean = replace(mean, low=measured.clip(mean.low), high=measured.clip(mean.high))
             found.append(MetricOverFolds(name, mean, float(np.std(values, ddof=1)), pooled.get(name)))
-    return FoldResult(arm.name, len(done), len(arm.records), sum(each.examples for each in results), tuple(found))
+    planned = max(len(arm.records), arm.folds)
+    return FoldResult(arm.name, len(done), planned, sum(each.examples for each in results), tuple(found))
+
+
+def summarize_all(arms: Sequence[Arm]) -> list[FoldResult]:
+    """Sum up each arm that has folds."""
+    return [found for arm in arms if (found := summarize_folds(arm))]
 
 
 def pool_answers(records: Sequence[Record]) -> dict[str, float]:

@@ -92,7 +92,13 @@ def read_arms(found: Sequence[Run]) -> list[Arm]:
     """Runs as arms of their own, called by letters and what they are: the arm, or the recipe.
 
     Arms whose names begin with letters of their own, such as "A full" and "B targeted", keep these where they differ.
+    Runs of different folds of one recipe are one arm.
     """
+    if folds := _find_folds([read_record(run) for run in found]):
+        name = _name_run(folds[0].run)
+        numbers = [each.settings["data.fold"] for each in folds]
+        named = (read_record(each.run, name, f"fold {at}") for at, each in zip(numbers, folds, strict=True))
+        return [Arm(name, tuple(named), folds[0].settings["data.folds"])]
     letters = string.ascii_uppercase
     names = [_name_run(run) for run in found]
     own = [name[0] if _LETTERED.match(name) else "" for name in names]
@@ -115,6 +121,15 @@ def read_experiment(experiment: Experiment) -> list[Arm]:
         ]
         arms.append(Arm(name, tuple(records), folds))
     return arms
+
+
+def _find_folds(found: Sequence[Record]) -> list[Record]:
+    """Find the runs of different folds that differ in nothing else, in the order of the folds; none for other runs."""
+    folds = compare_settings(found)
+    numbers = folds.pop("data.fold", [])
+    if folds or None in numbers or len(set(numbers)) < max(2, len(found)):
+        return []
+    return sorted(found, key=lambda each: each.settings["data.fold"])
 
 
 def _name_run(run: Run) -> str:

@@ -75,12 +75,7 @@ def compare_runs(
         arms = read_experiment(experiment)
     else:
         arms = read_arms(_find_runs(runs, runs_dir))
-    if len(arms) == 1 and arms[0].folds:
-        refuse(
-            "the folds of one recipe are repeats and are not compared; "
-            f"'ftapp report {runs[0]}' shows what they give together"
-        )
-    if len(arms) < 2:
+    if len(arms) < 2 and not any(arm.folds for arm in arms):
         refuse(f"{format_quantity(len(arms), 'run')} cannot be compared; a comparison is of two runs or more")
     if as_json:
         print(json.dumps(compare.build_table(arms)))

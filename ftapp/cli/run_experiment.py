@@ -89,9 +89,6 @@ def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
         print(json.dumps(result), flush=True)
     elif arms:
         print_comparison(arms)
-        for each in result["folds"]:
-            tables.print_text(each["title"])
-            tables.print_wrapped(each["header"], each["rows"])
         if result["findings"]:
             rows = [
                 [row["says"], row["lesson"], row["bounds"], row["told"], row["holds"]] for row in result["findings"]
@@ -114,6 +111,7 @@ def print_comparison(arms: Sequence[Arm]) -> None:
     Args:
         arms: Of `ftapp.analysis.compare`; the others are compared with the first.
     """
+    from ftapp.analysis.cross_validation import HEADER, METHOD, summarize_all
     from ftapp.report import comparison
 
     names = [arm.name for arm in arms]
@@ -123,3 +121,9 @@ def print_comparison(arms: Sequence[Arm]) -> None:
     print()
     for line in comparison.list_sentences(arms):
         tables.print_text(line)
+    folds = summarize_all(arms)
+    for each in folds:
+        tables.print_text(each.title)
+        tables.print_wrapped(HEADER, each.rows())
+    if folds:
+        tables.print_text(METHOD)

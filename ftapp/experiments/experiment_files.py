@@ -33,6 +33,7 @@ class _Folds(TypedDict):
     title: str
     header: list[str]
     rows: list[list[str]]
+    method: str
 
 
 class _Compared(TypedDict):

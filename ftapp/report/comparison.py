@@ -14,7 +14,8 @@ import numpy as np
 
 from ftapp.analysis.compare import Comparison, compare_all
 from ftapp.analysis.cross_validation import HEADER as FOLD_HEADER
-from ftapp.analysis.cross_validation import FoldResult
+from ftapp.analysis.cross_validation import METHOD as FOLD_METHOD
+from ftapp.analysis.cross_validation import summarize_all
 from ftapp.analysis.findings import HEADER
 from ftapp.analysis.records import Arm, collect_drift, find_differences, measure_run, measure_token_share_gain
 from ftapp.analysis.statistics import Interval, measure_windowed_variance
@@ -33,15 +34,14 @@ def write(
     title: str | None = None,
     facts: Sequence[str] = (),
     findings: Sequence[Sequence[str]] = (),
-    folds: Sequence[FoldResult] = (),
 ) -> Path:
     """Write the report of arms, each against the first, and return its path. Raises OSError.
 
     title: else those of the runs; facts: what else to say at the top, in sentences; findings: rows of
-    `ftapp.analysis.findings.HEADER`; folds: what each arm gave over its folds.
+    `ftapp.analysis.findings.HEADER`.
     """
     title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
-    replace_file(path, page.build_page(title, build_body(arms, title, facts, findings, folds)).encode())
+    replace_file(path, page.build_page(title, build_body(arms, title, facts, findings)).encode())
     return path
 
 
@@ -80,11 +80,7 @@ def _list_interventions(arms: Sequence[Arm]) -> list[str]:
 
 
 def build_body(
-    arms: Sequence[Arm],
-    title: str,
-    facts: Sequence[str] = (),
-    findings: Sequence[Sequence[str]] = (),
-    folds: Sequence[FoldResult] = (),
+    arms: Sequence[Arm], title: str, facts: Sequence[str] = (), findings: Sequence[Sequence[str]] = ()
 ) -> list[str]:
     """The page of a comparison, section by section."""
     made, rows, names = compare_all(arms), list_differences(arms), [arm.name for arm in arms]
@@ -92,7 +88,7 @@ def build_body(
     notes = [*facts, *(line for each in made for line in _list_reasons(each)), *_list_interventions(arms)]
     return [
         _build_header(arms, title),
-        *show_folds(folds),
+        *_show_folds(arms),
         page.build_heading("Findings") + page.stack(HEADER, findings) + page.build_heading("Compared")
         if findings
         else "",
@@ -137,9 +133,11 @@ METHOD = (
 )
 
 
-def show_folds(folds: Sequence[FoldResult]) -> list[str]:
-    """What each arm gave over its folds, a table for each."""
-    return [page.build_heading(each.title) + page.build_table(FOLD_HEADER, each.rows()) for each in folds]
+def _show_folds(arms: Sequence[Arm]) -> list[str]:
+    """What each arm gave over its folds, a table for each, and how it was computed."""
+    folds = summarize_all(arms)
+    tables = [page.build_heading(each.title) + page.build_table(FOLD_HEADER, each.rows()) for each in folds]
+    return [*tables, f'<p class="soft">{escape(FOLD_METHOD)}</p>'] if folds else []
 
 
 def _build_header(arms: Sequence[Arm], title: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from ftapp import recipe
 from ftapp.analysis import compare, findings, statistics
-from ftapp.analysis.cross_validation import METHOD, summarize_folds
 from ftapp.analysis.fairness import check_fairness
 from ftapp.analysis.records import Arm, read_experiment
 from ftapp.common.durable import replace_file
@@ -29,25 +28,21 @@ def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     if arms:
         fair = check_fairness(arms)
         title = arms[0].records[0].title
-        folds = [found for arm in arms if (found := summarize_folds(arm))]
         notes = [
             _describe_conditions(arms, facts.get("repeats", 1), facts.get("jobs", 1)),
-            *([METHOD] if folds else []),
             *(fair.sentences() if len(arms) > 1 else []),
             *_list_warnings(arms),
             *_describe_noise(arms),
         ]
         rows = findings.check_findings(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"hashes": fair.table(), "notes": notes, **compare.build_table(arms)}
-        result["folds"] = [each.table() for each in folds]
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
             | {"ours": statistics.build_table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
             | {"bounds": row.bounds, "note": row.note}
             for row in rows
         ]
-        written = comparison.write(arms, experiment.report_file, title, notes, findings.build_table(rows), folds)
-        result["report"] = str(written)
+        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.build_table(rows)))
     replace_file(experiment.result_file, json.dumps(result, indent=2).encode() + b"\n")
     return arms, result
 

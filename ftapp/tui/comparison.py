@@ -79,6 +79,16 @@ def find_differences(recipes: Sequence[Mapping[str, Any] | None]) -> list[tuple[
     ]
 
 
+def are_folds(recipes: Sequence[Mapping[str, Any] | None]) -> bool:
+    """Tell whether runs are folds of one recipe, and so repeats of one job.
+
+    Args:
+        recipes: As `find_differences` takes them.
+    """
+    differing = {key for key, _ in find_differences(recipes)}
+    return "data.fold" in differing and differing <= {"data.fold", "seed"}
+
+
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The values of nested tables by dotted key."""
     for key, value in table.items():

@@ -13,6 +13,7 @@ import pytest
 
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import run_folder
+from ftapp.runs.example_results import read_example_results
 from ftapp.runs.history import History
 from tests.conftest import Do
 from tests.support.processes import wait_for
@@ -63,6 +64,27 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     assert Path(result["report"]).is_file()
     found = run_folder.list_runs(folder)
     assert sorted(run.environment()["arm"] for run in found) == ["A full", "A full again", "B targeted"]
+
+
+def test_folds_test_on_each_example_once_and_share_features(image_recipe: str, tmp_path: Path) -> None:
+    file, folder = tmp_path / "mine.toml", tmp_path / "runs"
+    file.write_text(image_recipe, encoding="utf-8")
+    stdout, stderr = (process := start(file, folder, "--folds", "2", "--json")).communicate()
+    assert process.returncode == 0, stderr
+    (found,) = json.loads(stdout)["folds"]
+    runs = sorted(run_folder.list_runs(folder), key=lambda run: run.environment()["fold"])
+    kept = [read_example_results(run, run.history().result) for run in runs]
+    tested = [each.file for results in kept if results for each in results.found]
+    assert len(tested) == len(set(tested)) == found["examples"]
+    data = runs[0].history().data
+    assert data is not None
+    assert found["examples"] == data.train + data.validation + data.test
+    accuracy, right = (
+        found["metrics"]["accuracy"],
+        [each.right for results in kept if results for each in results.found],
+    )
+    assert accuracy["pooled"] == pytest.approx(sum(map(bool, right)) / len(right))
+    assert runs[1].history().ended_phases[0].seconds_saved > 0, "the features of fold 1 serve fold 2"
 
 
 def test_hashes_tell_what_a_run_began_from_and_has_seen(image_recipe: str, do: Do) -> None:

@@ -285,3 +285,35 @@ async def test_findings_and_curves_can_be_reached_at_every_size(
         await shown(pilot, write_experiment("done", "done", result=RESULT))
         seen = await reached(pilot, 8)
         assert {"arms", "findings", "loss", "pairs", "results", "differences"} <= seen
+
+
+async def test_the_folds_of_a_recipe_are_shown_as_repeats(write_run: Write, tmp_path: Path) -> None:
+    text = RECIPE.format(steps=10, rate=0.001, seed=0)
+    experiment = experiment_folder.create("mine", None, text, ["mine"], 1, 1, tmp_path / "runs", folds=3)
+    for of in experiment.list_rounds()[:2]:
+        run = write_run(f"mine-fold-{of.fold}", status="done", seed=0)
+        recipe = run.recipe_file.read_text()
+        run.recipe_file.write_text(recipe.replace("[data]", f"[data]\nfolds = 3\nfold = {of.fold}"))
+        experiment.add("mine", of, run)
+    rows = [["accuracy", "82.50% ± 1.29%", "79.00% to 86.00%", "82.50%"]]
+    table = {"title": "mine over 3 folds, 300 test examples", "header": ["test", "mean", "95%", "all"], "rows": rows}
+    result = {"report": "report.html", "folds": [table | {"method": "Folds share examples."}]}
+    app = Opened()
+    async with app.run_test(size=(160, 45)) as pilot:
+        with experiment.hold():
+            screen = await shown(pilot, experiment)
+            assert [line.split()[1:3] for line in arms(screen)] == [["fold", "1"], ["fold", "2"], ["fold", "3"]]
+            assert "waits" in arms(screen)[2]
+            await until(pilot, lambda: screen.are_folds)
+            assert not screen.query_one("#pairs").display
+            assert not screen.query_one("#differences").display
+            shown_results = [tuple(map(str, row)) for row in screen.query_one("#results Facts", Facts).rows]
+            assert shown_results[0] == ("", "mean ± standard deviation of 2 runs")
+            assert any(row[0] == "accuracy" and " ± " in row[1] for row in shown_results)
+            assert screen.check_action("next_repeat", ()) is False
+        experiment.result_file.write_text(json.dumps(result))
+        await pilot.press("escape")
+        screen = await shown(pilot, experiment)
+        await until(pilot, lambda: "82.50% ± 1.29%" in findings(screen))
+        assert "mine over 3 folds, 300 test examples" in findings(screen)
+        assert "not measured" not in str(screen.query_one(FindingsPane).border_subtitle)

@@ -37,7 +37,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane.-arms > #experiment > .section { margin-top: 0; }
     TrainingPane.-arms > #phase-title { margin-top: 1; }
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
-    TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
+    TrainingPane #phase-buttons Button { margin-right: 1; min-width: 8; }
     TrainingPane RateCurve { height: 6; margin: 1 0; }
     TrainingPane > .for-lm, TrainingPane > .for-classes { display: none; height: auto; }
     TrainingPane.-lm > .for-lm, TrainingPane.-classes > .for-classes { display: block; }
@@ -77,7 +77,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield FieldLine("phase.accumulate")
         yield FieldLine("phase.ema", "averages", empty="none")
         with Horizontal(id="phase-buttons"):
-            yield Button("Find a rate (l)", id="find-rate", compact=True)
+            yield Button("Find a rate", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
         yield from _section("Run", FieldLine("precision"), FieldLine("backend"), FieldLine("seed"))

@@ -90,6 +90,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         super().__init__()
         self._given = list(runs)
         self.runs: list[Run] = []
+        self.are_folds = False  # of one recipe: repeats, none of which is better than another
         self._followers: list[Follower] = []
         self._recipes: list[Mapping[str, Any] | None] = []
         self._summaries: list[Summary] = []
@@ -109,11 +110,6 @@ The pane below the results shows the keys in which the recipes differ, in the fo
     def run_name(self, index: int) -> str:
         """Return the name of a run: A to Z, then A2, B2 and so on."""
         return chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "")
-
-    @property
-    def are_repeats(self) -> bool:
-        """Whether the runs are repeats of one job, none of which is better than another."""
-        return False
 
     def has_more(self) -> bool:
         """Whether a run is still running."""
@@ -165,9 +161,10 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         """Show other runs. The histories of runs that stay are kept."""
         known = dict(zip(self.runs, self._followers, strict=True))
         self._recipes = await asyncio.to_thread(lambda: [_read_recipe(run) for run in runs])
+        self.are_folds = comparison.are_folds(self._recipes)
         self.runs = runs
         self._followers = [known.get(run) or Follower(run.events_file) for run in runs]
-        self._pairs = [] if self.are_repeats else list(combinations(range(len(runs)), 2))
+        self._pairs = [] if self.are_folds else list(combinations(range(len(runs)), 2))
         self.query_one("#pairs").set_class(not self._pairs, "-empty")
         self._pair = min(self._pair, max(0, len(self._pairs) - 1))
         self._show_differences()
@@ -235,9 +232,9 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         self.query_one("#metric", Chart).rename(f"Held-out {get_metric(self._metric()).label}")
         for name, drawn in curves.items():
             self._plot(name, drawn)
-        rows = _average_rows(found) if self.are_repeats else [self._heads(), *_result_rows(found)]
+        rows = _average_rows(found) if self.are_folds else [self._heads(), *_result_rows(found)]
         self.query_one("#results Facts", Facts).rows = rows
-        self.query_one("#results").border_subtitle = Content("" if self.are_repeats else self._describe_saving(found))
+        self.query_one("#results").border_subtitle = Content("" if self.are_folds else self._describe_saving(found))
 
     def _plot(self, name: str, curves: Sequence[Curve]) -> None:
         chart = self.query_one(f"#{name}", Chart)
@@ -265,7 +262,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
             self.query_one(Scatter).show_pair(x, y, (self.run_name(first), self.run_name(second)))
 
     def _show_differences(self) -> None:
-        self.query_one("#differences").set_class(self.are_repeats, "-empty")
+        self.query_one("#differences").set_class(self.are_folds, "-empty")
         rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.find_differences(self._recipes)]
         unread = [self.run_name(index) for index, recipe in enumerate(self._recipes) if recipe is None]
         pane = self.query_one("#differences")

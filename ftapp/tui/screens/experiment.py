@@ -128,10 +128,6 @@ has the mean over the folds.
         return list(self._runs().values())
 
     @property
-    def are_repeats(self) -> bool:
-        return self._has_folds_alone
-
-    @property
     def _lines(self) -> list[str]:
         """The names of the lines of the list: the arms, or all folds of one arm."""
         return [each.describe(self._repeats) for each in self._rounds] if self._has_folds_alone else self._arms
@@ -225,7 +221,7 @@ has the mean over the folds.
         if run := self._runs().get(name):
             self.app.open_run(run)
         else:
-            self.notify(f"{name} has no run {'' if self.are_repeats else 'in this repeat '}yet.")
+            self.notify(f"{name} has no run {'' if self._has_folds_alone else 'in this repeat '}yet.")
 
     def action_stop(self) -> None:
         """End the experiment and its runs."""

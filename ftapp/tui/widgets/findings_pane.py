@@ -95,6 +95,8 @@ class FindingsPane(Pane):
             for row in each["rows"]:
                 table.add_row(*row)
             yield table
+        if result.get("folds"):
+            yield Text(result["folds"][0]["method"], self.color("secondary"))
 
     def _list_verdicts(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:
         verdicts = [line for each in result.get("comparisons", []) for line in each["verdicts"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from ftapp import recipe
 from ftapp.analysis import compare, statistics
 from ftapp.analysis.cross_validation import make_set_reader, pool_answers, summarize_folds
-from ftapp.analysis.records import read_arms, read_experiment
+from ftapp.analysis.records import Arm, read_arms, read_experiment, read_record
 from ftapp.cli import app
 from ftapp.data.examples import describe_set
 from ftapp.experiments import experiment_folder
@@ -122,20 +123,33 @@ def test_arms_are_paired_by_fold(tmp_path: Path) -> None:
     assert "Nadeau and Bengio (2003)" in page
 
 
+def test_runs_of_folds_that_nobody_ran_together_are_one_arm(tmp_path: Path) -> None:
+    runs = [member.run for member in make_experiment(tmp_path, "mine").list_members()]
+    (arm,) = read_arms([runs[2], runs[0]])
+    assert [each.round for each in arm.records] == ["fold 1", "fold 3"]
+    found = summarize_folds(arm)
+    assert found is not None
+    assert found.title == "bert-full over 2 of 4 folds, 200 test examples"
+    other = record_run(tmp_path, f"data.folds={FOLDS}", "data.fold=2", "seed=3")
+    assert len(read_arms([runs[0], other])) == 2
+    told = CliRunner().invoke(app.app, ["compare", *(str(run.folder) for run in runs), "--json"])
+    assert [each["ended"] for each in json.loads(told.stdout)["folds"]] == [4]
+
+
 def test_folds_are_not_compared_with_each_other(tmp_path: Path) -> None:
     experiment = make_experiment(tmp_path, "mine")
     _, result = write_result(experiment)
     assert result["comparisons"] == []
     one, other = (member.run for member in experiment.list_members()[:2])
-    found = compare.compare_arms(*read_arms([one, other]))
+    ours, theirs = (Arm(name, (read_record(run),)) for name, run in (("A", one), ("B", other)))
+    found = compare.compare_arms(ours, theirs)
     assert found.verdicts == []
     assert found.metrics == {}
     assert "the runs test on different folds, which are repeats of one job" in found.reasons["loss"]
-    told = CliRunner().invoke(app.app, ["compare", experiment.folder.name, "--runs-dir", str(tmp_path)])
-    assert told.exit_code == 2
-    assert f"'ftapp report {experiment.folder.name}' shows what they give together" in told.stderr
-    told = CliRunner().invoke(app.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
-    assert "mine over 4 folds, 400 test examples" in told.stdout
-    assert "82.50% ± 1.29%" in told.stdout
+    for command in ("compare", "report"):
+        told = CliRunner().invoke(app.app, [command, experiment.folder.name, "--runs-dir", str(tmp_path)])
+        assert "mine over 4 folds, 400 test examples" in told.stdout
+        assert "82.50% ± 1.29%" in told.stdout
+        assert "Nadeau and Bengio (2003)" in told.stdout
     told = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
     assert "mine on 4 folds" in told.stdout

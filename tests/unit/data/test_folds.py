@@ -40,6 +40,16 @@ def test_copies_are_in_no_two_folds() -> None:
     assert {each.duplicates for each in found} == {20}
 
 
+def test_conflicts_and_near_copies_are_told_in_each_fold() -> None:
+    source = examples([40, 40])
+    disputed = Texts([*source.texts, source.texts[0]], np.append(source.labels, np.int32(1)), source.classes)
+    assert "2 examples contradict each other" in refusal(disputed, folds=4, fold=3)
+    alike = Texts([*source.texts, *(text.upper() for text in source.texts)], np.tile(source.labels, 2), source.classes)
+    for fold in (1, 2):
+        notes = split(alike, spec(folds=2, fold=fold), 0).notes
+        assert any("test texts differ from a training text only in letter case or spaces" in note for note in notes)
+
+
 def test_no_group_is_in_two_folds_nor_on_both_sides() -> None:
     source = grouped([150, 90], size=6)
     groups = source.groups
