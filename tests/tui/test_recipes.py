@@ -176,6 +176,7 @@ async def test_search_finds_titles_summaries_and_tasks() -> None:
             "gpt2-full",
             "gpt2-targeted",
             "gpt2-reversed",
+            "gemma3-lora",
             "lesson-gpt2-targeted-freezing",
             "lesson-gpt2-lora",
         ]
