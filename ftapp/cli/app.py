@@ -30,6 +30,7 @@ from ftapp.cli import (
     resume,
     run,
     runs,
+    schema,
     serve,
 )
 from ftapp.cli.options import OfflineOption, RunsDirOption
@@ -88,6 +89,7 @@ app.command(name="recipes")(recipes.list_recipes)
 app.command()(recipes.show)
 app.command()(recipes.copy)
 app.command()(recipes.validate)
+app.command(name="schema")(schema.print_schema)
 app.command()(plan.plan)
 app.command(name="lr-find")(lr_find.lr_find)
 app.command()(advise.advise)

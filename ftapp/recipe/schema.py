@@ -325,6 +325,7 @@ class Recipe(Section):
     balance: Balance = Balance()
     frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1, max_length=100)]
+    """The phases of the training, in order."""
     evaluate: Evaluate = Evaluate()
     stop: StopRule | None = None
     keep: Keep | None = None
