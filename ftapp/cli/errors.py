@@ -14,6 +14,9 @@ from ftapp.cli.failure import refuse, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftapp.experiments.experiment_folder import Experiment
     from ftapp.runs.example_results import ExampleResult, ExampleResults
     from ftapp.runs.history import History
     from ftapp.runs.run_folder import Run
@@ -33,25 +36,42 @@ def list_errors(
 ) -> None:
     """List the test examples of a run with the highest loss: the mistakes, and what the model is unsure of.
 
-    The content of the first examples is kept with the run (evaluate.keep_worst of the recipe).
+    The content of the first examples is kept with the run (evaluate.keep_worst of the recipe). For an experiment with
+    folds, list those of all folds: each example of the data, answered by a model that did not train on it.
     """
+    from ftapp.common import user_folders
+    from ftapp.experiments import experiment_folder
     from ftapp.experiments.find_run import find_run
-    from ftapp.runs.example_results import read_example_results
+    from ftapp.runs.example_results import join_example_results, read_example_results
 
     if as_json and as_csv:
         refuse("--json and --csv are both given; examples are printed as one of them")
     with refuse_bad_recipes():
-        run = find_run(name, runs_dir)
-    history = run.history()
-    results = read_example_results(run, history.result, limit or (None if as_json or as_csv else _SHOWN))
-    if results is None:
-        refuse(_explain_missing(run, history))
+        experiment = experiment_folder.find(name, user_folders.runs(runs_dir))
+        runs = (_list_folds(experiment) if experiment else []) or [find_run(name, runs_dir)]
+    most = limit or (None if as_json or as_csv else _SHOWN)
+    parts = []
+    for run in runs:
+        history = run.history()
+        part = read_example_results(run, history.result, most)
+        if part is None:
+            refuse(_explain_missing(run, history))
+        parts.append(part)
+    results = join_example_results(parts, most)
     if as_json:
-        print(json.dumps(_describe(run, results)))
+        print(json.dumps(_describe(experiment.folder if experiment else runs[0].folder, results)))
     elif as_csv:
         _write_csv(results.found)
     else:
         _print_table(results)
+
+
+def _list_folds(experiment: Experiment) -> list[Run]:
+    """List the runs of an experiment whose runs are the folds of one recipe; none for another experiment."""
+    facts = experiment.facts
+    if not facts.get("folds") or len(facts.get("arms", [])) > 1 or facts.get("repeats", 1) > 1:
+        return []
+    return [member.run for member in experiment.list_members()]
 
 
 def _explain_missing(run: Run, history: History) -> str:
@@ -65,12 +85,12 @@ def _explain_missing(run: Run, history: History) -> str:
     )
 
 
-def _describe(run: Run, results: ExampleResults) -> dict[str, object]:
+def _describe(folder: Path, results: ExampleResults) -> dict[str, object]:
     import msgspec
 
     found = [msgspec.structs.asdict(each) for each in results.found]
     return {
-        "run": str(run.folder),
+        "run": str(folder),
         "step": results.step,
         "split": results.split,
         "examples": results.examples,

@@ -179,15 +179,9 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         notes = texts.notes if len(texts) >= _FEW else (*texts.notes, *_describe_repeats(train, test))
         return DocumentSplits(train, validation, test, duplicates, notes)
     if texts.groups is not None:
-        message = (
-            f"{format_quantity(len(texts), 'text')} are too few to be divided by groups; below {_FEW}, each is cut"
-        )
-        raise _make_error(
-            "data.group_column", f"{message} in shares; bring {_FEW} or more, or --set data.group_column="
-        )
+        raise _refuse_few(texts, "data.group_column", "to be divided by groups")
     if spec.folds is not None:
-        message = f"{format_quantity(len(texts), 'text')} are too few for folds; below {_FEW}, each is cut in shares"
-        raise _make_error("data.folds", f"{message}; bring {_FEW} or more, or --set data.folds=")
+        raise _refuse_few(texts, "data.folds", "for folds")
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             given = f"{size:.0f} is no size for {format_quantity(len(texts), 'text')}"
@@ -202,6 +196,12 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
                 f"data.{key}", f"{length} characters are too few to cut in shares; each split has some text"
             )
     return DocumentSplits(train, validation, test, duplicates, (*texts.notes, *_describe_repeats(train, test)))
+
+
+def _refuse_few(texts: Texts, key: str, use: str) -> RecipeError:
+    """Make the error about texts that are too few for a key, which divides whole texts."""
+    few = f"{format_quantity(len(texts), 'text')} {'is' if len(texts) == 1 else 'are'} too few {use}"
+    return _make_error(key, f"{few}; below {_FEW}, each is cut in shares; bring {_FEW} or more, or --set {key}=")
 
 
 def _describe_repeats(train: Sequence[str], test: Sequence[str]) -> Iterator[str]:

@@ -53,7 +53,8 @@ def _describe_conditions(arms: list[Arm], repeats: int, jobs: int) -> str:
     told = "once" if rounds == 1 else f"{rounds} times, each time with another seed that all arms shared"
     if folds:
         seeds = f" with each of {repeats} seeds" if repeats > 1 else ""
-        told = f"on {folds} folds of the data{seeds}, each of which is the test split once"
+        some = f"{rounds} of {planned}" if rounds < (planned := folds * repeats) else str(folds)
+        told = f"on {some} folds of the data{seeds}, each of which is the test split once"
     lanes = "one after another" if jobs == 1 else f"{jobs} at once"
     turned = f", every other {'fold' if folds else 'repeat'} in the opposite order" if rounds > 1 < len(arms) else ""
     subject = f"Each of {len(arms)} arms" if len(arms) > 1 else "The recipe"

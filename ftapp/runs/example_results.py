@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -145,6 +145,17 @@ def read_example_results(run: Run, result: Evaluated | None, limit: int | None =
     except (OSError, *UNREADABLE):
         return None
     return ExampleResults(header.step, header.split, header.examples, header.scores, found)
+
+
+def join_example_results(parts: Sequence[ExampleResults], limit: int | None = None) -> ExampleResults:
+    """Join the results of several runs, such as those of all folds of the data.
+
+    Args:
+        parts: The results of each run, one or more.
+        limit: How many examples stay; None for all.
+    """
+    found = sorted((each for part in parts for each in part.found), key=lambda each: each.loss, reverse=True)
+    return replace(parts[0], examples=sum(part.examples for part in parts), found=found[:limit])
 
 
 def _decode(lines: Iterable[bytes], limit: int | None) -> Iterator[ExampleResult]:

@@ -151,5 +151,9 @@ def test_folds_are_not_compared_with_each_other(tmp_path: Path) -> None:
         assert "mine over 4 folds, 400 test examples" in told.stdout
         assert "82.50% ± 1.29%" in told.stdout
         assert "Nadeau and Bengio (2003)" in told.stdout
+    told = CliRunner().invoke(app.app, ["errors", experiment.folder.name, "--csv", "--runs-dir", str(tmp_path)])
+    rows = told.stdout.splitlines()[1:]
+    assert len(rows) == 400
+    assert [row.partition(",")[0] for row in rows[:5]] == [*["row 99"] * 4, "row 98"]
     told = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
     assert "mine on 4 folds" in told.stdout
