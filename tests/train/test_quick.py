@@ -45,6 +45,16 @@ def run_quick(folder: Path, name: str, *overrides: str) -> dict[str, Any]:
     return result
 
 
+def check_export(folder: Path, to: str, *flags: str) -> dict[str, Any]:
+    """Export the only run in a folder, and return how its answers compare with the model's."""
+    command = [sys.executable, "-m", "ftapp.cli", "export", "last", "--to", to, *flags, "--json"]
+    done = subprocess.run([*command, "--runs-dir", str(folder)], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0
+    check: dict[str, Any] = json.loads(done.stdout)["check"]
+    print(f"{to}: {check}")
+    return check
+
+
 def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
     result = run_quick(tmp_path, "vgg16-feature-extractor")
     assert result["metrics"]["accuracy"] >= 0.95
@@ -54,6 +64,10 @@ def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
     assert phase["cache"]["layers"][-1] == "block4_conv3"
     # Kernels and biases of ten convolutions; a kernel and a bias.
     assert (phase["proof"]["frozen"], phase["proof"]["changed"], phase["proof"]["moved"]) == (20, [], 2)
+    for to in ("onnx", "litert"):
+        check = check_export(tmp_path, to)
+        assert (check["agreeing"], check["examples"]) == (50, 50)
+        assert check["difference"] < 1e-4
 
 
 def test_vgg16_in_int8_tells_digits_apart(tmp_path: Path) -> None:
@@ -76,6 +90,12 @@ def test_minilm_with_frozen_attention_learns_moods(tmp_path: Path) -> None:
     assert result["metrics"]["accuracy"] >= 0.72
     # 7,089,408 in the MLP layers, 9,216 in the blocks' norms, 147,840 in the pooler, 770 in the classifier.
     assert result["trainable_share"] == pytest.approx(0.319, abs=0.001)
+    quantized = check_export(tmp_path, "openvino", "--int8")
+    assert quantized["agreeing"] >= 48
+    pytest.importorskip("torch")
+    check = check_export(tmp_path, "transformers")
+    assert (check["agreeing"], check["tokens"]) == (50, 50)
+    assert check["difference"] < 1e-4
 
 
 def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
@@ -83,6 +103,9 @@ def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
     before, after = result["history"][0]["loss"], result["metrics"]["loss"]
     assert after <= 0.9 * before
     assert {sample["step"] for sample in result["samples"]} == {0, result["steps"]}
+    pytest.importorskip("torch")
+    check = check_export(tmp_path, "transformers")
+    assert (check["agreeing"], check["tokens"], check["continuations"]) == (50, 50, [5, 5])
 
 
 def test_a_plan_needs_no_training() -> None:

@@ -81,22 +81,9 @@ def compute_scores(inputs):
     return np.asarray(MODEL({name: np.asarray(each)[:, :count] for name, each in given.items()}))
 ''',
     generate='''
-import numpy as np
-
-
-def predict(texts):
-    """Compute the logits of the token that follows each text: (texts, vocabulary)."""
-    return np.stack([compute_scores(encode([text]))[0, -1] for text in texts])
-
-
 def generate(prompt, length=64):
     """Continue a prompt with the likeliest tokens, up to so many tokens in all."""
     return MODEL.generate(prompt, max_length=length)
-
-
-if __name__ == "__main__":
-    for prompt in sys.argv[1:]:
-        print(generate(DESCRIPTION["prompt_template"].replace("{prompt}", prompt)))
 ''',
 )
 

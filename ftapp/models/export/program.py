@@ -103,16 +103,22 @@ def answer(scores):
 
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     for example, scores in zip(sys.argv[1:], predict(sys.argv[1:])):
         print(f"{answer(scores)}\\t{example}")
 '''
 
-_CONTINUES = '''
+_NEXT_TOKEN = '''
+import numpy as np
+
 
 def predict(texts):
     """Compute the logits of the token that follows each text: (texts, vocabulary)."""
     return np.stack([compute_scores(encode([text]))[0, -1] for text in texts])
+'''
 
+_CONTINUE = '''
 
 def generate(prompt, length=64):
     """Continue a prompt with the likeliest tokens, up to so many tokens in all."""
@@ -124,12 +130,16 @@ def generate(prompt, length=64):
         if ids[-1] == DESCRIPTION["end_token_id"]:
             break
     return TOKENIZER.decode(ids)
+'''
 
+_PROMPTS = """
 
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        sys.exit(__doc__)
     for prompt in sys.argv[1:]:
         print(generate(DESCRIPTION["prompt_template"].replace("{prompt}", prompt)))
-'''
+"""
 
 _HEAD = '''"""The answers of the model in this folder. Usage: python predict.py {usage}."""
 
@@ -147,8 +157,7 @@ class Program:
     Attributes:
         compute: Loads the model of FOLDER, and defines `compute_scores(inputs)`.
         encode: Defines `encode(examples)` in place of the usual piece.
-        generate: Defines `predict(texts)` and `generate(prompt, length)` of a language model, in place of the usual
-            piece.
+        generate: Defines `generate(prompt, length)` of a language model, in place of the usual piece.
     """
 
     compute: str
@@ -165,11 +174,12 @@ def compose(program: Program, *, images: bool, writes: bool) -> str:
         writes: Whether the model is a language model.
     """
     usual = READ_IMAGES + RESIZE_IMAGES + _ENCODE_IMAGES if images else _TEXTS
-    last = (program.generate or _CONTINUES) if writes else _ANSWERS
-    imports, body = _split_imports((program.encode or usual) + "\n\n" + program.compute.strip("\n") + "\n" + last)
+    last = _NEXT_TOKEN + (program.generate or _CONTINUE) + _PROMPTS if writes else _ANSWERS
+    imports, body = _split_imports("\n\n\n".join([program.encode or usual, program.compute, last]))
+    body = re.sub(r"\n{4,}", "\n\n\n", body).strip("\n")
     usage = "FILE..." if images else "PROMPT..." if writes else "TEXT..."
     listed = _sort_imports({"import json", "import sys", "from pathlib import Path", *imports})
-    return _HEAD.format(usage=usage, imports=listed) + body.strip("\n").join(("\n", "\n"))
+    return _HEAD.format(usage=usage, imports=listed) + f"\n{body}\n"
 
 
 def make_snippet(program: Program, example: str) -> str:
@@ -181,7 +191,7 @@ def make_snippet(program: Program, example: str) -> str:
     """
     imports, body = _split_imports(program.compute)
     listed = _sort_imports({*imports, "from predict import FOLDER, encode"})
-    return f"{listed}\n\n{body.strip()}\n\nprint(compute_scores(encode([{example!r}])))\n"
+    return f"{listed}\n\n{body.strip()}\n\n\nprint(compute_scores(encode([{example!r}])))\n"
 
 
 def _split_imports(code: str) -> tuple[list[str], str]:

@@ -91,23 +91,10 @@ def compute_scores(inputs):
     return MODEL(**inputs).logits.numpy()
 ''',
     generate='''
-import numpy as np
-
-
-def predict(texts):
-    """Compute the logits of the token that follows each text: (texts, vocabulary)."""
-    return np.stack([compute_scores(encode([text]))[0, -1] for text in texts])
-
-
 def generate(prompt, length=64):
     """Continue a prompt with the likeliest tokens, up to so many tokens in all."""
     ids = MODEL.generate(**encode([prompt]), max_length=length, do_sample=False)
     return TOKENIZER.decode(ids[0], skip_special_tokens=True)
-
-
-if __name__ == "__main__":
-    for prompt in sys.argv[1:]:
-        print(generate(DESCRIPTION["prompt_template"].replace("{prompt}", prompt)))
 ''',
 )
 
