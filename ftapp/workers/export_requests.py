@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.safe_files import explain_error
 from ftapp.models.export.formats import FORMATS
 from ftapp.rpc.messages import Exported, ExportReport
 from ftapp.rpc.server import Request
@@ -59,21 +60,18 @@ def export(request: Request, run: str, to: str, folder: str, int8: bool, example
         chosen = choose_test_examples(trained, splits, examples)
         if chosen is None:
             raise RunError("the run has no test split to check the export on; --examples 0 leaves out the check")
-    notes, check = write_export(
-        ExportRequest(
-            preset=model["preset"],
-            features=model.get("features"),
-            folder=place.model_folder,
-            trained=trained,
-            int8=int8,
-            calibration=encode_calibration(trained, splits) if int8 and splits is not None else [],
-        ),
-        to,
-        Path(folder),
-        chosen,
-        request.report_progress,
-        replaces=replaces,
+    asked = ExportRequest(
+        preset=model["preset"],
+        features=model.get("features"),
+        folder=place.model_folder,
+        trained=trained,
+        int8=int8,
+        calibration=encode_calibration(trained, splits) if int8 and splits is not None else [],
     )
+    try:
+        notes, check = write_export(asked, to, Path(folder), chosen, request.report_progress, replaces=replaces)
+    except OSError as error:
+        raise RunError(f"the export cannot be written to {folder}: {explain_error(error)}") from error
     files = [file for file in Path(folder).rglob("*") if file.is_file()]
     return Exported(
         format=to,

@@ -12,11 +12,10 @@ from ftapp.recipe import Backend
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """One format. Its module in this package is named like it, and has a function `write` and the text `PROGRAM`.
+    """One format. `ftapp.models.export.write` names the module here that writes it.
 
     Attributes:
         title: What lists of formats call it.
-        writes: The file or folder that holds the model.
         backend: What Keras computes with while it writes the format.
         needs: Packages that write and read it, the name to install by the name to import.
         runtime: What a user of the export installs, as pip takes it.
@@ -24,7 +23,6 @@ class ExportFormat:
     """
 
     title: str
-    writes: str
     backend: Backend
     needs: Mapping[str, str]
     runtime: str
@@ -53,28 +51,24 @@ class ExportFormat:
 FORMATS: Mapping[str, ExportFormat] = {
     "keras-hub": ExportFormat(
         title="KerasHub task preset",
-        writes="config.json",
         backend="tensorflow",
         needs={},
         runtime="keras-hub tensorflow",
     ),
     "saved_model": ExportFormat(
         title="TensorFlow SavedModel",
-        writes="saved_model.pb",
         backend="tensorflow",
         needs={},
         runtime="tensorflow",
     ),
     "onnx": ExportFormat(
         title="ONNX",
-        writes="model.onnx",
         backend="tensorflow",
         needs={"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
         runtime="onnxruntime",
     ),
     "openvino": ExportFormat(
         title="OpenVINO IR",
-        writes="model.xml",
         backend="tensorflow",
         needs={"openvino": "openvino"},
         runtime="openvino",
@@ -82,7 +76,6 @@ FORMATS: Mapping[str, ExportFormat] = {
     ),
     "litert": ExportFormat(
         title="LiteRT (TensorFlow Lite)",
-        writes="model.tflite",
         backend="tensorflow",
         needs={"ai_edge_litert": "ai-edge-litert"},
         runtime="ai-edge-litert",
@@ -90,14 +83,12 @@ FORMATS: Mapping[str, ExportFormat] = {
     ),
     "torch": ExportFormat(
         title="PyTorch exported program",
-        writes="model.pt2",
         backend="torch",
         needs={"torch": "torch"},
         runtime="torch",
     ),
     "transformers": ExportFormat(
         title="Hugging Face Transformers",
-        writes="model.safetensors",
         backend="tensorflow",
         needs={"transformers": "transformers", "torch": "torch"},
         runtime="transformers torch",
