@@ -124,14 +124,18 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
     assert seen == ["finetune" in line]
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if re.match("ftapp (predict|evaluate|export) ", line)])
+@pytest.mark.parametrize(
+    "line", [line for line in commands() if re.match("ftapp (predict|evaluate|generate|export) ", line)]
+)
 def test_requests_to_a_model_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
-    record_run(tmp_path / "runs")
+    run = record_run(tmp_path / "runs")
+    if "generate" in line:
+        run.recipe_file.write_text(recipe.load(recipe.find("gpt2-full")).to_toml(), encoding="utf-8")
     arguments = shlex.split(line)[1:]
-    for word in arguments[2:] if arguments[0] != "export" else []:
-        Path(word.removeprefix("csv:")).touch()
+    for name in ("photos/", "new.csv", "prompts.txt"):
+        Path(name).touch()
 
     def ask(*_: object, **options: object) -> None:
         raise RunError("tested")

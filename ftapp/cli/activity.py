@@ -45,12 +45,12 @@ class Activity:
             done: How much of it is done, in any unit.
             total: How much there is to do, None where that is not known.
         """
-        if not activity:
+        if not activity and self._is_live:
             self._bar.stop()
         elif self._is_live:
             self._bar.start()
             self._bar.update(self._task, description=activity, completed=done, total=total or None)
-        else:
+        elif activity:
             self._print(activity, done, total)
 
     def _print(self, activity: str, done: int, total: int | None) -> None:

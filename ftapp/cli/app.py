@@ -21,6 +21,7 @@ from ftapp.cli import (
     evaluate,
     export,
     failure,
+    generate,
     lr_find,
     models,
     plan,
@@ -100,6 +101,7 @@ app.command(name="errors")(errors.list_errors)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
+app.command()(generate.generate)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ftapp.cli.failure import UNANSWERED, refuse, refuse_bad_recipes
+from ftapp.cli.input_arguments import EncodingOption, FormatOption, check_inputs, make_inputs
 from ftapp.cli.options import RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
     from ftapp.cli.prediction_table import TableFormat
-
-
-class InputFormat(StrEnum):
-    """The values of --format."""
-
-    lines = "lines"
-    csv = "csv"
-    tsv = "tsv"
-    jsonl = "jsonl"
-    parquet = "parquet"
 
 
 def predict(
@@ -48,12 +38,8 @@ def predict(
         list[str] | None,
         typer.Option("--keep", metavar="NAME", help="A column that comes with the answers. Can be repeated."),
     ] = None,
-    format: Annotated[
-        InputFormat | None, typer.Option(help="How inputs are read. [default: by their names; - has a text a line]")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The encoding of texts. [default: the recipe's]")
-    ] = None,
+    format: FormatOption = None,
+    encoding: EncodingOption = None,
     top: Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Add the K best classes.")] = 0,
     scores: Annotated[bool, typer.Option("--scores", help="Add the scores of all classes.")] = False,
     batch_size: Annotated[
@@ -75,13 +61,13 @@ def predict(
     from ftapp.rpc.prediction_messages import PredictQuestion
 
     written_as = _choose_format(output, as_json=as_json)
-    _check_inputs(inputs)
+    check_inputs(inputs)
     with refuse_bad_recipes():
         run = find_run(name, runs_dir)
         from ftapp.cli.run_prediction import run_prediction
 
         question = PredictQuestion(
-            inputs=[(str(Path(each).expanduser().absolute()), each) for each in inputs],
+            inputs=make_inputs(inputs),
             column=column,
             keeps=list(keeps or ()),
             format=format.value if format else None,
@@ -100,14 +86,6 @@ def predict(
     print(done, file=sys.stderr)
     if done.problems:
         raise typer.Exit(UNANSWERED)
-
-
-def _check_inputs(inputs: list[str]) -> None:
-    if inputs.count("-") > 1:
-        refuse("'-' is given more than once; standard input is read once")
-    for each in inputs:
-        if each != "-" and not Path(each).expanduser().exists():
-            refuse(f"there is no file or folder '{each}'; an input is one, or - for standard input")
 
 
 def _choose_format(output: Path | None, *, as_json: bool) -> TableFormat:

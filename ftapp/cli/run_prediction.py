@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +14,7 @@ import msgspec
 from ftapp import recipe as recipes
 from ftapp.cli.ask_helper import ask_helper
 from ftapp.cli.partial_file import PartialFile
+from ftapp.cli.piped_input import piped
 from ftapp.cli.prediction_table import PredictionTable, TableFormat
 from ftapp.common import cache_folders
 from ftapp.common.downloads import Progress
@@ -114,9 +110,9 @@ def run_prediction(
             question = msgspec.structs.replace(question, skip=partial.progress.rows, digest=partial.progress.digest)
     writer: _Writer = partial or _Stream(output)
     done = Done(question.skip, partial.progress.problems if partial else 0)
-    with _piped(question) as piped:
+    with piped(question) as led:
         try:
-            _ask(recipe, run, piped, writer, format, done)
+            _ask(recipe, run, led, writer, format, done)
         finally:
             writer.close()
     if partial:
@@ -163,28 +159,3 @@ def _list_facts(run: Run, question: PredictQuestion, format: TableFormat) -> dic
         "list of inputs": [name for _, name in question.inputs],
         "set of options": {**options, "written_as": format},
     }
-
-
-@contextmanager
-def _piped(question: PredictQuestion) -> Iterator[PredictQuestion]:
-    """Lead standard input, if it is among the inputs, to the predictor by a named pipe.
-
-    The standard input of the predictor itself carries its requests.
-    """
-    if not any(name == "-" for _, name in question.inputs):
-        yield question
-        return
-    with tempfile.TemporaryDirectory(prefix="ftapp-input-") as folder:
-        pipe = Path(folder) / "pipe"
-        os.mkfifo(pipe, 0o600)
-
-        def copy() -> None:
-            with open(pipe, "wb") as target:  # noqa: PTH123 - it waits for the reader
-                try:
-                    shutil.copyfileobj(sys.stdin.buffer, target)
-                except BrokenPipeError:  # the predictor has ended
-                    return
-
-        threading.Thread(target=copy, name="input", daemon=True).start()
-        inputs = [(str(pipe), name) if name == "-" else (path, name) for path, name in question.inputs]
-        yield msgspec.structs.replace(question, inputs=inputs)

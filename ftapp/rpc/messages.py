@@ -309,6 +309,7 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
         seconds: How long they took, with the reading of the prompt.
         ended: Whether the model wrote its end token.
         limit: How many tokens the model reads in all; None for any number.
+        stopped: Whether the model wrote a stop word, before which the text ends.
     """
 
     text: str
@@ -316,6 +317,7 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     ended: bool
     limit: int | None
+    stopped: bool = False
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):

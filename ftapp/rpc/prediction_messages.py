@@ -1,4 +1,4 @@
-"""Inputs with the answers of a trained model, as the predictor gives them, and how it is asked for them."""
+"""Inputs with the answers and texts of a trained model, as the predictor gives them, and how it is asked for them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,44 @@ import msgspec
 
 Answer = str | tuple[str, ...] | float | None
 """A class, any number of classes, or a number; None where there is none."""
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True):
+    """How a language model chooses tokens.
+
+    Attributes:
+        tokens: How many it writes at most.
+        temperature: How freely it chooses; 0 takes the most probable token.
+        top_k: Among how many of the likeliest tokens it chooses.
+        top_p: The probability that the likeliest of these have together, among which it chooses; 1 for all.
+        seed: Decides the choices.
+        stop: Words before which a text ends.
+    """
+
+    tokens: int = 64
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 1.0
+    seed: int = 0
+    stop: list[str] = []
+
+
+class WrittenText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A prompt with its continuation.
+
+    Attributes:
+        prompt: The prompt.
+        text: The continuation; None where there is a problem.
+        tokens: How many tokens were written.
+        end: Why it ended: the model's end token, a stop word, or the largest number of tokens.
+        problem: Why there is no continuation; "" where there is one.
+    """
+
+    prompt: str
+    text: str | None = None
+    tokens: int = 0
+    end: Literal["end token", "stop word", "length", ""] = ""
+    problem: str = ""
 
 
 class PredictQuestion(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from ftapp.recipe import Recipe
 from ftapp.rpc.client import HelperClient, pass_on
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
-from ftapp.rpc.prediction_messages import PredictedRows, PredictQuestion
+from ftapp.rpc.prediction_messages import PredictedRows, PredictQuestion, Sampling, WrittenText
 
 
 class PredictorClient(HelperClient):
@@ -113,34 +113,55 @@ class PredictorClient(HelperClient):
         parameters = {"lines": str(lines.absolute()), "file": str(file.absolute()), "columns": dict(columns)}
         await self._ask(self._backend, type(None), "write-parquet", progress, **parameters)
 
+    async def generate_all(
+        self,
+        prompts: Sequence[str],
+        question: PredictQuestion,
+        sampling: Sampling,
+        progress: Progress | None = None,
+    ) -> AsyncGenerator[WrittenText, None]:
+        """Continue many prompts. Close the generator to stop it.
+
+        Args:
+            prompts: Prompts.
+            question: Files with more prompts.
+            sampling: How tokens are chosen.
+            progress: Called with what is being done.
+
+        Yields:
+            The prompts with their continuations in order.
+        """
+        service = await self._start(self._backend)
+        asked = {"question": msgspec.to_builtins(question), "options": msgspec.to_builtins(sampling)}
+        async with aclosing(service.stream("generate-all", run=self._run, prompts=list(prompts), **asked)) as lines:
+            async for line in lines:
+                if "written" in line:
+                    yield msgspec.convert(line["written"], WrittenText)
+                elif progress and "progress" in line:
+                    pass_on(progress)(line)
+
     async def generate(
         self,
         prompt: str,
+        sampling: Sampling,
         *,
         model: Literal["trained", "base"] = "trained",
-        tokens: int = 64,
-        temperature: float = 0.8,
-        top_k: int = 40,
-        seed: int = 0,
         progress: Progress | None = None,
     ) -> AsyncGenerator[str | Generated, None]:
         """Continue a prompt. Close the generator to stop it.
 
         Args:
             prompt: The beginning of the text.
+            sampling: How tokens are chosen.
             model: The trained model, or the model before training.
-            tokens: How many tokens are written at most.
-            temperature: How freely the model chooses.
-            top_k: Among how many of the likeliest tokens it chooses.
-            seed: Decides the choices.
             progress: Called with what is being done.
 
         Yields:
             Pieces of text as they are written, and the whole continuation at the end.
         """
         service = await self._start(self._backend)
-        parameters = {"run": self._run, "prompt": prompt, "tokens": tokens, "temperature": temperature}
-        async with aclosing(service.stream(f"generate-{model}", top_k=top_k, seed=seed, **parameters)) as lines:
+        options = msgspec.to_builtins(sampling)
+        async with aclosing(service.stream(f"generate-{model}", run=self._run, prompt=prompt, **options)) as lines:
             async for line in lines:
                 if "piece" in line:
                     yield str(line["piece"])

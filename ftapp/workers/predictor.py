@@ -38,6 +38,7 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         "write-parquet": predict.write_parquet,
         "generate-trained": write.generate_trained,
         "generate-base": write.generate_base,
+        "generate-all": write.generate_all,
         "export": export,
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_hub
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,6 +19,7 @@ from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
 from ftapp.models import build, generation, saved_model
 from ftapp.rpc.messages import Generated
+from ftapp.rpc.prediction_messages import PredictQuestion, Sampling, WrittenText
 from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.rpc.server import Request
 from ftapp.runs import narration
@@ -196,9 +198,44 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
             written(**changed)
 
 
-def generated(causal_lm: Any) -> str:
-    """The continuation that KerasHub's own generation draws with the options of the test above."""
-    causal_lm.compile(sampler=keras_hub.samplers.TopKSampler(k=5, temperature=0.7, seed=4))
+def test_top_p_and_stop_words_bound_a_text(lm_recipe: str, do: Do, tmp_path: Path) -> None:
+    _, _, run = do(lm_recipe)
+    handlers = make_handlers(RunModels(), tmp_path)
+    options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
+    told = asked(handlers["generate-trained"], run, top_p=0.6, **options)
+    sampler = keras_hub.samplers.TopPSampler(p=0.6, k=5, temperature=0.7, seed=4)
+    assert told.text == generated(saved_model.load(run.model_folder).causal_lm, sampler)
+    whole = asked(handlers["generate-trained"], run, **options)
+    for word in (whole.text[:1], whole.text[1:3]):
+        lines: list[Any] = []
+        cut = asked(handlers["generate-trained"], run, lines, stop=["never", word], **options)
+        assert cut.stopped
+        assert not cut.ended
+        assert cut.text == whole.text[: whole.text.index(word)]
+        assert "".join(line.get("piece", "") for line in lines) == cut.text
+    missed = asked(handlers["generate-trained"], run, stop=[f"{whole.text[:3]}?"], **options)
+    assert (missed.text, missed.stopped) == (whole.text, False)
+    for changed, message in (
+        ({"top_p": 0.0}, "top-p is a probability"),
+        ({"stop": [""]}, "a stop word has characters"),
+    ):
+        with pytest.raises(RunError, match=message):
+            asked(handlers["generate-trained"], run, **options | changed)
+    (tmp_path / "prompts.txt").write_text("the cat\n\n" + "the cat " * 30 + "\n")
+    question = PredictQuestion(inputs=[(str(tmp_path / "prompts.txt"), "prompts.txt")])
+    parts = [msgspec.to_builtins(each) for each in (question, Sampling(tokens=9, temperature=0.7, top_k=5, seed=4))]
+    lines = []
+    asked(handlers["generate-all"], run, lines, prompts=["the dog"], question=parts[0], options=parts[1])
+    made = [msgspec.convert(line["written"], WrittenText) for line in lines if "written" in line]
+    assert [each.prompt for each in made[:3]] == ["the dog", "the cat", ""]
+    assert (made[1].text, made[1].end) == (whole.text, "end token" if whole.ended else "length")
+    assert made[2].problem == "prompts.txt, line 2: the text is empty"
+    assert "prompts.txt, line 3: this model reads" in made[3].problem
+
+
+def generated(causal_lm: Any, sampler: Any = None) -> str:
+    """The continuation that KerasHub's own generation draws with the options of the tests above."""
+    causal_lm.compile(sampler=sampler or keras_hub.samplers.TopKSampler(k=5, temperature=0.7, seed=4))
     mask = causal_lm.preprocessor.generate_preprocess(["the cat"], sequence_length=32)["padding_mask"]
     return str(causal_lm.generate(["the cat"], max_length=int(np.asarray(mask).sum()) + 9)[0]).removeprefix("the cat")
 
@@ -237,7 +274,7 @@ def test_in_its_own_process(lm_recipe: str, do: Do, tmp_path: Path) -> None:
 
     async def written(**options: Any) -> tuple[list[str], Generated]:
         pieces: list[str] = []
-        async for each in client.generate("the", tokens=6, **options):
+        async for each in client.generate("the", Sampling(tokens=6), **options):
             if isinstance(each, Generated):
                 return pieces, each
             pieces.append(each)
@@ -248,7 +285,7 @@ def test_in_its_own_process(lm_recipe: str, do: Do, tmp_path: Path) -> None:
         assert (ready.task, ready.no_base) == ("causal-lm", None)
         for pieces, made in await asyncio.gather(written(), written(model="base")):
             assert "".join(pieces) == made.text
-        endless = client.generate("the", tokens=20, temperature=2.0, top_k=250)
+        endless = client.generate("the", Sampling(tokens=20, temperature=2.0, top_k=250))
         assert isinstance(await anext(endless), str)
         await endless.aclose()
         pieces, made = await written()

@@ -20,6 +20,7 @@ from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Task
 from ftapp.rpc.messages import Generated
+from ftapp.rpc.prediction_messages import Sampling
 from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
@@ -70,31 +71,23 @@ class Continuation(VerticalScroll):
             self._writing = None
             self.border_subtitle = "stopped"
 
-    def write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
+    def write(self, prompt: str, sampling: Sampling) -> None:
         """Start writing. The arguments are those of the predictor's `generate`."""
-        self._writing = self._write(prompt, tokens, temperature, top_k, seed)
+        self._writing = self._write(prompt, sampling)
 
     @work(exclusive=True)
-    async def _write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
+    async def _write(self, prompt: str, sampling: Sampling) -> None:
         written, count, begun = "", 0, time.monotonic()
         self._show(prompt, written)
         self.border_subtitle = "waiting for the model"
         try:
             await self._ready.wait()
             self.border_subtitle = "reading the prompt"
-            pieces = self._predictor.generate(
-                prompt,
-                model=self._model,
-                tokens=tokens,
-                temperature=temperature,
-                top_k=top_k,
-                seed=seed,
-                progress=self._tell,
-            )
+            pieces = self._predictor.generate(prompt, sampling, model=self._model, progress=self._tell)
             async with aclosing(pieces):
                 async for piece in pieces:
                     if isinstance(piece, Generated):
-                        self.border_subtitle = _describe_ending(piece, tokens)
+                        self.border_subtitle = _describe_ending(piece, sampling.tokens)
                         continue
                     count += 1
                     written += piece
@@ -204,14 +197,14 @@ class Write(Container):
         numbers = self._check()
         if numbers is None:
             return
+        sampling = Sampling(
+            tokens=int(numbers["length"]),
+            temperature=numbers["temperature"],
+            top_k=int(numbers["top-k"]),
+            seed=int(numbers["seed"]),
+        )
         for text in self.query(Continuation):
-            text.write(
-                self.prompt.text,
-                tokens=int(numbers["length"]),
-                temperature=numbers["temperature"],
-                top_k=int(numbers["top-k"]),
-                seed=int(numbers["seed"]),
-            )
+            text.write(self.prompt.text, sampling)
 
     def _check(self) -> dict[str, float] | None:
         """Read the numbers by name. Where one is wrong, show the error and return None."""

@@ -1,0 +1,48 @@
+"""Arguments of commands that read many inputs: files, folders and standard input. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ftapp.cli.failure import refuse
+
+
+class InputFormat(StrEnum):
+    """The values of --format."""
+
+    lines = "lines"
+    csv = "csv"
+    tsv = "tsv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+FormatOption = Annotated[
+    InputFormat | None, typer.Option(help="How inputs are read. [default: by their names; - has a text a line]")
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The encoding of texts. [default: the recipe's]")
+]
+
+
+def check_inputs(inputs: Sequence[str]) -> None:
+    """End the command unless all inputs are there.
+
+    Raises:
+        typer.Exit: One is not, or standard input is named twice.
+    """
+    if inputs.count("-") > 1:
+        refuse("'-' is given more than once; standard input is read once")
+    for each in inputs:
+        if each != "-" and not Path(each).expanduser().exists():
+            refuse(f"there is no file or folder '{each}'; an input is one, or - for standard input")
+
+
+def make_inputs(inputs: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the absolute path of each input, with its name."""
+    return [(str(Path(each).expanduser().absolute()), each) for each in inputs]
