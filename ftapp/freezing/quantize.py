@@ -23,7 +23,6 @@ from ftapp.common.durable import replace_file
 from ftapp.data.dataset import EncodedDataset, Targets
 from ftapp.data.strata import find_strata
 from ftapp.freezing.cut import Cut
-from ftapp.models.keras_internals import flatten_layers
 from ftapp.runs.phase_events import QuantizationCheck
 
 # Examples whose activations give the ranges, each at the cost of a forward pass in float32. VGG16's features change by
@@ -98,11 +97,10 @@ def quantize(graph: Any, cut: Cut, dataset: EncodedDataset, indices: NDArray[np.
         Exception: NNCF cannot quantize these layers; the exception is of its making.
     """
     from ftapp.freezing.openvino_engine import feed
-    from ftapp.models.openvino_graph import quantize_graph
+    from ftapp.models.openvino_graph import has_attention, quantize_graph
 
-    has_attention = any("attention" in type(layer).__name__.lower() for layer in flatten_layers(cut.frozen))
     batches = [feed(graph, list_inputs(cut, dataset, part)) for part in split_sample(dataset, indices)]
-    return quantize_graph(graph, batches, has_attention=has_attention)
+    return quantize_graph(graph, batches, attention=has_attention(cut.frozen))
 
 
 def time_example(cut: Cut, dataset: EncodedDataset, indices: NDArray[np.int64]) -> tuple[float, float]:

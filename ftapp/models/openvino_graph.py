@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp.common.quick_imports import hide_libraries
+from ftapp.models.keras_internals import flatten_layers
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
@@ -59,13 +60,18 @@ def load_graph(file: Path) -> Any:
     return get_core().read_model(file)
 
 
-def quantize_graph(graph: Any, batches: list[dict[str, Any]], *, has_attention: bool) -> Any:
+def has_attention(model: Any) -> bool:
+    """Tell whether a Keras model has layers of attention, whose products NNCF treats in their own way."""
+    return any("attention" in type(layer).__name__.lower() for layer in flatten_layers(model))
+
+
+def quantize_graph(graph: Any, batches: list[dict[str, Any]], *, attention: bool) -> Any:
     """Quantize a graph with NNCF. The same batches give the same graph.
 
     Args:
         graph: The graph; it is not changed.
         batches: What its inputs take, by their names, for the ranges of its activations.
-        has_attention: Whether it has layers of attention.
+        attention: Whether it has layers of attention.
 
     Raises:
         Exception: NNCF cannot quantize these layers; the exception is of its making.
@@ -73,10 +79,10 @@ def quantize_graph(graph: Any, batches: list[dict[str, Any]], *, has_attention: 
     # NNCF makes a runtime of its own and frees it. The main thread must not lose its stack for signals with it, as
     # `get_core` says, so this is done on a thread that handles no signals.
     with ThreadPoolExecutor(1, "quantize") as apart:
-        return apart.submit(_quantize, graph, batches, has_attention=has_attention).result()
+        return apart.submit(_quantize, graph, batches, attention=attention).result()
 
 
-def _quantize(graph: Any, batches: list[dict[str, Any]], *, has_attention: bool) -> Any:
+def _quantize(graph: Any, batches: list[dict[str, Any]], *, attention: bool) -> Any:
     """Quantize a graph with NNCF, which prints its progress, and imports torch only to tell its models from others.
 
     NNCF's correction of biases is left out: it changed nothing in VGG16's features and took two fifths of the time.
@@ -88,7 +94,6 @@ def _quantize(graph: Any, batches: list[dict[str, Any]], *, has_attention: bool)
             graph,
             nncf.Dataset(batches),
             subset_size=len(batches),
-            # NNCF treats the products of attention in their own way.
-            model_type=nncf.ModelType.TRANSFORMER if has_attention else None,
+            model_type=nncf.ModelType.TRANSFORMER if attention else None,
             advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
         )

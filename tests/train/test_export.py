@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ftapp.data import images
 from ftapp.data.encoding import encode_images
 from ftapp.models import saved_model
 from ftapp.models.export import tokenizer_json, write
+from ftapp.models.export.formats import FORMATS
 from ftapp.runs.run_folder import Run
 from tests.support import recipes
 from tests.support.exports import execute, export_run, save_run, save_vit
@@ -87,6 +89,8 @@ def make_run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
 def test_an_export_answers_as_the_model(
     to: str, family: str, overrides: list[str], make_run: MakeRun, tiny: Tiny, tmp_path: Path
 ) -> None:
+    if missing := [package for package in FORMATS[to].needs if find_spec(package) is None]:
+        pytest.skip(f"{missing[0]} is not installed")
     run, folder = make_run(family, *overrides), tmp_path / "made"
     made = export_run(run, to, folder, examples=12)
     assert made.check is not None
@@ -109,7 +113,8 @@ def test_an_export_answers_as_the_model(
 
 
 def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    if find_spec("torch") is None:
+        pytest.skip("torch is not installed")
     run, folder = make_run("bert"), tmp_path / "made"
     arguments = ["export", str(run.folder), "--to", "torch", "-o", str(folder), "--examples", "9", "--json"]
     result = CliRunner().invoke(app.app, arguments)

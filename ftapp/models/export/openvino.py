@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ftapp.models.export.program import Program
 from ftapp.models.export.request import ExportRequest, WrittenModel
-from ftapp.models.export.serving import export_graph, has_attention
+from ftapp.models.export.serving import export_graph
 
 # By default OpenVINO computes in bfloat16 where the processor does.
 PROGRAM = Program(
@@ -31,14 +31,14 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
         folder: Where to.
     """
     # Here, since it leaves out the packages that report the use of OpenVINO.
-    from ftapp.models.openvino_graph import load_graph, quantize_graph, save_graph
+    from ftapp.models.openvino_graph import has_attention, load_graph, quantize_graph, save_graph
 
     file = folder / "model.xml"
     export_graph(request.trained, file, "openvino")
     notes = ["predict.py computes in float32; OpenVINO's own choice may be bfloat16, which is faster and less exact"]
     if request.int8:
         attention = has_attention(request.trained.model)
-        quantized = quantize_graph(load_graph(file), request.calibration, has_attention=attention)
+        quantized = quantize_graph(load_graph(file), request.calibration, attention=attention)
         save_graph(quantized, file)
         examples = sum(len(next(iter(batch.values()))) for batch in request.calibration)
         notes.append(f"the ranges of its activations come from {examples} training examples")

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.saved_model import TrainedModel
 from ftapp.recipe import TASKS
 
@@ -77,8 +76,3 @@ def export_graph(trained: TrainedModel, file: Path, form: str, **options: Any) -
         name: keras.InputSpec(dtype=tensor.dtype, shape=tensor.shape, name=name) for name, tensor in model.input.items()
     }
     model.export(str(file), format=form, verbose=False, input_signature=[specs], **options)
-
-
-def has_attention(model: Any) -> bool:
-    """Tell whether a model has layers of attention."""
-    return any("attention" in type(layer).__name__.lower() for layer in flatten_layers(model))

@@ -11,6 +11,7 @@ import keras_hub
 import numpy as np
 from safetensors.numpy import save_file
 
+from ftapp.models.export.companions import describe_images
 from ftapp.models.export.formats import UnfitError
 from ftapp.models.export.linear_head import ACTIVATIONS, fold_head
 from ftapp.models.export.program import READ_IMAGES, RESIZE_IMAGES, Program
@@ -170,8 +171,6 @@ def _write_tokenizer(trained: TrainedModel, folder: Path) -> WrittenModel:
 
 
 def _write_image_processor(trained: TrainedModel, folder: Path) -> WrittenModel:
-    from ftapp.models.export.companions import describe_images
-
     converter = trained.preprocessor.image_converter
     scale = np.ones(3) if converter.scale is None else np.broadcast_to(converter.scale, 3).astype(float)
     offset = np.zeros(3) if converter.offset is None else np.broadcast_to(converter.offset, 3).astype(float)
