@@ -9,8 +9,8 @@ from ftapp.analysis.statistics import Series
 
 # Keys of a recipe, as `settings` names them, that have a say in which examples are in which batch.
 _BATCHES = ("seed", "data.", "model.image_size", "model.sequence_length", "augment.")
-
-
+# Keys that decide what the training loss is.
+_LOSSES = ("model.head", "model.label_smoothing", "balance.class_weights", "balance.focal_gamma")
 _BATCHES_OF_PHASE = ("batch_size", "steps", "epochs")
 
 
@@ -78,8 +78,8 @@ def explain_other_batches(a: Record, b: Record) -> str | None:
     """Why the losses of two runs cannot be paired; None when they can."""
     if not len(a.history.steps) or not len(b.history.steps):
         return "a run made no steps"
-    if a.settings.get("model.head") != b.settings.get("model.head"):
-        return "the runs have losses of different kinds: model.head differs"
+    if kinds := [key for key in compare_settings([a, b]) if key.startswith(_LOSSES)]:
+        return f"the runs have losses of different kinds: {', '.join(kinds)} differ{'s' if len(kinds) == 1 else ''}"
     differing = [key for key in compare_settings([a, b]) if _decides_batches(key)]
     seen = digest_batches(a), digest_batches(b)
     if None in seen:  # a run that goes on, or was killed: its recipe has to do

@@ -36,6 +36,11 @@ def load_recipe(name: str | Path, *, profile: str | None = None, overrides: Over
         arms = ", ".join(loaded.arms)
         message = f"this recipe is an experiment with the arms {arms}; 'ftapp run {name}' runs it"
         raise RecipeError([Problem(str(name), "arm", message)])
+    if loaded.folds:
+        message = (
+            f"this recipe is an experiment of {loaded.folds} folds; 'ftapp run {name}' runs it; take one of them, "
+        )
+        raise RecipeError([Problem(str(name), "data.folds", f"{message}such as data.fold = 1")])
     return loaded.base
 
 

@@ -95,6 +95,9 @@ def test_recipes_are_refused_with_reasons(file: Path, tmp_path: Path) -> None:
         ftapp.load_recipe("vgg16-two-phases")
     with pytest.raises(ftapp.RecipeError, match="experiment with the arms"):
         ftapp.run("lesson-vgg16-two-phase")
+    with pytest.raises(ftapp.RecipeError, match="experiment of 3 folds"):
+        ftapp.load_recipe(file, overrides={"data.folds": 3})
+    assert ftapp.load_recipe(file, overrides={"data.folds": 3, "data.fold": 2}).data.fold == 2
     with pytest.raises(ftapp.RecipeError, match="overrides came beside a recipe that is loaded"):
         ftapp.run(ftapp.load_recipe(file), overrides={"seed": 1})
     with pytest.raises(ftapp.RecipeError, match="learning_rate"):

@@ -148,3 +148,9 @@ async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(
         assert not screen.unsaved
         await pilot.press("ctrl+r")
         assert app.started[0].command() == f"ftapp run {draft.path} --repeat 2"
+
+
+async def test_each_fold_of_each_arm_is_a_run(draft: Draft) -> None:
+    draft.path.write_text(HUB + ARMS)
+    async with opened(draft.with_change("data.folds", 5)) as (screen, _):
+        assert text_of(screen.query_one("#experiment > .section")) == "Experiment, 10 runs"

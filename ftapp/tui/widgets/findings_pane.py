@@ -96,6 +96,7 @@ class FindingsPane(Pane):
                 table.add_row(*row)
             yield table
         if result.get("folds"):
+            yield Text()
             yield Text(result["folds"][0]["method"], self.color("secondary"))
 
     def _list_verdicts(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:

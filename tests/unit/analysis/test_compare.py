@@ -80,6 +80,8 @@ def test_runs_of_the_same_batches_are_compared_step_by_step(tmp_path: Path) -> N
         ("data.limit=500", "did not see the same batches: data.limit differ"),
         ("phase.finetune.batch_size=8", "phase.finetune.batch_size differ"),
         ("model.head=linear-svm", "losses of different kinds"),
+        ("balance.class_weights={ good = 2.0 }", "losses of different kinds: balance.class_weights"),
+        ("model.label_smoothing=0.1", "losses of different kinds: model.label_smoothing differs"),
     ],
 )
 def test_losses_of_other_batches_are_not_paired(override: str, reason: str, tmp_path: Path) -> None:
