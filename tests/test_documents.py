@@ -200,7 +200,7 @@ def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def _absolute(override: str) -> str:
     scheme, _, name = override.removeprefix("data.source=").partition(":")
-    return f"{scheme}:{name if scheme == 'sklearn' else Path(name).absolute()}"
+    return f"{scheme}:{name if scheme in ('sklearn', 'hf') else Path(name).absolute()}"
 
 
 def test_pieces_of_recipes_are_valid() -> None:

@@ -37,6 +37,7 @@ SOURCES = {
     "jsonl": "table",
     "parquet": "table",
     "arrow": "table",
+    "hf": "hub_table",
     "folder": "folder",
     "text": "texts",
     "gutenberg": "gutenberg",
@@ -167,7 +168,7 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
     elif source.artifact:
         if downloads.is_cached(source.artifact):
             read(recipe, progress)
-    elif (source.is_table or source.scheme == "text") and _measure_size(source) <= _LARGEST:
+    elif (source.list_files() or source.scheme == "text") and _measure_size(source) <= _LARGEST:
         if TASKS[recipe.task].inputs == "images":
             from ftapp.data import table
 

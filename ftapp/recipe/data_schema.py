@@ -32,8 +32,9 @@ class Data(Section):
 
     source: SourceUri
     """Where examples come from: folder:PATH (a sub-folder of files for each class), csv:FILE, jsonl:FILE,
-    parquet:FILE, arrow:FILE, text:FILE, tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER. PATH may be
-    a zip or tar archive. A FILE may be a folder of such files, or a pattern such as parts/*.csv."""
+    parquet:FILE, arrow:FILE, text:FILE, tfds:NAME, hf:OWNER/NAME, sklearn:digits, gutenberg:NUMBER, or
+    pypi://FILE/MEMBER. PATH may be a zip or tar archive. A FILE may be a folder of such files, or a pattern such as
+    parts/*.csv."""
     text_column: str = "text"
     """The column of a table that holds the text."""
     image_column: str = "image"

