@@ -76,9 +76,11 @@ def make_run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
         ("litert", "bert", []),
         ("openvino", "vit", []),
         pytest.param("saved_model", "bert", ["model.head=one-vs-rest"], marks=pytest.mark.slow),
-        ("transformers", "bert", ["model.normalize=true", "model.head=linear-svm"]),
-        pytest.param("transformers", "vit", [], marks=pytest.mark.slow),
-        ("transformers", "pairs", []),
+        pytest.param(
+            *("transformers", "bert", ["model.normalize=true", "model.head=linear-svm"]), marks=pytest.mark.backends
+        ),
+        pytest.param("transformers", "vit", [], marks=pytest.mark.backends),
+        pytest.param("transformers", "pairs", [], marks=pytest.mark.backends),
         ("keras-hub", "numbers", ["model.normalize=true"]),
         pytest.param("keras-hub", "vit", [], marks=pytest.mark.slow),
         pytest.param("keras-hub", "gpt2", [], marks=pytest.mark.slow),
@@ -112,6 +114,7 @@ def test_an_export_answers_as_the_model(
         assert found == pytest.approx(wanted.tolist(), rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.backends
 def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, tmp_path: Path) -> None:
     if find_spec("torch") is None:
         pytest.skip("torch is not installed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,10 @@ def test_minilm_with_frozen_attention_learns_moods(tmp_path: Path) -> None:
     assert result["trainable_share"] == pytest.approx(0.319, abs=0.001)
     quantized = check_export(tmp_path, "openvino", "--int8")
     assert quantized["agreeing"] >= 48
-    pytest.importorskip("torch")
-    check = check_export(tmp_path, "transformers")
-    assert (check["agreeing"], check["tokens"]) == (50, 50)
-    assert check["difference"] < 1e-4
+    if find_spec("torch"):
+        check = check_export(tmp_path, "transformers")
+        assert (check["agreeing"], check["tokens"]) == (50, 50)
+        assert check["difference"] < 1e-4
 
 
 def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
@@ -103,9 +104,9 @@ def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
     before, after = result["history"][0]["loss"], result["metrics"]["loss"]
     assert after <= 0.9 * before
     assert {sample["step"] for sample in result["samples"]} == {0, result["steps"]}
-    pytest.importorskip("torch")
-    check = check_export(tmp_path, "transformers")
-    assert (check["agreeing"], check["tokens"], check["continuations"]) == (50, 50, [5, 5])
+    if find_spec("torch"):
+        check = check_export(tmp_path, "transformers")
+        assert (check["agreeing"], check["tokens"], check["continuations"]) == (50, 50, [5, 5])
 
 
 def test_a_plan_needs_no_training() -> None:
