@@ -113,6 +113,11 @@ def run_prediction(
     with piped(question) as led:
         try:
             _ask(recipe, run, led, writer, format, done)
+        except KeyboardInterrupt:
+            if partial and partial.progress.rows:
+                rows = partial.progress.rows
+                print(f"interrupted; the same command goes on after {rows:,} inputs", file=sys.stderr)
+            raise
         finally:
             writer.close()
     if partial:
@@ -139,6 +144,8 @@ def _ask(recipe: Recipe, run: Run, question: PredictQuestion, writer: _Writer, f
                 done.problems += sum(bool(row.problem) for row in part.rows)
                 if part.digest:
                     writer.commit(done.inputs, done.problems, part.digest)
+        if not is_open:
+            writer.open(table.encode_head(format))
         writer.close()
         if format == "parquet" and isinstance(writer, PartialFile):
             await client.write_parquet(writer.path, writer.converted, table.columns, progress)

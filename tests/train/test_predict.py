@@ -109,6 +109,11 @@ def start(run: Run, *arguments: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def test_standard_input_gives_rows_and_damage_an_exit_code(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    process = start(run, "empty.txt", "-o", "none.csv", folder=tmp_path)
+    process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert (tmp_path / "none.csv").read_text() == "input,answer,probability,error\n"
     process = start(run, "-", "--top-k", "2", folder=tmp_path)
     stdout, stderr = process.communicate("a very good film\n\n=1+1 dull\n", timeout=300)
     assert process.returncode == 3
@@ -122,18 +127,25 @@ def test_standard_input_gives_rows_and_damage_an_exit_code(run: Run, tmp_path: P
     assert float(rows[0]["top_1_probability"]) + float(rows[0]["top_2_probability"]) == pytest.approx(1)
 
 
-def test_a_killed_prediction_goes_on_to_the_same_file(run: Run, tmp_path: Path) -> None:
+def test_an_interrupted_and_killed_prediction_goes_on_to_the_same_file(run: Run, tmp_path: Path) -> None:
     chance = random.Random(1)
-    texts = [" ".join(chance.choices([*GOOD, *BAD, "film"], k=chance.randint(1, 40))) for _ in range(9000)]
+    texts = [" ".join(chance.choices([*GOOD, *BAD, "film"], k=chance.randint(1, 40))) for _ in range(20_000)]
     texts[3] = ""
     write_lines(tmp_path / "in.txt", texts)
-    begun = start(run, "in.txt", "-o", "out.jsonl", folder=tmp_path)
     note = tmp_path / "out.jsonl.partial.json"
+    begun = start(run, "in.txt", "-o", "out.jsonl", folder=tmp_path)
     wait_for(note.exists)
+    begun.send_signal(signal.SIGINT)
+    _, stderr = begun.communicate(timeout=60)
+    assert begun.returncode == 130
+    rows = json.loads(note.read_bytes())["rows"]
+    assert f"interrupted; the same command goes on after {rows:,} inputs" in stderr
+    begun = start(run, "in.txt", "-o", "out.jsonl", folder=tmp_path)
+    wait_for(lambda: json.loads(note.read_bytes())["rows"] > rows)
     begun.send_signal(signal.SIGKILL)
     begun.communicate(timeout=60)
     kept = json.loads(note.read_bytes())
-    assert kept["rows"] in range(2048, 9000, 2048)
+    assert kept["rows"] in range(rows, 20_000, 2048)
     with (tmp_path / "out.jsonl.partial").open("ab") as file:
         file.write(b'{"half a row')
     again = start(run, "in.txt", "-o", "out.jsonl", folder=tmp_path)

@@ -59,6 +59,9 @@ first. Enter on an example puts it into the prompt.
 
 A language model writes when you press Enter, and the model before training writes beside it. At temperature 0 it always
 takes the most probable token. `Ctrl-N` writes again with the next seed. Escape stops both.
+
+For many inputs there are commands: `ftapp predict` answers files and folders, `ftapp evaluate` measures other data, and
+`ftapp generate` continues files of prompts.
 """
     DEFAULT_CSS = """
     TryScreen #about { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
