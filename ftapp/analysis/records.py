@@ -6,7 +6,7 @@ import math
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,11 +94,12 @@ def read_arms(found: Sequence[Run]) -> list[Arm]:
     Arms whose names begin with letters of their own, such as "A full" and "B targeted", keep these where they differ.
     Runs of different folds of one recipe are one arm.
     """
-    if folds := _find_folds([read_record(run) for run in found]):
+    records = [read_record(run) for run in found]
+    if folds := _find_folds(records):
         name = _name_run(folds[0].run)
-        numbers = [each.settings["data.fold"] for each in folds]
-        named = (read_record(each.run, name, f"fold {at}") for at, each in zip(numbers, folds, strict=True))
-        return [Arm(name, tuple(named), folds[0].settings["data.folds"])]
+        named = [(each, f"fold {each.settings['data.fold']}") for each in folds]
+        repeats = tuple(replace(each, name=f"{name}, {of}", round=of) for each, of in named)
+        return [Arm(name, repeats, folds[0].settings["data.folds"])]
     letters = string.ascii_uppercase
     names = [_name_run(run) for run in found]
     own = [name[0] if _LETTERED.match(name) else "" for name in names]
@@ -106,7 +107,7 @@ def read_arms(found: Sequence[Run]) -> list[Arm]:
         names = [
             f"{letters[index % 26] * (index // 26 + 1)} {_LETTERED.sub('', name)}" for index, name in enumerate(names)
         ]
-    return [Arm(name, (read_record(run, name),)) for name, run in zip(names, found, strict=True)]
+    return [Arm(name, (replace(each, name=name),)) for name, each in zip(names, records, strict=True)]
 
 
 def read_experiment(experiment: Experiment) -> list[Arm]:

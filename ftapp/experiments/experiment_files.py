@@ -47,7 +47,7 @@ FACTS: dict[str, Any] = {
     "profile": str | None,
     "arms": list[str],
     "repeats": Annotated[int, msgspec.Meta(ge=1, le=10**6)],
-    "folds": Annotated[int, msgspec.Meta(ge=0, le=10**6)],
+    "folds": Annotated[int, msgspec.Meta(ge=0, le=100)],
     "jobs": Several,
     "created": Time,
     "runs": list[_Entry],

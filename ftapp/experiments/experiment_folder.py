@@ -118,7 +118,9 @@ class Experiment:
     @property
     def planned(self) -> int:
         """The number of runs that the experiment comes to."""
-        return len(self.facts.get("arms", [])) * len(self.list_rounds())
+        facts = self.facts
+        rounds: int = facts.get("repeats", 1) * (facts.get("folds", 0) or 1)
+        return len(facts.get("arms", [])) * rounds
 
     def list_rounds(self) -> list[Round]:
         """List the rounds, in each of which all arms run."""
