@@ -80,7 +80,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         HubError: The data set cannot be fetched.
     """
     address = _Address.of(source)
-    commit = find_commit(address)
+    commit = _find_commit(address)
     folder = address.folder / commit
     label = f"hf:{address.name}"
 
@@ -118,11 +118,11 @@ def pin(recipe: Recipe) -> Recipe:
     if source.scheme != "hf" or (address := _Address.of(source)).is_pinned:
         return recipe
     path, _, filters = recipe.data.source.partition("?")
-    pinned = f"{path.partition('@')[0]}@{find_commit(address)}" + (f"?{filters}" if filters else "")
+    pinned = f"{path.partition('@')[0]}@{_find_commit(address)}" + (f"?{filters}" if filters else "")
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": pinned})})
 
 
-def find_commit(address: _Address) -> str:
+def _find_commit(address: _Address) -> str:
     """Find the commit that a revision stands for now; offline the newest one of the cache."""
     if address.revision and address.is_pinned:
         return address.revision
@@ -131,7 +131,7 @@ def find_commit(address: _Address) -> str:
         if not kept or address.revision:
             raise _refuse_offline(f"hf:{address.name}")
         return max(kept, key=os.path.getmtime).name
-    return _ask(address, lambda hub: _find_commit(hub, address))
+    return _ask(address, lambda hub: _ask_for_commit(hub, address))
 
 
 def _refuse_offline(label: str) -> HubError:
@@ -141,7 +141,7 @@ def _refuse_offline(label: str) -> HubError:
     )
 
 
-def _find_commit(hub: Any, address: _Address) -> str:
+def _ask_for_commit(hub: Any, address: _Address) -> str:
     from huggingface_hub.errors import RevisionNotFoundError
 
     for revision in [address.revision] if address.revision else [_CONVERTED, "main"]:
@@ -165,7 +165,7 @@ def _fetch(address: _Address, folder: Path, progress: Progress | None) -> None:
             if isinstance(each, RepoFile)
         },
     )
-    chosen = choose_files(address.name, address.config, list(listed))
+    chosen = _choose_files(address.name, address.config, list(listed))
     total = sum(listed[path] for path in chosen)
 
     def download(hub: Any) -> None:
@@ -180,7 +180,7 @@ def _fetch(address: _Address, folder: Path, progress: Progress | None) -> None:
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # what the client notes down about downloads
 
 
-def choose_files(name: str, config: str, paths: list[str]) -> list[str]:
+def _choose_files(name: str, config: str, paths: list[str]) -> list[str]:
     """Choose the files of a data set that hold the rows of a configuration.
 
     Args:
