@@ -141,7 +141,7 @@ if __name__ == "__main__":
         print(generate(DESCRIPTION["prompt_template"].replace("{prompt}", prompt)))
 """
 
-_HEAD = '''"""The answers of the model in this folder. Usage: python predict.py {usage}."""
+_HEAD = '''"""The answers of the model in this folder. Usage: python predict.py {usage}"""
 
 {imports}
 
