@@ -112,8 +112,13 @@ def _write_lines(run: Run, prompts: list[str], question: PredictQuestion, sampli
     with piped(question) as led:
 
         async def ask(client: PredictorClient, progress: Progress) -> int:
-            problems = 0
-            async with aclosing(client.generate_all(prompts, led, sampling, progress)) as texts:
+            await client.load(progress)
+            problems, shows_lines = 0, sys.stdout.isatty()
+            if shows_lines:
+                progress("", 0, None)  # its display would stand among the lines
+            async with aclosing(
+                client.generate_all(prompts, led, sampling, None if shows_lines else progress)
+            ) as texts:
                 async for each in texts:
                     problems += bool(each.problem)
                     line = {"prompt": each.prompt, "text": each.text, "tokens": each.tokens, "end": each.end or None}

@@ -39,8 +39,12 @@ def check_inputs(inputs: Sequence[str]) -> None:
     if inputs.count("-") > 1:
         refuse("'-' is given more than once; standard input is read once")
     for each in inputs:
-        if each != "-" and not Path(each).expanduser().exists():
-            refuse(f"there is no file or folder '{each}'; an input is one, or - for standard input")
+        path = Path(each).expanduser()
+        if each == "-" or path.is_file() or path.is_dir():
+            continue
+        if path.exists():  # a helper process reads the inputs, and does not have what a shell opens for this one
+            refuse(f"'{each}' is a pipe or a device; lead it to standard input, and name that as -")
+        refuse(f"there is no file or folder '{each}'; an input is one, or - for standard input")
 
 
 def make_inputs(inputs: Sequence[str]) -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ class PartialFile:
         self.converted = place.with_name(f"{place.name}.converted")
         self._note = place.with_name(f"{place.name}.partial.json")
         self.progress = PartialNote(facts=dict(facts))
-        if not anew and self.path.is_file() and (kept := self._read_note()):
+        if not anew and (kept := self._read_note()):
             if changed := sorted(name for name in kept.facts | self.progress.facts
                                  if kept.facts.get(name) != self.progress.facts.get(name)):  # fmt: skip
                 raise RunError(
@@ -72,6 +72,8 @@ class PartialFile:
             OSError: The folder cannot be written.
         """
         self.converted.unlink(missing_ok=True)
+        if not self.progress.rows:
+            self._note.unlink(missing_ok=True)  # of a former file, which is overwritten now
         self._file = self.path.open("r+b" if self.progress.rows else "wb")
         if self.progress.rows:
             self._file.truncate(self.progress.size)
@@ -115,7 +117,9 @@ class PartialFile:
         self._note.unlink(missing_ok=True)
 
     def _read_note(self) -> PartialNote | None:
+        """Read the note; None where there is none, or the file does not have what it says."""
         try:
-            return msgspec.json.decode(read_bytes(self._note), type=PartialNote)
+            note = msgspec.json.decode(read_bytes(self._note), type=PartialNote)
+            return note if self.path.stat().st_size >= note.size else None
         except (OSError, *UNREADABLE):
             return None

@@ -176,7 +176,11 @@ def test_other_inputs_and_other_options_do_not_go_on(run: Run, tmp_path: Path) -
     begun.close()
     with pytest.raises(RunError, match=r"begun with another model, so it cannot go on; --restart begins anew"):
         PartialFile(place, {"model": "b", "set of options": 1}, anew=False)
-    assert PartialFile(place, {"model": "b", "set of options": 1}, anew=True).progress.rows == 0
+    anew = PartialFile(place, {"model": "b", "set of options": 1}, anew=True)
+    assert anew.progress.rows == 0
+    anew.open(b"head\n")
+    anew.close()  # before the first rows: what was noted of the former file does not count
+    assert PartialFile(place, {"model": "a", "set of options": 1}, anew=False).progress.rows == 0
 
 
 def test_tables_become_parquet_with_the_columns_that_are_kept(run: Run, tiny: Tiny, tmp_path: Path) -> None:
@@ -199,6 +203,7 @@ def test_wrong_arguments_are_refused_before_anything_is_loaded(run: Run, tmp_pat
     wrong = {
         ("none.csv",): "there is no file or folder 'none.csv'",
         ("-", "-"): "'-' is given more than once",
+        ("/dev/null",): "'/dev/null' is a pipe or a device; lead it to standard input",
         ("-", "-o", "out.xlsx"): "does not end in .csv, .jsonl or .parquet",
         ("-", "-o", "none/out.csv"): "there is no folder 'none' for out.csv",
     }
