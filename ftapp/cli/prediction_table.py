@@ -15,6 +15,8 @@ from ftapp.rpc.messages import Loaded
 from ftapp.rpc.prediction_messages import PredictedRow
 
 TableFormat = Literal["csv", "jsonl", "parquet"]
+ColumnType = Literal["text", "number", "texts", "numbers"]
+"""As `ftapp.data.parquet_output` names the types of columns."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class PredictionTable:
     separator: str
 
     @property
-    def columns(self) -> dict[str, Literal["text", "number", "texts", "numbers"]]:
+    def columns(self) -> dict[str, ColumnType]:
         """The names of the columns in order, with their types."""
-        columns: dict[str, Literal["text", "number", "texts", "numbers"]] = {"input": "text"}
+        columns: dict[str, ColumnType] = {"input": "text"}
         columns |= dict.fromkeys(self.keeps, "text")
         classes = self.loaded.classes
         if not classes:
