@@ -36,7 +36,7 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Event
 from ftapp.runs.events import DataLoaded, ModelBuilt, RunEnded, RunStarted
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.widgets.chart import Chart
@@ -62,9 +62,9 @@ steps = {steps}
 """
 
 
-def written(folder: Path, steps: int, *, ended: bool) -> Run:
+def written(folder: Path, steps: int, *, ended: bool) -> RunFolder:
     """A run's folder with the events of so many steps."""
-    run = Run(folder / f"20260101-000000-long-{steps}-{'ended' if ended else 'live'}")
+    run = RunFolder(folder / f"20260101-000000-long-{steps}-{'ended' if ended else 'live'}")
     run.folder.mkdir(parents=True, exist_ok=True)
     run.recipe_file.write_text(_RECIPE.format(steps=2 * steps), encoding="utf-8")
     (run.folder / "environment.json").write_text(json.dumps({"recipe": "long"}), encoding="utf-8")
@@ -143,7 +143,7 @@ def measure_paint(args: argparse.Namespace) -> Figures:
     return {"seconds": seconds, "processor": usage.ru_utime + usage.ru_stime}
 
 
-async def opened(app: FtApp, run: Run, steps: int) -> tuple[float, float]:
+async def opened(app: FtApp, run: RunFolder, steps: int) -> tuple[float, float]:
     """Open a run's screen; (wall seconds, processor seconds) until its curves hold so many steps."""
     wall, processor = time.perf_counter(), processor_seconds()
     app.open_run(run)
@@ -193,7 +193,7 @@ async def measure_follow(args: argparse.Namespace) -> Figures:
 
 
 @contextmanager
-def living(run: Run) -> Iterator[None]:
+def living(run: RunFolder) -> Iterator[None]:
     """The run counts as alive, as if it had a process."""
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -27,7 +27,7 @@ from ftapp.runs import resuming, run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 RECIPES = ("gpt2-targeted", "vgg16-two-phase")
 _AGAIN = 1 / 3  # of the killed runs are killed once more
@@ -38,7 +38,7 @@ _POLL_SECONDS = 0.02
 class Killer(LocalLauncher):
     """Starts runs, and kills them after some seconds."""
 
-    def run(self, run: Run, recipe: Recipe, seconds: float | None = None) -> float:
+    def run(self, run: RunFolder, recipe: Recipe, seconds: float | None = None) -> float:
         """Start a run's process, or resume it, and wait for its end.
 
         Args:

@@ -32,7 +32,7 @@ from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import ModelBuilt, ModelSaved, RunStarted
 from ftapp.runs.phase_events import Evaluated, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 _BUSY = """
 import random, time
@@ -78,7 +78,7 @@ def do_run(recipe: Recipe, folder: Path) -> Facts:
     return collect(run) | {f"hash at the end of {name}": each for name, each in hashed[-1].items()}
 
 
-def collect(run: Run) -> Facts:
+def collect(run: RunFolder) -> Facts:
     """Collect what the files of a run tell."""
     facts: Facts = {}
     for event in read(run.events_file):

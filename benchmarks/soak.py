@@ -38,7 +38,7 @@ from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.environment import make_environment
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import RunStart
 
 # The share of the samples at the beginning that say nothing of a leak.
@@ -163,12 +163,12 @@ def make_reviews(file: Path) -> None:
 class Watched(LocalLauncher):
     """A launcher whose processes can be looked at."""
 
-    def pid(self, run: Run) -> int:
+    def pid(self, run: RunFolder) -> int:
         """The id of a run's process."""
         return self._processes[run.folder].pid
 
 
-def look(process: psutil.Process, place: int, folders: dict[str, Path], run: Run) -> Sample:
+def look(process: psutil.Process, place: int, folders: dict[str, Path], run: RunFolder) -> Sample:
     """Count what a process holds, and what lies in some folders, by their names in words, and in that of a run."""
     with process.oneshot():
         amounts: dict[str, float] = {
@@ -230,7 +230,7 @@ def do_long_run(
     return samples, run.events_file.stat().st_size
 
 
-def require_done(run: Run) -> None:
+def require_done(run: RunFolder) -> None:
     """End the program if a run has failed."""
     if (status := run.status()) != "done":
         sys.exit(f"{run.folder}: {status}; {run.last_log_lines()}")

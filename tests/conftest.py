@@ -25,11 +25,11 @@ from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.replay import ReplayedCommand, write_commands
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support import quick_starts, recipes
 from tests.support.presets import Tiny, make_tiny
 
-Do = Callable[..., tuple[int, History, Run]]
+Do = Callable[..., tuple[int, History, RunFolder]]
 
 
 gc.disable()  # until all tests are imported, as in `ftapp.common.quick_imports`
@@ -147,7 +147,7 @@ def do(tmp_path: Path, own_handlers: None) -> Do:
 
     def do(
         text: str, *overrides: str, commands: Sequence[AnyCommand] = (), replayed: Sequence[ReplayedCommand] = ()
-    ) -> tuple[int, History, Run]:
+    ) -> tuple[int, History, RunFolder]:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, overrides)

@@ -29,7 +29,7 @@ from ftapp.runs import outcome
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator
-from ftapp.runs.run_folder import Run, list_runs
+from ftapp.runs.run_folder import RunFolder, list_runs
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 RUNS_SHOWN = Path("~/.local/share/ftapp/runs")
@@ -66,7 +66,7 @@ def run_command(command: str) -> str:
         return text.replace(str(folder), str(RUNS_SHOWN)).rstrip()
 
 
-def find_single_run(runs_dir: Path, recipe_name: str) -> Run:
+def find_single_run(runs_dir: Path, recipe_name: str) -> RunFolder:
     """Find the recorded run of a recipe that belongs to no experiment.
 
     Raises:
@@ -95,10 +95,10 @@ def _invoke(words: list[str]) -> str:
     return answer.stdout
 
 
-def _narrate(run: Run) -> str:
+def _narrate(run: RunFolder) -> str:
     """What `ftapp run` printed of a run that has ended: its narration and its result, from its events."""
     console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
-    facts, shown, history = run.environment(), Run(RUNS_SHOWN / run.folder.name), History()
+    facts, shown, history = run.environment(), RunFolder(RUNS_SHOWN / run.folder.name), History()
     narrator = Narrator(shown, console)
     for event in read(run.events_file):
         history.apply(event)

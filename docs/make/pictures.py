@@ -25,7 +25,7 @@ from ftapp.common.locks import hold_lock
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import bundled
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
 from outputs import RECORDED, find_single_run
@@ -76,7 +76,7 @@ async def _continue_a_prompt(pilot: Pilot[None]) -> None:
 async def _freeze_layers(pilot: Pilot[None]) -> None:
     assert isinstance(pilot.app, FtApp)
     recorded = find_single_run(pilot.app.runs_dir, "gpt2-targeted")
-    run = Run(shutil.copytree(recorded.folder, recorded.folder.with_name(f"{recorded.folder.name[:-4]}0000")))
+    run = RunFolder(shutil.copytree(recorded.folder, recorded.folder.with_name(f"{recorded.folder.name[:-4]}0000")))
     events = run.events_file.read_bytes()
     run.events_file.write_bytes(events[: events.rindex(b"\n", 0, events.index(b'"step":80,')) + 1])
     with hold_lock(run.lock_file, fcntl.LOCK_EX):  # so the run seems to train
@@ -157,7 +157,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pictures = dict(SCREENS)
     if arguments.model:
-        run = Run(arguments.model.absolute())
+        run = RunFolder(arguments.model.absolute())
         pictures["try-it"] = Picture(lambda app: app.try_model(run), _OF_HELPERS, _continue_a_prompt)
     with tempfile.TemporaryDirectory(prefix="ftapp-") as scratch:
         runs_dir = Path(shutil.copytree(RECORDED, Path(scratch) / "runs"))

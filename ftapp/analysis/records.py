@@ -19,7 +19,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.metrics import KNOWN, sort_names
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 WARM_UP = 3
 """Steps at the beginning of each phase, in which functions are compiled, that no comparison of times counts."""
@@ -38,7 +38,7 @@ class Record:
     """
 
     name: str
-    run: Run
+    run: RunFolder
     status: str
     history: History
     settings: dict[str, Any]
@@ -55,7 +55,7 @@ class Record:
         return np.array(self.history.steps.column(name), np.float64)
 
 
-def read_record(run: Run, name: str | None = None, of: str = "") -> Record:
+def read_record(run: RunFolder, name: str | None = None, of: str = "") -> Record:
     """Read a run's files. name: what to call it, else its folder's name; of: its repeat or fold, if there are several.
 
     A name is followed by that.
@@ -88,7 +88,7 @@ class Arm:
         return float(np.mean([test / train for test, train in sizes])) if sizes else 1 / (self.folds - 1)
 
 
-def read_arms(found: Sequence[Run]) -> list[Arm]:
+def read_arms(found: Sequence[RunFolder]) -> list[Arm]:
     """Runs as arms of their own, called by letters and what they are: the arm, or the recipe.
 
     Arms whose names begin with letters of their own, such as "A full" and "B targeted", keep these where they differ.
@@ -133,13 +133,13 @@ def _find_folds(found: Sequence[Record]) -> list[Record]:
     return sorted(found, key=lambda each: each.settings["data.fold"])
 
 
-def _name_run(run: Run) -> str:
+def _name_run(run: RunFolder) -> str:
     facts = run.environment()
     name: str = facts.get("arm") or facts.get("recipe") or run.folder.name
     return name
 
 
-def _read_settings(run: Run) -> dict[str, Any]:
+def _read_settings(run: RunFolder) -> dict[str, Any]:
     try:
         raw = recipe.read(run.recipe_file)
     except RecipeError:

@@ -38,7 +38,7 @@ class Run:
         Raises:
             RunError: The folder is none of a run.
         """
-        self._files = run_folder.Run(Path(folder).expanduser().absolute())
+        self._files = run_folder.RunFolder(Path(folder).expanduser().absolute())
         if not self._files.recipe_file.is_file():
             raise RunError(f"'{folder}' is no folder of a run: it has no {self._files.recipe_file.name}")
 

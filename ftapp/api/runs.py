@@ -119,7 +119,7 @@ def list_runs(*, runs_dir: str | Path | None = None) -> list[Run]:
     return [Run(each.folder) for each in run_folder.list_runs(user_folders.runs(_make_path(runs_dir)))]
 
 
-def get_run_folder(run: Run | str | Path, runs_dir: str | Path | None) -> run_folder.Run:
+def get_run_folder(run: Run | str | Path, runs_dir: str | Path | None) -> run_folder.RunFolder:
     """Return the folder of a run that is given in any way.
 
     Args:
@@ -130,7 +130,7 @@ def get_run_folder(run: Run | str | Path, runs_dir: str | Path | None) -> run_fo
         RecipeError: There is no such run; the error names the nearest.
     """
     if isinstance(run, Run):
-        return run_folder.Run(run.folder)
+        return run_folder.RunFolder(run.folder)
     return find_folder(str(run), _make_path(runs_dir))
 
 

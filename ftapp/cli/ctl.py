@@ -17,7 +17,7 @@ from ftapp.cli.options import JsonOption, RunArgument, RunsDirOption
 if TYPE_CHECKING:
     from ftapp.runs.commands import AnyCommand
     from ftapp.runs.events import Controlled
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
 
 _POLL_SECONDS = 0.05
 _PATIENCE = 2.0  # seconds without an answer, before the command says that it waits
@@ -117,7 +117,7 @@ def _make_command(action: Action, values: Sequence[str]) -> AnyCommand:
             return commands.Checkpoint()
 
 
-def _measure_log(run: Run) -> int:
+def _measure_log(run: RunFolder) -> int:
     """Return the bytes of a run's log; 0 where its process has not written it yet."""
     try:
         return run.events_file.stat().st_size
@@ -125,7 +125,7 @@ def _measure_log(run: Run) -> int:
         return 0
 
 
-def _wait(run: Run, command: AnyCommand, since: int) -> Controlled | None:
+def _wait(run: RunFolder, command: AnyCommand, since: int) -> Controlled | None:
     """Wait for the answer to a command; None where the run ends without one.
 
     Args:

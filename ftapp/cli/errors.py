@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftapp.experiments.experiment_folder import Experiment
     from ftapp.runs.example_results import ExampleResult, ExampleResults
     from ftapp.runs.history import History
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
 
 _SHOWN = 20  # examples of a table
 
@@ -66,7 +66,7 @@ def list_errors(
         _print_table(results)
 
 
-def _list_folds(experiment: Experiment) -> list[Run]:
+def _list_folds(experiment: Experiment) -> list[RunFolder]:
     """List the runs of an experiment whose runs are the folds of one recipe; none for another experiment."""
     facts = experiment.facts
     if not facts.get("folds") or len(facts.get("arms", [])) > 1 or facts.get("repeats", 1) > 1:
@@ -74,7 +74,7 @@ def _list_folds(experiment: Experiment) -> list[Run]:
     return [member.run for member in experiment.list_members()]
 
 
-def _explain_missing(run: Run, history: History) -> str:
+def _explain_missing(run: RunFolder, history: History) -> str:
     """Explain why a run has no results of examples."""
     if history.result is None:
         return f"run '{run.folder.name}' is {run.status(history)} and has no result; a run measures its test split last"

@@ -14,7 +14,7 @@ from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOpt
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
     from ftapp.rpc.evaluation_messages import Remeasured
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
 
 _OF_RUN = ("split_column", "group_column", "order_column", "weight_column", "limit", "folds")
 """Keys of [data] about the run's own data, which other data need not fit."""
@@ -74,7 +74,7 @@ def evaluate(
         evaluation_text.print_evaluation(run, source, found)
 
 
-def load_other(run: Run, source: str, overrides: list[str]) -> Recipe:
+def load_other(run: RunFolder, source: str, overrides: list[str]) -> Recipe:
     """Load the run's recipe with other data, which have the classes of its model."""
     from ftapp import recipe as recipes
     from ftapp.recipe import TASKS
@@ -90,7 +90,7 @@ def load_other(run: Run, source: str, overrides: list[str]) -> Recipe:
     return loaded.model_copy(update={"data": loaded.data.model_copy(update=changes)})
 
 
-def _ask(run: Run, other: Recipe | None, split: str | None, *, offline: bool) -> Remeasured:
+def _ask(run: RunFolder, other: Recipe | None, split: str | None, *, offline: bool) -> Remeasured:
     from ftapp import recipe as recipes
     from ftapp.cli.ask_helper import ask_helper
     from ftapp.rpc.predictor_client import PredictorClient

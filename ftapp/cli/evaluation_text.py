@@ -13,12 +13,12 @@ from ftapp.runs.baselines import find_baseline
 from ftapp.runs.class_results import count_recalls, final_confusion
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 _MOST_CLASSES = 12  # of a confusion matrix in a terminal
 
 
-def describe(run: Run, source: str | None, found: Remeasured) -> dict[str, Any]:
+def describe(run: RunFolder, source: str | None, found: Remeasured) -> dict[str, Any]:
     """Describe an evaluation as JSON has it."""
     history = History.of(found.events)
     result, data, baseline = _get_result(history), history.data, find_baseline(history)
@@ -45,7 +45,7 @@ def describe(run: Run, source: str | None, found: Remeasured) -> dict[str, Any]:
     }
 
 
-def print_evaluation(run: Run, source: str | None, found: Remeasured) -> None:
+def print_evaluation(run: RunFolder, source: str | None, found: Remeasured) -> None:
     """Print an evaluation."""
     history = History.of(found.events)
     result, baseline = _get_result(history), find_baseline(history)
@@ -82,7 +82,7 @@ def _get_result(history: History) -> Evaluated:
     return result
 
 
-def _find_differences(run: Run, result: Evaluated) -> list[str]:
+def _find_differences(run: RunFolder, result: Evaluated) -> list[str]:
     """Say how an evaluation of the test split differs from the result that the run has written."""
     former = run.history().result
     if former is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftapp.common.downloads import Progress
     from ftapp.rpc.prediction_messages import PredictQuestion, Sampling
     from ftapp.rpc.predictor_client import PredictorClient
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
 
 
 def generate(
@@ -92,7 +92,7 @@ def generate(
         raise typer.Exit(UNANSWERED)
 
 
-def _write_text(run: Run, prompt: str, sampling: Sampling) -> int:
+def _write_text(run: RunFolder, prompt: str, sampling: Sampling) -> int:
     """Print the continuation of a prompt as it is written."""
 
     async def ask(client: PredictorClient, progress: Progress) -> int:
@@ -105,7 +105,7 @@ def _write_text(run: Run, prompt: str, sampling: Sampling) -> int:
     return _ask(run, ask)
 
 
-def _write_lines(run: Run, prompts: list[str], question: PredictQuestion, sampling: Sampling) -> int:
+def _write_lines(run: RunFolder, prompts: list[str], question: PredictQuestion, sampling: Sampling) -> int:
     """Print the continuations of prompts as JSON lines. Returns how many have none."""
     from ftapp.cli.piped_input import piped
 
@@ -128,7 +128,7 @@ def _write_lines(run: Run, prompts: list[str], question: PredictQuestion, sampli
         return _ask(run, ask)
 
 
-def _ask(run: Run, ask: Any) -> int:
+def _ask(run: RunFolder, ask: Any) -> int:
     from ftapp import recipe as recipes
     from ftapp.cli.ask_helper import ask_helper
     from ftapp.common.errors import RunError

@@ -14,7 +14,7 @@ from ftapp.cli.options import JsonOption, RunsArgument, RunsDirOption
 
 if TYPE_CHECKING:
     from ftapp.experiments.experiment_folder import Experiment
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
 
 
 def report(
@@ -95,7 +95,7 @@ def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | No
     return experiment_folder.find(names[0], user_folders.runs(runs_dir)) if len(names) == 1 else None
 
 
-def _find_runs(names: list[str], runs_dir: Path | None) -> list[Run]:
+def _find_runs(names: list[str], runs_dir: Path | None) -> list[RunFolder]:
     from ftapp.experiments.find_run import find_run
 
     with refuse_bad_recipes():

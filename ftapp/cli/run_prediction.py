@@ -24,7 +24,7 @@ from ftapp.common.safe_output import get_raw_stream
 from ftapp.recipe import Recipe
 from ftapp.rpc.prediction_messages import PredictQuestion
 from ftapp.rpc.predictor_client import PredictorClient
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 @dataclass
@@ -82,7 +82,7 @@ class _Stream:
 
 
 def run_prediction(
-    run: Run, question: PredictQuestion, output: Path | None, format: TableFormat, *, anew: bool
+    run: RunFolder, question: PredictQuestion, output: Path | None, format: TableFormat, *, anew: bool
 ) -> Done:
     """Predict inputs with a run's model, and write their rows.
 
@@ -125,7 +125,9 @@ def run_prediction(
     return done
 
 
-def _ask(recipe: Recipe, run: Run, question: PredictQuestion, writer: _Writer, format: TableFormat, done: Done) -> None:
+def _ask(
+    recipe: Recipe, run: RunFolder, question: PredictQuestion, writer: _Writer, format: TableFormat, done: Done
+) -> None:
     """Ask the predictor, and write the rows as they come; those of a Parquet file once more when all are there."""
 
     async def ask(client: PredictorClient, progress: Progress) -> None:
@@ -153,7 +155,7 @@ def _ask(recipe: Recipe, run: Run, question: PredictQuestion, writer: _Writer, f
     ask_helper("the model", PredictorClient(recipe, run.folder, offline=True), ask)
 
 
-def _list_facts(run: Run, question: PredictQuestion, format: TableFormat) -> dict[str, Any]:
+def _list_facts(run: RunFolder, question: PredictQuestion, format: TableFormat) -> dict[str, Any]:
     """List what decides the rows beside the inputs. Inputs themselves are compared by their hash."""
     manifest = run.model_folder / cache_folders.MANIFEST
     if not manifest.is_file():

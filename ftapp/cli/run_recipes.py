@@ -18,7 +18,7 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.resuming import check_resumable, find_same
-from ftapp.runs.run_folder import EXIT_CODES, Run, combine_exit_codes
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
 from ftapp.runs.starting import RunStart, make_resume, make_run
 
 
@@ -105,7 +105,7 @@ def run_all(
     return combine_exit_codes(codes)
 
 
-def _find_same(folder: Path, resolved: Recipe) -> Run | None:
+def _find_same(folder: Path, resolved: Recipe) -> RunFolder | None:
     """Find a run of the same recipe that goes on, and say whether there is one.
 
     Raises:

@@ -30,7 +30,7 @@ from ftapp.experiments.experiment_files import FACTS, RESULT
 from ftapp.experiments.options import Options
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed
-from ftapp.runs.run_folder import Run, find_recipe_damage
+from ftapp.runs.run_folder import RunFolder, find_recipe_damage
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -50,7 +50,7 @@ class Member:
 
     arm: str
     round: Round
-    run: Run
+    run: RunFolder
 
 
 @dataclass(frozen=True)
@@ -178,24 +178,24 @@ class Experiment:
         """List the runs in the order in which they were started. Deleted runs are left out."""
         place = self.folder.parent.parent
         found = [
-            Member(each["arm"], Round(each["repeat"], each.get("fold", 0)), Run(place / each["run"]))
+            Member(each["arm"], Round(each["repeat"], each.get("fold", 0)), RunFolder(place / each["run"]))
             for each in self.facts.get("runs", [])
         ]
         return [member for member in found if is_file(member.run.recipe_file)]
 
-    def group_runs(self) -> dict[str, dict[Round, Run]]:
+    def group_runs(self) -> dict[str, dict[Round, RunFolder]]:
         """Group the runs by arm, in the recipe's order, each in order of rounds.
 
         Rounds that lack an arm are left out.
         """
-        by_round: dict[Round, dict[str, Run]] = {}
+        by_round: dict[Round, dict[str, RunFolder]] = {}
         for member in self.list_members():
             by_round.setdefault(member.round, {})[member.arm] = member.run
         names = self.facts.get("arms", [])
         whole = {each: found for each, found in sorted(by_round.items()) if found.keys() >= set(names)}
         return {name: {each: found[name] for each, found in whole.items()} for name in names} if whole else {}
 
-    def add(self, arm: str, of: Round, run: Run) -> None:
+    def add(self, arm: str, of: Round, run: RunFolder) -> None:
         """Write down that a run belongs to the experiment.
 
         Args:
@@ -213,7 +213,7 @@ class Experiment:
         """The reason why the data of an arm were refused; "" where they were not."""
         return str(self.facts.get("refused", ""))
 
-    def refuse(self, run: Run, reason: str) -> None:
+    def refuse(self, run: RunFolder, reason: str) -> None:
         """Write down that the data of a run were refused; the run then is none of the experiment.
 
         Args:

@@ -8,10 +8,10 @@ from ftapp.common import user_folders
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments import experiment_folder, trash
 from ftapp.runs import run_folder
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
-def find_run(name: str, runs_dir: Path | None) -> Run:
+def find_run(name: str, runs_dir: Path | None) -> RunFolder:
     """Find a run that was not deleted.
 
     Args:

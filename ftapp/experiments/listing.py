@@ -19,7 +19,7 @@ from ftapp.runs.event_reader import decode, read
 from ftapp.runs.events import AnyEvent, Controlled, Progressed, RunEnded, RunStarted
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
-from ftapp.runs.run_folder import NAME, Run, list_folders
+from ftapp.runs.run_folder import NAME, RunFolder, list_folders
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
 _SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
@@ -62,7 +62,7 @@ class Summary:
         planned: Of an experiment, how many runs it comes to.
     """
 
-    run: Run
+    run: RunFolder
     status: str
     recipe: str
     profile: str | None = None
@@ -129,7 +129,7 @@ class Summaries:
         with self._reading:  # so that two threads do not read the same run
             signature, known = _compute_signature(f"{self._folder}/{name}"), self._known.get(name)
             if known is None or known[0] != signature or _has_changed_life(known[1]):
-                known = self._known[name] = signature, summarize(Run(self._folder / name))
+                known = self._known[name] = signature, summarize(RunFolder(self._folder / name))
             return known[1]
 
 
@@ -154,7 +154,7 @@ def _compute_signature(folder: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def summarize(run: Run) -> Summary:
+def summarize(run: RunFolder) -> Summary:
     """Sum a run up from its environment and its newest events.
 
     Args:
@@ -216,7 +216,7 @@ def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> 
     created = facts.get("created")
     ends = [each.created + each.seconds for each in members if each.created and each.seconds is not None]
     return Summary(
-        run=Run(experiment.folder),
+        run=RunFolder(experiment.folder),
         status=experiment.status([each.status for each in members]),
         recipe=facts.get("recipe", experiment.folder.name),
         profile=facts.get("profile"),
@@ -238,7 +238,7 @@ def _find_last(events: Sequence[AnyEvent], kind: type[_Event]) -> _Event | None:
     return next((event for event in reversed(events) if isinstance(event, kind)), None)
 
 
-def _read_newest_events(run: Run) -> tuple[list[AnyEvent], bool | None, str | None]:
+def _read_newest_events(run: RunFolder) -> tuple[list[AnyEvent], bool | None, str | None]:
     """Return the events that show how a run stands, without reading a long log.
 
     They are those of status.json and what the log holds behind it or, without such a file, all that the log holds. Of a

@@ -20,7 +20,7 @@ from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.run_folder import EXIT_CODES, Run, combine_exit_codes
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
 
 _POLL_SECONDS = 0.1
 
@@ -70,7 +70,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
 class _Slot:
     """A run that goes on."""
 
-    run: Run
+    run: RunFolder
     narrator: Narrator
     reader: EventReader
     history: History = field(default_factory=History)
@@ -102,7 +102,7 @@ class _Slots:
         self._check_stop()
         return not self._interruption.requested and not self._experiment.refusal
 
-    def start(self, run: Run, name: str, environment: Mapping[str, str]) -> None:
+    def start(self, run: RunFolder, name: str, environment: Mapping[str, str]) -> None:
         """Start a run's process."""
         slot = _Slot(run, _NamedNarrator(run, name, alone=self._count == 1), EventReader(run.events_file))
         self._launcher.start(run, environment)
@@ -145,7 +145,7 @@ class _Slots:
 class _NamedNarrator(Narrator):
     """Narrates one of several runs: its name comes first or, where others go on beside it, in each line."""
 
-    def __init__(self, run: Run, name: str, *, alone: bool) -> None:
+    def __init__(self, run: RunFolder, name: str, *, alone: bool) -> None:
         self._prefix = "" if alone else f"{name}: "
         if alone:
             print(f"\n{name}", file=sys.stderr)

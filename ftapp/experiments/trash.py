@@ -18,7 +18,7 @@ from pathlib import Path
 from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
 from ftapp.common.safe_files import explain_error
 from ftapp.experiments.experiment_folder import FOLDER, Experiment
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 DAYS = 7
 _NAME = ".trash"
@@ -54,7 +54,7 @@ def measure_size(folder: Path) -> int:
     return total
 
 
-def delete_run(run: Run) -> Deleted:
+def delete_run(run: RunFolder) -> Deleted:
     """Move a run's folder into the trash.
 
     Args:

@@ -26,7 +26,7 @@ import tomli_w
 from ftapp.common.cache_folders import matches_manifest
 from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.runs.event_types import Count, Step, Time
-from ftapp.runs.run_folder import Run, find_processor, list_packages
+from ftapp.runs.run_folder import RunFolder, find_processor, list_packages
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -102,7 +102,7 @@ def name_checkpoint(step: int) -> str:
     return f"state-{step:08}"
 
 
-def list_checkpoints(run: Run) -> list[tuple[int, Path]]:
+def list_checkpoints(run: RunFolder) -> list[tuple[int, Path]]:
     """List the checkpoints of a run with their steps, newest first."""
     return sorted(_find(run.checkpoints_folder), reverse=True)
 
@@ -126,7 +126,7 @@ def read_facts(folder: Path) -> CheckpointFacts | None:
     return facts if facts.format == FORMAT else None
 
 
-def find_resume_point(run: Run, recipe: Recipe) -> ResumePoint:
+def find_resume_point(run: RunFolder, recipe: Recipe) -> ResumePoint:
     """Find the newest checkpoint that is whole, and compare it with what is here. Reads 1 to 2 GB/s.
 
     Args:

@@ -28,7 +28,7 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import Controlled
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, name_end
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 _WAIT_SECONDS = 0.1
 _LONGEST_REASON = 300  # characters of an answer
@@ -133,7 +133,7 @@ class _Unknown(msgspec.Struct):
     command: _Word
 
 
-def send(run: Run, command: AnyCommand) -> None:
+def send(run: RunFolder, command: AnyCommand) -> None:
     """Append a command to the run's file. Raises RunError when the run has ended or its folder cannot be written."""
     if not run.alive():
         raise RunError(f"the run has ended (status: {run.status()}), so it takes no commands")
@@ -168,7 +168,7 @@ class Control:
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         log: EventLog,
         disk: FullDisk | None = None,
         locate: Callable[[], tuple[int, int]] = lambda: (0, 0),

@@ -16,7 +16,7 @@ import msgspec
 from ftapp.common.durable import replace_file
 from ftapp.common.safe_files import LARGEST, UNREADABLE, encode_line, open_file
 from ftapp.runs.phase_events import Evaluated
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 ScoreKind = Literal["probability", "distance", ""]
 
@@ -105,7 +105,7 @@ class ExampleResults:
     found: Sequence[ExampleResult]
 
 
-def write_example_results(run: Run, results: ExampleResults) -> None:
+def write_example_results(run: RunFolder, results: ExampleResults) -> None:
     """Write the results of a run's test examples.
 
     Args:
@@ -123,7 +123,7 @@ def _encode(results: ExampleResults) -> Iterator[bytes]:
     yield from map(encode_line, results.found)
 
 
-def read_example_results(run: Run, result: Evaluated | None, limit: int | None = None) -> ExampleResults | None:
+def read_example_results(run: RunFolder, result: Evaluated | None, limit: int | None = None) -> ExampleResults | None:
     """Read the results of a run's test examples. Damaged lines are left out.
 
     Args:

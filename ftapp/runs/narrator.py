@@ -18,7 +18,7 @@ from ftapp.runs import narration
 from ftapp.runs.events import AnyEvent, Progressed
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import PhaseStarted, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,7 +29,7 @@ _LINE_SECONDS = 10.0
 class Narrator:
     """Tells a run: by a progress bar with live metrics on a terminal, by plain lines now and then elsewhere."""
 
-    def __init__(self, run: Run, console: Console) -> None:
+    def __init__(self, run: RunFolder, console: Console) -> None:
         self._run, self._console = run, console
         self._waits = False  # for room on its disk
         self._bar: Progress | None = None
@@ -112,7 +112,7 @@ def _format_metrics(event: Stepped, history: History) -> str:
     return f"loss {event.loss:.4f}{measured}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
 
 
-def explain(run: Run, history: History, status: str, *, debug: bool) -> None:
+def explain(run: RunFolder, history: History, status: str, *, debug: bool) -> None:
     """Say on stderr why a run did not end well."""
     ended = history.ended
     if ended is not None and ended.problems:

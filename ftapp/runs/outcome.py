@@ -20,7 +20,7 @@ from ftapp.runs.phase_events import Evaluated
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
 
 WINDOW = 8
 """Losses of steps that are compared with as many at the start. Where both come from one distribution, each of the last
@@ -39,7 +39,7 @@ _NOT_MEASURED = {"interrupted": "since the run was interrupted", "unfinished": "
 _BALANCED = "equal shares of the classes (balance.sampling = balanced)"
 
 
-def build_outcome(run: Run, name: str, history: History, recipe: Recipe) -> dict[str, Any]:
+def build_outcome(run: RunFolder, name: str, history: History, recipe: Recipe) -> dict[str, Any]:
     """Build the result of a run as JSON has it.
 
     Args:

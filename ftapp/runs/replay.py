@@ -19,7 +19,7 @@ from ftapp.runs.event_reader import decode
 from ftapp.runs.event_types import Count, Step
 from ftapp.runs.events import AnyEvent, Controlled, RunEnded
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 class ReplayedCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ def list_doubts(name: str, history: History, recipe: Recipe) -> Iterator[str]:
         )
 
 
-def keep_commands(run: Run, offset: int) -> None:
+def keep_commands(run: RunFolder, offset: int) -> None:
     """Have a run whose log is going to be cut carry out again what commands it loses.
 
     Args:
@@ -108,7 +108,7 @@ def keep_commands(run: Run, offset: int) -> None:
     write_commands(run, [*list_commands(event for place, event in answers if place >= offset), *later])
 
 
-def _read_answers_and_end(run: Run) -> Iterator[tuple[int, Controlled | RunEnded]]:
+def _read_answers_and_end(run: RunFolder) -> Iterator[tuple[int, Controlled | RunEnded]]:
     """Yield these events of a run's log, each with the byte at which its line begins. A log may be of any size."""
     place = 0
     with run.events_file.open("rb") as file:
@@ -119,7 +119,7 @@ def _read_answers_and_end(run: Run) -> Iterator[tuple[int, Controlled | RunEnded
             place += len(line)
 
 
-def find_damage(run: Run) -> str | None:
+def find_damage(run: RunFolder) -> str | None:
     """Say what is wrong with the commands that a run is to carry out again; None where nothing is."""
     try:
         read_commands(run)
@@ -128,7 +128,7 @@ def find_damage(run: Run) -> str | None:
     return None
 
 
-def read_commands(run: Run) -> list[ReplayedCommand]:
+def read_commands(run: RunFolder) -> list[ReplayedCommand]:
     """Read the commands that a run is to carry out again.
 
     Raises:
@@ -142,7 +142,7 @@ def read_commands(run: Run) -> list[ReplayedCommand]:
         raise RunError(f"{run.replay_file} cannot be read: {explain_error(error)}") from error
 
 
-def write_commands(run: Run, found: Iterable[ReplayedCommand]) -> None:
+def write_commands(run: RunFolder, found: Iterable[ReplayedCommand]) -> None:
     """Write the commands that a run is to carry out again.
 
     Raises:

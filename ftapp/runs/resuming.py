@@ -16,7 +16,7 @@ from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe, 
 from ftapp.runs.history import History
 from ftapp.runs.replay import find_damage, keep_commands
 from ftapp.runs.rewind import restore_log, rewind_log
-from ftapp.runs.run_folder import Run, list_runs
+from ftapp.runs.run_folder import RunFolder, list_runs
 
 COMMANDS_FROM = "FTAPP_COMMANDS_FROM"
 """The variable that tells a run's process where in `control.jsonl` the commands to it begin, in bytes."""
@@ -29,12 +29,12 @@ RESUMABLE = ("done", "failed", *_ENDED_EARLY)
 """The statuses of runs that can go on."""
 
 
-def has_begun(run: Run) -> bool:
+def has_begun(run: RunFolder) -> bool:
     """Return whether a process has worked on the run before."""
     return bool(list_checkpoints(run)) or any(_size_of(file) for file in (run.events_file, run.former_events_file))
 
 
-def find_same(folder: Path, recipe: Recipe) -> Run | None:
+def find_same(folder: Path, recipe: Recipe) -> RunFolder | None:
     """Find the newest run of a recipe that has not come to its end. Runs of experiments are left alone.
 
     Args:
@@ -62,7 +62,7 @@ def _identify(recipe: Recipe) -> tuple[str, int | None, int | None]:
     return hash_recipe(recipe), last.steps, last.epochs
 
 
-def check_resumable(run: Run, *, anyway: bool) -> ResumePoint:
+def check_resumable(run: RunFolder, *, anyway: bool) -> ResumePoint:
     """Find where a run goes on.
 
     Args:
@@ -84,7 +84,7 @@ def check_resumable(run: Run, *, anyway: bool) -> ResumePoint:
     return point
 
 
-def go_back(run: Run) -> ResumePoint:
+def go_back(run: RunFolder) -> ResumePoint:
     """Take the run's log back to where it goes on. Called by the run's own process.
 
     Raises:
@@ -101,7 +101,7 @@ def go_back(run: Run) -> ResumePoint:
     return point
 
 
-def make_resume_environment(run: Run, *, anyway: bool) -> dict[str, str]:
+def make_resume_environment(run: RunFolder, *, anyway: bool) -> dict[str, str]:
     """Return the variables with which the process of a run that goes on is started.
 
     Args:
@@ -111,7 +111,7 @@ def make_resume_environment(run: Run, *, anyway: bool) -> dict[str, str]:
     return {COMMANDS_FROM: str(_size_of(run.control_file))} | ({INEXACT: "1"} if anyway else {})
 
 
-def find_first_command(run: Run) -> int:
+def find_first_command(run: RunFolder) -> int:
     """Find where in `control.jsonl` the commands to this process of a run that goes on begin, in bytes."""
     return int(os.environ.get(COMMANDS_FROM) or _size_of(run.control_file))
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ftapp.common.durable import remove_leftovers, replace_file
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
-def rewind_log(run: Run, offset: int) -> None:
+def rewind_log(run: RunFolder, offset: int) -> None:
     """Cut the log of a run, and keep the old one.
 
     Args:
@@ -30,7 +30,7 @@ def rewind_log(run: Run, offset: int) -> None:
     replace_file(run.events_file, kept)
 
 
-def restore_log(run: Run) -> None:
+def restore_log(run: RunFolder) -> None:
     """Put the log back that `rewind_log` has cut, if `drop_former_log` was not called since.
 
     Raises:
@@ -41,12 +41,12 @@ def restore_log(run: Run) -> None:
         _forget_status(run)
 
 
-def drop_former_log(run: Run) -> None:
+def drop_former_log(run: RunFolder) -> None:
     """Remove what `rewind_log` has kept: the run trains again."""
     with suppress(OSError):
         run.former_events_file.unlink()
 
 
-def _forget_status(run: Run) -> None:
+def _forget_status(run: RunFolder) -> None:
     """Remove the file that tells how the run stood; without it, lists read the log."""
     run.status_file.unlink(missing_ok=True)

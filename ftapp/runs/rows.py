@@ -19,7 +19,7 @@ import msgspec
 from ftapp.common import cache_files, user_folders
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE
-from ftapp.runs.run_folder import Run, list_folders
+from ftapp.runs.run_folder import RunFolder, list_folders
 
 _FILES = ("events.jsonl", "recipe.toml", "environment.json")  # of a run, from which its row is made
 _ROOMS = ("common", "recipe", "runs")  # whose code makes rows
@@ -64,7 +64,7 @@ def read_rows(folder: Path, clock: Callable[[], int] = time.time_ns) -> list[_Ro
         if known and known[0] == signature:
             row, raw = msgspec.msgpack.decode(known[1], type=_Row), known[1]
         else:
-            row, has_ended = _make_row(Run(folder / name))
+            row, has_ended = _make_row(RunFolder(folder / name))
             raw = _encode(row) if has_ended and newest < now - _SETTLED else None
         rows.append(row)
         if raw is not None and len(raw) <= room:
@@ -75,7 +75,7 @@ def read_rows(folder: Path, clock: Callable[[], int] = time.time_ns) -> list[_Ro
     return rows
 
 
-def _make_row(run: Run) -> tuple[_Row, bool]:
+def _make_row(run: RunFolder) -> tuple[_Row, bool]:
     """Make a run's row, and tell whether its last event is in it: only then it follows from the run's files alone."""
     from ftapp.runs import outcome  # here, since kept rows need none of it
 

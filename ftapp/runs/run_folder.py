@@ -74,7 +74,7 @@ _NOTICE = re.compile(
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """A run's folder. Everything asked of it is read from its files."""
 
     folder: Path
@@ -234,12 +234,12 @@ def _find_event_damage(path: Path) -> str | None:
     return f"its events.jsonl is too large: {size} bytes" if size > _MOST_EVENTS else None
 
 
-def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> Run:
+def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> RunFolder:
     """Make a new run's folder with its recipe and environment.
 
     facts: what else to write down in `environment.json`.
     """
-    run = Run(make_new_folder(folder, name, profile))
+    run = RunFolder(make_new_folder(folder, name, profile))
     replace_file(run.recipe_file, recipe.to_toml().encode())
     # A file that holds something has room for commands in its last block, also when the disk is full.
     run.control_file.write_bytes(b"\n")
@@ -279,7 +279,7 @@ def combine_exit_codes(codes: Collection[int]) -> int:
     return next((code for code in (130, 75, 1, 2) if code in known), 0)
 
 
-def remove_refused(run: Run, history: History) -> bool:
+def remove_refused(run: RunFolder, history: History) -> bool:
     """Remove a run whose data were refused before it began, and return whether they were: there was no run.
 
     Whoever follows a run to its end and tells why it was refused calls this. A refused run that nobody followed stays
@@ -307,7 +307,7 @@ def pick_telling_lines(lines: Iterable[str]) -> list[str]:
     return [line for line in lines if not _NOTICE.match(line)]
 
 
-def follow(run: Run, alive: Callable[[], bool]) -> Iterator[tuple[AnyEvent | None, History]]:
+def follow(run: RunFolder, alive: Callable[[], bool]) -> Iterator[tuple[AnyEvent | None, History]]:
     """Yield a run's events as they come, until its process ends.
 
     Args:
@@ -333,9 +333,9 @@ def follow(run: Run, alive: Callable[[], bool]) -> Iterator[tuple[AnyEvent | Non
         time.sleep(_POLL_SECONDS)
 
 
-def list_runs(folder: Path) -> list[Run]:
+def list_runs(folder: Path) -> list[RunFolder]:
     """The runs in a folder, newest first."""
-    return [Run(folder / name) for name in list_folders(folder)]
+    return [RunFolder(folder / name) for name in list_folders(folder)]
 
 
 def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
@@ -353,7 +353,7 @@ def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
     return sorted((name for name in names if is_folder(folder / name)), reverse=True)
 
 
-def find(name: str, folder: Path) -> Run:
+def find(name: str, folder: Path) -> RunFolder:
     """A run by its folder, by its name in `folder` or the beginning of it, or `last` for the newest.
 
     A name with … in its middle, as narrow lists show it, stands for the runs whose names begin and end so.
@@ -361,7 +361,7 @@ def find(name: str, folder: Path) -> Run:
     Raises RecipeError, naming the nearest, when there is none or more than one.
     """
     if is_file(Path(name) / "recipe.toml"):
-        return Run(Path(name).absolute())
+        return RunFolder(Path(name).absolute())
     found = list_runs(folder)
     named = found[:1] if name == "last" else [run for run in found if run.folder.name == name]
     start, _, end = name.partition("…")

@@ -14,7 +14,7 @@ from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.launcher import Launcher, do_nothing
 from ftapp.runs.resuming import check_resumable, lengthen_last_phase, make_resume_environment
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RunStart:
         prepare: Changes the run's files once no process works on the run.
     """
 
-    run: Run
+    run: RunFolder
     name: str
     recipe: Recipe
     environment: Mapping[str, str]
@@ -83,7 +83,7 @@ def make_run(
 
 
 def prepare_resume(
-    run: Run,
+    run: RunFolder,
     *,
     steps: int = 0,
     epochs: int = 0,
@@ -125,7 +125,7 @@ def prepare_resume(
 
 
 def make_resume(
-    run: Run,
+    run: RunFolder,
     *,
     longer: Recipe | None = None,
     anyway: bool = False,

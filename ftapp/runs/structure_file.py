@@ -7,10 +7,10 @@ import msgspec
 from ftapp.common.durable import replace_file
 from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.recipe.structure import Structure
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
-def read_structure(run: Run) -> Structure | None:
+def read_structure(run: RunFolder) -> Structure | None:
     """Read the layers of a run's model; None where they are not written yet, or are damaged."""
     try:
         return msgspec.json.decode(read_bytes(run.structure_file), type=Structure)
@@ -18,7 +18,7 @@ def read_structure(run: Run) -> Structure | None:
         return None
 
 
-def write_structure(run: Run, structure: Structure) -> None:
+def write_structure(run: RunFolder, structure: Structure) -> None:
     """Write the layers of a run's model.
 
     Raises:

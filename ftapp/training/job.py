@@ -28,7 +28,7 @@ from ftapp.runs.events import DataLoaded, ModelSaved, Progressed
 from ftapp.runs.narration import ENGINES, describe_engine
 from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
-from ftapp.runs.run_folder import Run, find_processor, list_packages
+from ftapp.runs.run_folder import RunFolder, find_processor, list_packages
 from ftapp.runs.structure_file import write_structure
 from ftapp.training import start_events
 from ftapp.training.callbacks.best_weights import BestWeights
@@ -73,7 +73,7 @@ class Job:
     """
 
     setup: Setup
-    run: Run
+    run: RunFolder
     log: EventLog
     control: Control
     checkpoint: TrainingCheckpoint | None
@@ -83,7 +83,7 @@ class Job:
 def do_job(
     recipe: Recipe,
     found: Splits | DocumentSplits | None,
-    run: Run,
+    run: RunFolder,
     log: EventLog,
     control: Control,
     state: TrainState,
@@ -127,7 +127,7 @@ def do_job(
 def prepare(
     recipe: Recipe,
     found: Splits | DocumentSplits | None,
-    run: Run,
+    run: RunFolder,
     log: EventLog,
     control: Control,
     state: TrainState,
@@ -167,14 +167,14 @@ def prepare(
     return Job(setup, run, log, control, checkpoint, built.digest)
 
 
-def _draw_augmentation(setup: Setup, run: Run, control: Control) -> None:
+def _draw_augmentation(setup: Setup, run: RunFolder, control: Control) -> None:
     recipe, train = setup.recipe, setup.splits.train
     if recipe.augmentation and isinstance(train, Images):
         grid = train.make_grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
         control.save(lambda: thumbnails.write_sheet(grid, run.augmentation_file), grid.nbytes)
 
 
-def _write_structure(setup: Setup, run: Run) -> None:
+def _write_structure(setup: Setup, run: RunFolder) -> None:
     """Write the layers of the model, for who freezes and thaws them while the run goes on. No run fails without."""
     classes = len(setup.splits.classes) or None
     with suppress(OSError):

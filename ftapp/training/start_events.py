@@ -11,13 +11,13 @@ from ftapp.models.adapters import is_factor
 from ftapp.recipe import TASKS, Recipe
 from ftapp.runs.checkpoints import ResumePoint
 from ftapp.runs.events import DataLoaded, ModelBuilt, Resumed, RunStarted
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Device, Setup
 from ftapp.training.state import TrainState
 
 
-def describe_start(recipe: Recipe, device: Device, run: Run) -> RunStarted:
+def describe_start(recipe: Recipe, device: Device, run: RunFolder) -> RunStarted:
     """Describe what the run is and what it computes on."""
     facts = run.environment()
     return RunStarted(
@@ -65,7 +65,7 @@ def describe_model(setup: Setup) -> ModelBuilt:
     )
 
 
-def describe_seam(setup: Setup, point: ResumePoint, state: TrainState, run: Run) -> Resumed:
+def describe_seam(setup: Setup, point: ResumePoint, state: TrainState, run: RunFolder) -> Resumed:
     """Describe where the run goes on, once its examples are found to be those that it has seen.
 
     Raises:

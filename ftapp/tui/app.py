@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ftapp.experiments.experiment_folder import Experiment
     from ftapp.experiments.listing import Summaries
     from ftapp.experiments.trash import Deleted
-    from ftapp.runs.run_folder import Run
+    from ftapp.runs.run_folder import RunFolder
     from ftapp.tui.editor.draft import Draft
 
 _LIVE_SECONDS = 2.0
@@ -211,7 +211,7 @@ class FtApp(App[None]):
     @work(exclusive=True, group="start")
     async def _start(self, draft: Draft) -> None:
         from ftapp.common.errors import RecipeError
-        from ftapp.runs.run_folder import Run
+        from ftapp.runs.run_folder import RunFolder
 
         try:
             checked = asyncio.create_task(asyncio.to_thread(draft.check))
@@ -225,18 +225,18 @@ class FtApp(App[None]):
             self.notify(f"{self.runs_dir} cannot be written: {error.strerror}", severity="error")
         else:
             self._count_live()
-            if isinstance(started, Run):
+            if isinstance(started, RunFolder):
                 self.open_run(started)
             else:
                 self.open_experiment(started)
             self._await_refusal(started)
 
     @work
-    async def _await_refusal(self, started: Run | Experiment) -> None:
+    async def _await_refusal(self, started: RunFolder | Experiment) -> None:
         """Tell that the data of a run or an experiment were refused, whatever the screen, and remove what is left."""
-        from ftapp.runs.run_folder import Run, remove_refused
+        from ftapp.runs.run_folder import RunFolder, remove_refused
 
-        if isinstance(started, Run):
+        if isinstance(started, RunFolder):
             while (history := started.history()).started is None and started.alive():
                 await asyncio.sleep(_SOON)
             history = started.history()
@@ -257,7 +257,7 @@ class FtApp(App[None]):
                 await asyncio.sleep(_SOON)
 
     @work(exclusive=True, group="resume")
-    async def resume(self, run: Run) -> None:
+    async def resume(self, run: RunFolder) -> None:
         """Resume a run whose process has ended, after the questions that it needs, and show it."""
         from ftapp.runs.event_reader import read_last_time
         from ftapp.tui.resume import resume
@@ -274,7 +274,7 @@ class FtApp(App[None]):
             self.open_run(run)
 
     @work
-    async def _await_refused_resume(self, run: Run, begun: float) -> None:
+    async def _await_refused_resume(self, run: RunFolder, begun: float) -> None:
         """Tell why a run did not go on, whatever the screen."""
         from ftapp.runs.resuming import find_refusal
 
@@ -283,7 +283,7 @@ class FtApp(App[None]):
         if reason := find_refusal(await asyncio.to_thread(run.history), begun):
             self.notify(reason, title="This run cannot be resumed", severity="error", timeout=12)
 
-    def open_run(self, run: Run) -> None:
+    def open_run(self, run: RunFolder) -> None:
         """Show a run, live or ended."""
         from ftapp.tui.screens.run import RunScreen
 
@@ -336,13 +336,13 @@ class FtApp(App[None]):
             for message in errors:
                 self.notify(message, title="Not removed", severity="error", markup=False)
 
-    def compare(self, chosen: Sequence[Run]) -> None:
+    def compare(self, chosen: Sequence[RunFolder]) -> None:
         """Show two or more runs beside each other."""
         from ftapp.tui.screens.compare import CompareScreen
 
         self.push_screen(CompareScreen(list(chosen)))
 
-    def try_model(self, run: Run) -> None:
+    def try_model(self, run: RunFolder) -> None:
         """Use the model that a run has saved."""
         from ftapp.tui.screens.try_it import TryScreen
 
@@ -372,7 +372,7 @@ class FtApp(App[None]):
         self.settings.save()
 
 
-def _shows(screen: Screen[Any], started: Run | Experiment) -> bool:
+def _shows(screen: Screen[Any], started: RunFolder | Experiment) -> bool:
     """Whether a screen shows this run or experiment."""
     return started in (getattr(screen, "run", None), getattr(screen, "experiment", None))
 

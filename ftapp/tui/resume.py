@@ -15,7 +15,7 @@ from ftapp.runs.checkpoints import ResumePoint
 from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_resume
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
 
 
-async def resume(app: FtApp, run: Run) -> bool:
+async def resume(app: FtApp, run: RunFolder) -> bool:
     """Start the process of a run again, after the questions that it needs. Called by a worker of the app.
 
     Args:

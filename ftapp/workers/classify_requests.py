@@ -12,7 +12,7 @@ from ftapp.common.errors import RunError
 from ftapp.recipe import TASKS
 from ftapp.rpc.messages import HeldOut, Loaded, Meaning, Prediction
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class ClassifyRequests:
             RunError: The model does not classify, or the data cannot be read.
         """
         trained = self._models.load(request, run)
-        recipe = recipes.load(Run(Path(run)).recipe_file)
+        recipe = recipes.load(RunFolder(Path(run)).recipe_file)
         from ftapp import data
         from ftapp.data.encoding import get_longer_side
 

@@ -17,7 +17,7 @@ from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.server import Request
 from ftapp.runs.events import AnyEvent, DataLoaded
 from ftapp.runs.phase_events import Evaluated
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class EvaluateRequests:
             RecipeError: The data do not fit the model, or are not there.
             RunError: There is no model.
         """
-        folder, began = Run(Path(run)), time.perf_counter()
+        folder, began = RunFolder(Path(run)), time.perf_counter()
         trained = self._models.load(request, run)
         from ftapp.training import reevaluate
 

@@ -12,7 +12,7 @@ from ftapp.common.safe_files import explain_error
 from ftapp.models.export.formats import FORMATS
 from ftapp.rpc.messages import Exported, ExportReport
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import import_keras
 
 
@@ -32,7 +32,7 @@ def export(request: Request, run: str, to: str, folder: str, int8: bool, example
         RunError: There is no model or no data, the model does not fit the format, or the export answers otherwise.
     """
     began = time.perf_counter()
-    place = Run(Path(run))
+    place = RunFolder(Path(run))
     if not (place.model_folder / "ftapp.json").is_file():
         raise RunError(f"there is no model in {place.model_folder}; a model can be exported once its run has saved it")
     FORMATS[to].check_installed(to, int8=int8)

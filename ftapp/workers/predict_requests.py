@@ -16,7 +16,7 @@ from ftapp.data.parquet_output import Kind, write_parquet
 from ftapp.recipe import TASKS
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class PredictRequests:
         trained = self._models.load(request, run)
         if TASKS[trained.task].writes:
             raise RunError("this run's model writes text; 'ftapp generate' continues prompts with it")
-        recipe = recipes.load(Run(Path(run)).recipe_file)
+        recipe = recipes.load(RunFolder(Path(run)).recipe_file)
         from ftapp.data.input_rows import Input, InputReader
         from ftapp.training.scoring import Scorer
 

@@ -27,7 +27,7 @@ from ftapp.runs.events import Noted, RunEnded
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.resuming import find_first_command, go_back, has_begun
 from ftapp.runs.rewind import restore_log
-from ftapp.runs.run_folder import EXIT_CODES, Run
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.runs.status import StatusLog
 from ftapp.training.state import TrainState, read_state
 
@@ -44,7 +44,7 @@ def main(folder: Path) -> int:
     note that says why.
     """
     ends_at = time.monotonic() + float(os.environ.get(MAX_SECONDS, "inf"))
-    run = Run(folder)
+    run = RunFolder(folder)
     try:
         point = go_back(run) if has_begun(run) else None
         state = read_state(point.folder, point.facts) if point and point.folder and point.facts else TrainState()
@@ -128,7 +128,7 @@ def main(folder: Path) -> int:
     return EXIT_CODES[status]
 
 
-def _pin_data(run: Run, recipe: recipes.Recipe) -> recipes.Recipe:
+def _pin_data(run: RunFolder, recipe: recipes.Recipe) -> recipes.Recipe:
     """Write the commit of data on Hugging Face into a run's recipe, so that the run goes on with the same data."""
     if not recipe.data.source.startswith("hf:"):
         return recipe
@@ -140,7 +140,7 @@ def _pin_data(run: Run, recipe: recipes.Recipe) -> recipes.Recipe:
     return pinned
 
 
-def _stay(run: Run, status: Status, error: str) -> int:
+def _stay(run: RunFolder, status: Status, error: str) -> int:
     """Leave a run as it was before it was to go on, with a note, and return the exit code."""
     print(error, file=sys.stderr)
     with suppress(OSError):
@@ -177,7 +177,7 @@ def _explain(error: Exception) -> str:
     return f"{name}: {text}"
 
 
-def _way_out(run: Run) -> str:
+def _way_out(run: RunFolder) -> str:
     facts = run.environment()
     profiles = [name for name in facts.get("hubless_profiles", []) if name != facts.get("profile")]
     return f"'--profile {profiles[0]}' works without it" if profiles else "local folders and files work without it"

@@ -11,7 +11,7 @@ from ftapp.common.errors import RunError
 from ftapp.common.quick_imports import quick_imports
 from ftapp.rpc import server
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import MODEL_DESCRIPTION, Run
+from ftapp.runs.run_folder import MODEL_DESCRIPTION, RunFolder
 
 if TYPE_CHECKING:
     from ftapp.models.saved_model import TrainedModel
@@ -36,7 +36,7 @@ class RunModels:
         Raises:
             RunError: The run has saved no model, or its files are damaged.
         """
-        files = Run(Path(run))
+        files = RunFolder(Path(run))
         folder = files.model_folder
         if not files.has_model():
             raise RunError(f"there is no model in {folder}; a model can be tried once its run has saved it")

@@ -16,7 +16,7 @@ from ftapp.recipe import TASKS
 from ftapp.rpc.messages import Generated
 from ftapp.rpc.prediction_messages import PredictQuestion, Sampling, WrittenText
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class WriteRequests:
         Raises:
             RunError: The model does not write, or cannot be loaded.
         """
-        recipe = recipes.load(Run(Path(run)).recipe_file)
+        recipe = recipes.load(RunFolder(Path(run)).recipe_file)
         if not TASKS[recipe.task].writes:
             raise RunError(f"this run's task is '{recipe.task}'; only a causal language model writes text")
         base = self._models.load_base(request, run, recipe)
@@ -88,7 +88,7 @@ class WriteRequests:
         asked, sampling = msgspec.convert(question, PredictQuestion), msgspec.convert(options, Sampling)
         trained = self._models.load(request, run)
         causal_lm = _get_writer(trained)
-        recipe = recipes.load(Run(Path(run)).recipe_file)
+        recipe = recipes.load(RunFolder(Path(run)).recipe_file)
         from ftapp.data.input_rows import Input, InputReader, InputRow
 
         usual = recipe.data.prompt_column if TASKS[recipe.task].labels == "completions" else recipe.data.text_column

@@ -13,16 +13,16 @@ from ftapp import recipe as recipes
 from ftapp.runs import run_folder
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.forks import Forks
 from tests.support.processes import none_left
 from tests.train.conftest import start as start
 
 DISK_SIZE = 2**20
 
-Make = Callable[..., Run]
+Make = Callable[..., RunFolder]
 """Makes a run's folder, in `folder` if that is given, from a recipe's text and overrides."""
-Train = Callable[[Run], tuple[int, History]]
+Train = Callable[[RunFolder], tuple[int, History]]
 """Does a run, or goes on with it, in this process: (exit code, history)."""
 Fork = Callable[..., Forks]
 """Starts the process of a run, with further variables by name."""
@@ -56,7 +56,7 @@ def _forks() -> Iterator[Forks]:
 
 @pytest.fixture
 def fork(_forks: Forks) -> Iterator[Fork]:
-    def fork(run: Run, **environment: str) -> Forks:
+    def fork(run: RunFolder, **environment: str) -> Forks:
         _forks.start(run, {**os.environ, **environment})
         return _forks
 
@@ -66,7 +66,7 @@ def fork(_forks: Forks) -> Iterator[Fork]:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def make(text: str, *overrides: str, folder: Path = tmp_path / "runs") -> Run:
+    def make(text: str, *overrides: str, folder: Path = tmp_path / "runs") -> RunFolder:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
         return run_folder.create(recipes.load(file, None, overrides), "tiny", None, folder)
@@ -78,7 +78,7 @@ def make(tmp_path: Path) -> Make:
 def train(own_handlers: None) -> Train:
     from ftapp.workers import run as run_worker
 
-    def train(run: Run) -> tuple[int, History]:
+    def train(run: RunFolder) -> tuple[int, History]:
         code = run_worker.main(run.folder)
         return code, History.of(read(run.events_file))
 

@@ -15,7 +15,7 @@ from ftapp import recipe as recipes
 from ftapp.common import cache_folders
 from ftapp.runs.checkpoints import FACTS_FILE, STATE_FILE, find_resume_point, list_checkpoints
 from ftapp.runs.environment import MAX_SECONDS
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.faults.conftest import Make, Train
 from tests.support.damage import DAMAGES
 
@@ -24,18 +24,18 @@ DAMAGED = "the checkpoint of step 9 is damaged: its files are not as they were s
 
 
 @pytest.fixture
-def run(make: Make, train: Train, image_recipe: str) -> Run:
+def run(make: Make, train: Train, image_recipe: str) -> RunFolder:
     """A run of nine steps with nine checkpoints."""
     made = make(image_recipe, *EVERY_STEP)
     assert train(made)[0] == 0
     return made
 
 
-def newest(run: Run) -> Path:
+def newest(run: RunFolder) -> Path:
     return list_checkpoints(run)[0][1]
 
 
-def test_each_damage_of_each_file_is_noticed(run: Run) -> None:
+def test_each_damage_of_each_file_is_noticed(run: RunFolder) -> None:
     recipe, folder = recipes.load(run.recipe_file), newest(run)
     files = [path.name for path in folder.iterdir()]
     assert len(files) == 5
@@ -66,7 +66,7 @@ def changed(file: Path, changes: dict[str, Any]) -> Iterator[None]:
     cache_folders.write_manifest(file.parent)
 
 
-def test_absurd_numbers_are_not_believed(run: Run, train: Train) -> None:
+def test_absurd_numbers_are_not_believed(run: RunFolder, train: Train) -> None:
     recipe, folder = recipes.load(run.recipe_file), newest(run)
     facts: list[dict[str, Any]] = [
         {"step": 10**15},
@@ -101,7 +101,7 @@ def test_absurd_numbers_are_not_believed(run: Run, train: Train) -> None:
         assert run.events_file.read_bytes().startswith(before)
 
 
-def test_a_run_goes_on_from_the_newest_whole_checkpoint(run: Run, train: Train) -> None:
+def test_a_run_goes_on_from_the_newest_whole_checkpoint(run: RunFolder, train: Train) -> None:
     whole = run.history()
     for step, name in ((9, "weights.safetensors"), (8, "optimizer.safetensors"), (7, cache_folders.MANIFEST)):
         DAMAGES[step % len(DAMAGES)](run.checkpoints_folder / f"state-{step:08}" / name)
@@ -134,7 +134,7 @@ def test_new_checkpoints_stay_where_later_ones_were_damaged(
     assert again.saved.weights == whole.saved.weights
 
 
-def test_a_run_without_its_log_or_its_commands_begins_again_and_says_so(run: Run, train: Train) -> None:
+def test_a_run_without_its_log_or_its_commands_begins_again_and_says_so(run: RunFolder, train: Train) -> None:
     whole = run.history()
     run.events_file.unlink()
     run.control_file.unlink()

@@ -15,7 +15,7 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader, read
 from ftapp.runs.events import Controlled, Noted
 from ftapp.runs.history import Follower
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.faults.conftest import Make, Train
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
@@ -65,7 +65,7 @@ def test_a_run_that_cannot_go_on_says_so_behind_a_half_written_event(
 
 
 def test_a_command_after_one_that_was_written_by_half_arrives(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     run.control_file.write_bytes(b'\n{"command":"pause","id":"ab')
     control = Control(run, EventLog(run.events_file), elapsed=0.0)
     assert not control.should_stop()

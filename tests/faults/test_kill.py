@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ftapp.common.cache_folders import find_changes, matches_manifest
 from ftapp.runs.checkpoints import list_checkpoints
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.faults.conftest import Fork, Make, Train
 from tests.support.forks import Forks
 from tests.support.histories import without_clocks
@@ -18,26 +18,26 @@ from tests.support.histories import without_clocks
 EVERY_STEP = ("phase.finetune.steps=40", "checkpoint.every_steps=1", "checkpoint.keep=2")
 
 
-def newest_step(run: Run) -> int:
+def newest_step(run: RunFolder) -> int:
     return next((step for step, _ in list_checkpoints(run)), 0)
 
 
-def at_any_time(run: Run, chance: random.Random) -> Callable[[], bool]:
+def at_any_time(run: RunFolder, chance: random.Random) -> Callable[[], bool]:
     end = time.monotonic() + chance.uniform(0.0, 2.0)
     return lambda: time.monotonic() >= end
 
 
-def after_some_steps(run: Run, chance: random.Random) -> Callable[[], bool]:
+def after_some_steps(run: RunFolder, chance: random.Random) -> Callable[[], bool]:
     step = newest_step(run) + chance.randint(1, 8)
     return lambda: newest_step(run) >= step
 
 
-def while_a_checkpoint_is_saved(run: Run, chance: random.Random) -> Callable[[], bool]:
+def while_a_checkpoint_is_saved(run: RunFolder, chance: random.Random) -> Callable[[], bool]:
     step = newest_step(run) + chance.randint(1, 8)
     return lambda: newest_step(run) >= step and bool(list(run.checkpoints_folder.glob(".state-*.tmp")))
 
 
-def while_the_model_is_saved(run: Run, chance: random.Random) -> Callable[[], bool]:
+def while_the_model_is_saved(run: RunFolder, chance: random.Random) -> Callable[[], bool]:
     files = chance.randint(1, 8)
     return lambda: sum(map(Path.is_file, run.folder.glob(".model.*.tmp/**/*"))) >= files
 
@@ -46,7 +46,7 @@ def while_the_model_is_saved(run: Run, chance: random.Random) -> Callable[[], bo
 MOMENTS = [at_any_time, after_some_steps, while_a_checkpoint_is_saved] * 2 + [while_the_model_is_saved] * 2
 
 
-def kill(forks: Forks, run: Run, moment: Callable[[], bool]) -> int:
+def kill(forks: Forks, run: RunFolder, moment: Callable[[], bool]) -> int:
     """Kill a run's process at a moment, unless it has ended before: its exit code."""
     while forks.alive(run) and not moment():
         time.sleep(0.0005)

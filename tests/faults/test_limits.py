@@ -14,14 +14,14 @@ from ftapp.common.cache_folders import find_changes, matches_manifest
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import StateSaved
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.faults.conftest import Fork, Make, Train
 from tests.support.forks import Forks
 
 EVERY_STEP = ("phase.finetune.steps=12", "checkpoint.every_steps=1")
 
 
-def has_steps(run: Run, count: int) -> Callable[[], bool]:
+def has_steps(run: RunFolder, count: int) -> Callable[[], bool]:
     return lambda: len(run.history().steps) >= count
 
 
@@ -32,11 +32,11 @@ def wait_until(is_reached: Callable[[], bool], seconds: float = 100.0) -> None:
         time.sleep(0.0005)
 
 
-def has_trained(run: Run) -> Callable[[], bool]:
+def has_trained(run: RunFolder) -> Callable[[], bool]:
     return has_steps(run, 3)
 
 
-def saves_model(run: Run) -> Callable[[], bool]:
+def saves_model(run: RunFolder) -> Callable[[], bool]:
     return lambda: bool(list(run.folder.glob(".model.*.tmp/preset/*")))
 
 
@@ -52,7 +52,7 @@ def use_up_memory(pid: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
 
 
-def end_without(use_up: Callable[[int], None], is_reached: Callable[[], bool], forks: Forks, run: Run) -> None:
+def end_without(use_up: Callable[[int], None], is_reached: Callable[[], bool], forks: Forks, run: RunFolder) -> None:
     """Use up what a process has left at a moment, and wait for its end."""
     wait_until(lambda: is_reached() or not forks.alive(run))
     use_up(forks.pid)

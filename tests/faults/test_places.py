@@ -18,7 +18,7 @@ from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock, is_locked
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder, list_runs
 from tests.faults.conftest import Make, Train
 from tests.support.checkpoints import cut_back
 from tests.support.processes import Start, wait_for
@@ -26,13 +26,13 @@ from tests.support.processes import Start, wait_for
 LONGER = ("phase.finetune.steps=120", "evaluate.every=1000", "checkpoint.every_steps=5")
 
 
-def start_resume(run: Run) -> subprocess.Popen[str]:
+def start_resume(run: RunFolder) -> subprocess.Popen[str]:
     """Start `ftapp resume` of a run."""
     command = [sys.executable, "-m", "ftapp.cli", "resume", str(run.folder), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def kill(run: Run, step: int) -> None:
+def kill(run: RunFolder, step: int) -> None:
     """Kill a run's process when it has made so many steps."""
     wait_for(lambda: len(run.history().steps) >= step)
     found = psutil.process_iter(["cmdline"])
@@ -53,7 +53,7 @@ def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
     # To another folder, with the lock file of its killed process.
     shutil.copytree(tmp_path / "killed", tmp_path / "moved", symlinks=True)
     shutil.rmtree(tmp_path / "killed")
-    run = Run(tmp_path / "moved" / run.folder.name)
+    run = RunFolder(tmp_path / "moved" / run.folder.name)
     assert run.lock_file.exists()
     assert not run.alive()
     both = [start_resume(run), start_resume(run)]
@@ -85,8 +85,8 @@ def test_a_run_goes_on_behind_a_link_and_after_a_move(
     _, whole = train(run)
     link = tmp_path / "link"
     link.symlink_to(cut_back(run, 5).folder, target_is_directory=True)
-    moved = Run(cut_back(run, 6).folder.rename(tmp_path / "elsewhere"))
-    for copy, step in ((Run(link), 5), (moved, 6)):
+    moved = RunFolder(cut_back(run, 6).folder.rename(tmp_path / "elsewhere"))
+    for copy, step in ((RunFolder(link), 5), (moved, 6)):
         code, again = train(copy)
         assert code == 0
         assert [each.step for each in again.resumed] == [step]
@@ -98,7 +98,7 @@ def test_a_run_goes_on_behind_a_link_and_after_a_move(
 
 def test_a_process_that_looks_at_a_lock_is_waited_for_and_one_that_holds_it_is_not(tmp_path: Path) -> None:
     """Lists of runs look at locks at any moment, also at that of a resume."""
-    run, launcher = Run(tmp_path), LocalLauncher()
+    run, launcher = RunFolder(tmp_path), LocalLauncher()
     run.recipe_file.write_text("no recipe", encoding="utf-8")
     with hold_lock(run.lock_file, fcntl.LOCK_EX), pytest.raises(RunError, match="goes on already"):
         launcher.start(run, {}, lambda: run.recipe_file.unlink())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 
 from ftapp.runs.checkpoints import list_checkpoints
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
-def cut_back(run: Run, step: int) -> Run:
+def cut_back(run: RunFolder, step: int) -> RunFolder:
     """Copy a run as if it had been killed after `step` steps, with its log ahead of its newest checkpoint."""
-    copy = Run(run.folder.with_name(f"{run.folder.name}-{step}"))
+    copy = RunFolder(run.folder.with_name(f"{run.folder.name}-{step}"))
     shutil.copytree(run.folder, copy.folder)
     for found, folder in list_checkpoints(copy):
         if found > step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 FOUND = (
     ExampleResult(
@@ -22,7 +22,7 @@ FOUND = (
 )
 
 
-def write_examples(run: Run, *found: ExampleResult, step: int | None = None) -> ExampleResults:
+def write_examples(run: RunFolder, *found: ExampleResult, step: int | None = None) -> ExampleResults:
     """Write results into the folder of a run.
 
     Args:

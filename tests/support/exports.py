@@ -18,12 +18,12 @@ from ftapp.models import build, saved_model
 from ftapp.rpc.messages import Exported
 from ftapp.rpc.server import Request
 from ftapp.runs import run_folder
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.export_requests import export
 from tests.support.presets import set_weights
 
 
-def save_run(text: str, folder: Path, *overrides: str, precision: str = "float32") -> Run:
+def save_run(text: str, folder: Path, *overrides: str, precision: str = "float32") -> RunFolder:
     """Make the folder of a run whose model has random weights in its head, and mean and variance where it normalizes.
 
     Args:
@@ -68,7 +68,7 @@ def save_vit(folder: Path) -> Path:
     return folder
 
 
-def export_run(run: Run, to: str, folder: Path, **options: Any) -> Exported:
+def export_run(run: RunFolder, to: str, folder: Path, **options: Any) -> Exported:
     """Export a run's model in this process."""
     request = Request(1, "", {}, lambda line: None)
     given = {"int8": False, "examples": 50, "replaces": False} | options

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, do_nothing
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.files import ROOT
 from tests.support.processes import SPARED
 
@@ -93,7 +93,7 @@ def _be_a_run(folder: Path, environment: Mapping[str, str]) -> int:
 
     os.environ.clear()
     os.environ.update(environment)
-    run = Run(folder)
+    run = RunFolder(folder)
     lock = os.open(run.lock_file, os.O_WRONLY | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     log = os.open(run.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

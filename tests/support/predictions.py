@@ -12,18 +12,18 @@ from ftapp.cli import evaluate
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.evaluate_requests import EvaluateRequests
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 
 
-def predict(run: Run, *inputs: Path, **options: Any) -> list[PredictedRow]:
+def predict(run: RunFolder, *inputs: Path, **options: Any) -> list[PredictedRow]:
     """Predict inputs with a run's model; the options are those of `PredictQuestion`."""
     return [row for part in predict_parts(run, inputs, **options) for row in part.rows]
 
 
-def predict_parts(run: Run, inputs: Sequence[Path], **options: Any) -> list[PredictedRows]:
+def predict_parts(run: RunFolder, inputs: Sequence[Path], **options: Any) -> list[PredictedRows]:
     """Predict inputs, and return the parts in which the answers come."""
     lines: list[Any] = []
     question = PredictQuestion(inputs=[(str(each), each.name) for each in inputs], **options)
@@ -32,7 +32,9 @@ def predict_parts(run: Run, inputs: Sequence[Path], **options: Any) -> list[Pred
     return [msgspec.convert(line["predicted"], PredictedRows) for line in lines if "predicted" in line]
 
 
-def measure(run: Run, source: str | None = None, overrides: Sequence[str] = (), split: str | None = None) -> Remeasured:
+def measure(
+    run: RunFolder, source: str | None = None, overrides: Sequence[str] = (), split: str | None = None
+) -> Remeasured:
     """Evaluate a run's model in this process, as the predictor does."""
     other = evaluate.load_other(run, source, list(overrides)).to_toml() if source else None
     request = Request(1, "evaluate", {}, list[Any]().append)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psutil
 
 from ftapp.runs.event_reader import read
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 Start = Callable[..., subprocess.Popen[str]]
 """Starts `ftapp run` with these arguments; see the fixture `start` of the tests with real runs."""
@@ -55,9 +55,9 @@ def wait_for(find: Callable[[], _Found], process: subprocess.Popen[str] | None =
     raise AssertionError("it has not come about")
 
 
-def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> Run | None:
+def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> RunFolder | None:
     """A run of the folder one of whose events is wanted."""
     for file in folder.glob("*/events.jsonl"):
         if any(map(is_wanted, read(file))):
-            return Run(file.parent)
+            return RunFolder(file.parent)
     return None

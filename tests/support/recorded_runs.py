@@ -21,7 +21,7 @@ from ftapp.runs.phase_events import (
     PhaseTimed,
     Stepped,
 )
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 def record_run(
@@ -35,7 +35,7 @@ def record_run(
     batches: str = "",
     digest: str = "",
     others: float = 0.0,
-) -> Run:
+) -> RunFolder:
     """A run's folder as a run of the recipe that made these losses would have left it; no status: it crashed."""
     run = run_folder.create(
         recipe.load(recipe.find(name), None, overrides), name, None, folder, command=["ftapp", "run", name]

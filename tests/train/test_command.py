@@ -20,7 +20,7 @@ from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
 from ftapp.runs.phase_events import Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.backends import BACKENDS
 from tests.support.files import FIXTURES
 from tests.support.processes import Start, find_run, wait_for
@@ -40,7 +40,7 @@ def written(folder: Path, name: str, text: str) -> str:
     return name
 
 
-def wait_for_step(folder: Path, step: int) -> Run:
+def wait_for_step(folder: Path, step: int) -> RunFolder:
     """The only run in the folder, once it has done `step` steps."""
     run = wait_for(lambda: find_run(folder, lambda event: isinstance(event, Stepped) and event.step >= step))
     assert run is not None

@@ -24,11 +24,11 @@ from ftapp.runs.commands import AnyCommand, Checkpoint, Pause, Rate, Resume, Sto
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import Follower, History
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.conftest import Do
 from tests.support.quick_starts import make_command
 
-Start = Callable[[str], Run]
+Start = Callable[[str], RunFolder]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def launcher() -> LocalLauncher:
     return LocalLauncher()
 
 
-def process_of(run: Run) -> psutil.Process:
+def process_of(run: RunFolder) -> psutil.Process:
     """The process of a run that this one has started."""
     return next(each for each in psutil.Process().children() if str(run.folder) in each.cmdline())
 
@@ -45,7 +45,7 @@ def process_of(run: Run) -> psutil.Process:
 def start(tmp_path: Path, launcher: LocalLauncher) -> Iterator[Start]:
     """Start a recipe's text as a run of so many steps that it is still going on when the test is through."""
 
-    def start(text: str) -> Run:
+    def start(text: str) -> RunFolder:
         file = tmp_path / "long.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, ["phase.finetune.steps=1000000", "evaluate.every=1000000"])
@@ -60,7 +60,7 @@ def start(tmp_path: Path, launcher: LocalLauncher) -> Iterator[Start]:
             process.wait()
 
 
-def wait(run: Run, ready: Callable[[History], bool]) -> History:
+def wait(run: RunFolder, ready: Callable[[History], bool]) -> History:
     """The run's history once it is ready."""
     follower = Follower(run.events_file)
     deadline = time.monotonic() + 240
@@ -73,7 +73,7 @@ def wait(run: Run, ready: Callable[[History], bool]) -> History:
     raise AssertionError(f"{run.folder} did not come to this: {follower.history.summary()}")
 
 
-def answered(run: Run, command: AnyCommand) -> History:
+def answered(run: RunFolder, command: AnyCommand) -> History:
     """Send a command, and the run's history once it has answered."""
     commands.send(run, command)
     return wait(run, lambda history: any(each.id == command.id for each in history.controlled))
@@ -136,7 +136,7 @@ def test_a_run_obeys(text_recipe: str, start: Start, launcher: LocalLauncher) ->
     assert all(rates[0])
 
 
-def ctl(run: Run, *words: str) -> tuple[int, str]:
+def ctl(run: RunFolder, *words: str) -> tuple[int, str]:
     """Send a command to a run as a user does: (exit code, what the command prints)."""
     command = make_command("ftapp.cli", "ctl", str(run.folder), *words)
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)

@@ -12,14 +12,14 @@ from PIL import Image
 from ftapp import data, recipe
 from ftapp.models import saved_model
 from ftapp.runs.example_results import ExampleResult, ExampleResults, read_example_results
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers import run as run_worker
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
 from tests.support.presets import Tiny
 
 
-def examples_of(run: Run) -> ExampleResults:
+def examples_of(run: RunFolder) -> ExampleResults:
     found = read_example_results(run, run.history().result)
     assert found is not None
     return found
@@ -132,7 +132,7 @@ def test_an_interrupted_run_has_no_examples(do: Do, text_recipe: str) -> None:
 def test_no_run_fails_where_its_examples_cannot_be_written(
     do: Do, text_recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(run: Run, results: ExampleResults) -> None:
+    def fail(run: RunFolder, results: ExampleResults) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("ftapp.training.callbacks.example_log.write_example_results", fail)

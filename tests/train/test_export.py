@@ -25,19 +25,19 @@ from ftapp.data.encoding import encode_images
 from ftapp.models import saved_model
 from ftapp.models.export import tokenizer_json, write
 from ftapp.models.export.formats import FORMATS
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support import recipes
 from tests.support.exports import execute, export_run, save_run, save_vit
 from tests.support.presets import Tiny
 
-MakeRun = Callable[..., Run]
+MakeRun = Callable[..., RunFolder]
 _REVIEWS = [("good", 4), ("great", 5), ("fine", 3), ("poor", 2), ("bad", 1)]
 
 
 @pytest.fixture(scope="session")
 def make_run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     """Makes the run of a family of models; equal ones are made once."""
-    made: dict[tuple[str, ...], Run] = {}
+    made: dict[tuple[str, ...], RunFolder] = {}
     place = tmp_path_factory.mktemp("exported")
     rated = [f"{word} film {number},{stars}\n" for word, stars in _REVIEWS for number in range(9)]
     tagged = [f"{word} n{at},{word}|film\n{word} plot n{at},{word}\n" for at in range(9) for word, _ in _REVIEWS]
@@ -58,7 +58,7 @@ def make_run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
         usual = {"vgg": recipes.image_recipe, "bert": recipes.text_recipe, "gpt2": recipes.lm_recipe}
         return (usual | {"pairs": recipes.completion_recipe})[family](tiny)
 
-    def make(family: str, *overrides: str, precision: str = "float32") -> Run:
+    def make(family: str, *overrides: str, precision: str = "float32") -> RunFolder:
         key = (family, precision, *overrides)
         if key not in made:
             made[key] = save_run(text(family), place / str(len(made)), *overrides, precision=precision)

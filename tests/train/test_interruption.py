@@ -21,7 +21,7 @@ from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Progressed
 from ftapp.runs.phase_events import Stepped
-from ftapp.runs.run_folder import EXIT_CODES, Run
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from tests.support.processes import Start, find_run, wait_for
 
 LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")
@@ -34,7 +34,7 @@ def start_long(start: Start, tmp_path: Path, image_recipe: str) -> Start:
     return partial(start, "long.toml", *LONG, is_real=True)
 
 
-def wait_for_event(process: subprocess.Popen[str], folder: Path, is_wanted: Callable[[Any], bool]) -> Run:
+def wait_for_event(process: subprocess.Popen[str], folder: Path, is_wanted: Callable[[Any], bool]) -> RunFolder:
     """The only run in the folder, once it has such an event."""
     run = wait_for(lambda: find_run(folder, is_wanted), process)
     assert run is not None
@@ -60,7 +60,7 @@ def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
     return worker
 
 
-def ended(process: subprocess.Popen[str], run: Run, status: str) -> dict[str, Any]:
+def ended(process: subprocess.Popen[str], run: RunFolder, status: str) -> dict[str, Any]:
     """The result of a run that was asked to end and has saved."""
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == EXIT_CODES[status], stderr

@@ -15,7 +15,7 @@ from ftapp import data, recipe
 from ftapp.data.encoding import encode_images
 from ftapp.models import saved_model
 from ftapp.models.heads import NORMALIZATION, Moments
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.training.instrumented_model import InstrumentedModel
 from tests.conftest import Do
 from tests.support.presets import Tiny
@@ -24,15 +24,15 @@ from tests.train.test_cached import resnet_recipe
 SECOND = '[[phase]]\nname = "all"\nlayers = ["train all"]\nsteps = 3\nbatch_size = 1\n'
 
 
-def kept(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
+def kept(run: RunFolder) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and variance that the saved model normalizes by."""
     layer = saved_model.load(run.model_folder).model.get_layer(NORMALIZATION)
     return np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
 
 
 @pytest.fixture
-def measured() -> Callable[[Run], tuple[NDArray[Any], NDArray[Any]]]:
-    def measured(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
+def measured() -> Callable[[RunFolder], tuple[NDArray[Any], NDArray[Any]]]:
+    def measured(run: RunFolder) -> tuple[NDArray[Any], NDArray[Any]]:
         """Mean and variance of the features of all training images, with the weights of the saved model."""
         loaded, trained = recipe.load(run.recipe_file), saved_model.load(run.model_folder)
         train = data.load(loaded.data, loaded.task, loaded.seed).train
@@ -54,7 +54,7 @@ def measured() -> Callable[[Run], tuple[NDArray[Any], NDArray[Any]]]:
     ],
 )
 def test_statistics_are_those_of_the_whole_training_split(
-    do: Do, image_recipe: str, measured: Callable[[Run], tuple[NDArray[Any], NDArray[Any]]], sets: list[str]
+    do: Do, image_recipe: str, measured: Callable[[RunFolder], tuple[NDArray[Any], NDArray[Any]]], sets: list[str]
 ) -> None:
     code, history, run = do(image_recipe, "model.normalize=true", "precision=float32", *sets)
     assert code == 0
@@ -88,7 +88,7 @@ def test_statistics_stay_when_the_layers_below_are_unfrozen(do: Do, image_recipe
 
 
 def test_statistics_are_those_of_augmented_views(
-    do: Do, image_recipe: str, measured: Callable[[Run], tuple[NDArray[Any], NDArray[Any]]]
+    do: Do, image_recipe: str, measured: Callable[[RunFolder], tuple[NDArray[Any], NDArray[Any]]]
 ) -> None:
     augmented = image_recipe + "[augment]\nrotation = 180.0\nviews = 2\n"
     code, _, run = do(augmented, "model.normalize=true", "precision=float32", "phase.head.batch_size=1")

@@ -20,7 +20,7 @@ from ftapp import data, recipe
 from ftapp.cli.partial_file import PartialFile
 from ftapp.common.errors import RunError
 from ftapp.data import Subset
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.training.callbacks.example_log import ExampleLog
 from ftapp.training.evaluate import Evaluation
 from tests.conftest import Do
@@ -45,7 +45,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Evaluation]:
     return found
 
 
-def read_test_split(run: Run) -> Subset:
+def read_test_split(run: RunFolder) -> Subset:
     splits = data.read(recipe.load(run.recipe_file))
     assert isinstance(splits, data.Splits)
     return splits.test
@@ -89,7 +89,7 @@ def test_scores_of_images_are_those_of_the_evaluation_to_the_last_digit(
 
 
 @pytest.fixture(scope="module")
-def run(tiny: Tiny, probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tiny: Tiny, probe: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of texts for the tests of the command."""
     folder = tmp_path_factory.mktemp("predict")
     (folder / "text.toml").write_text(recipes.text_recipe(tiny), encoding="utf-8")
@@ -98,17 +98,17 @@ def run(tiny: Tiny, probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Ru
         command = make_command("ftapp.cli", "run", str(folder / "text.toml"), "--runs-dir", str(folder / "runs"))
         subprocess.run(command, check=True, capture_output=True, timeout=300)
     [found] = (folder / "runs").iterdir()
-    return Run(found)
+    return RunFolder(found)
 
 
-def start(run: Run, *arguments: str, folder: Path) -> subprocess.Popen[str]:
+def start(run: RunFolder, *arguments: str, folder: Path) -> subprocess.Popen[str]:
     command = make_command("ftapp.cli", "predict", str(run.folder), *arguments)
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
     )
 
 
-def test_standard_input_gives_rows_and_damage_an_exit_code(run: Run, tmp_path: Path) -> None:
+def test_standard_input_gives_rows_and_damage_an_exit_code(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     process = start(run, "empty.txt", "-o", "none.csv", folder=tmp_path)
     process.communicate(timeout=300)
@@ -127,7 +127,7 @@ def test_standard_input_gives_rows_and_damage_an_exit_code(run: Run, tmp_path: P
     assert float(rows[0]["top_1_probability"]) + float(rows[0]["top_2_probability"]) == pytest.approx(1)
 
 
-def test_an_interrupted_and_killed_prediction_goes_on_to_the_same_file(run: Run, tmp_path: Path) -> None:
+def test_an_interrupted_and_killed_prediction_goes_on_to_the_same_file(run: RunFolder, tmp_path: Path) -> None:
     chance = random.Random(1)
     texts = [" ".join(chance.choices([*GOOD, *BAD, "film"], k=chance.randint(1, 40))) for _ in range(20_000)]
     texts[3] = ""
@@ -159,7 +159,7 @@ def test_an_interrupted_and_killed_prediction_goes_on_to_the_same_file(run: Run,
     assert not list(tmp_path.glob("*.partial*"))
 
 
-def test_other_inputs_and_other_options_do_not_go_on(run: Run, tmp_path: Path) -> None:
+def test_other_inputs_and_other_options_do_not_go_on(run: RunFolder, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "in.txt", ["good film"] * 2100)
     parts = predict_parts(run, [file])
     digest = next(part.digest for part in parts if part.digest)
@@ -183,7 +183,7 @@ def test_other_inputs_and_other_options_do_not_go_on(run: Run, tmp_path: Path) -
     assert PartialFile(place, {"model": "a", "set of options": 1}, anew=False).progress.rows == 0
 
 
-def test_tables_become_parquet_with_the_columns_that_are_kept(run: Run, tiny: Tiny, tmp_path: Path) -> None:
+def test_tables_become_parquet_with_the_columns_that_are_kept(run: RunFolder, tiny: Tiny, tmp_path: Path) -> None:
     process = start(run, str(tiny.reviews), "--keep", "label", "--scores", "-o", "out.parquet", folder=tmp_path)
     process.communicate(timeout=300)
     assert process.returncode == 0
@@ -198,7 +198,7 @@ def test_tables_become_parquet_with_the_columns_that_are_kept(run: Run, tiny: Ti
     assert {path.name for path in tmp_path.iterdir() if "out" in path.name} == {"out.parquet"}
 
 
-def test_wrong_arguments_are_refused_before_anything_is_loaded(run: Run, tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused_before_anything_is_loaded(run: RunFolder, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ftapp.cli", "predict", str(run.folder)]
     wrong = {
         ("none.csv",): "there is no file or folder 'none.csv'",

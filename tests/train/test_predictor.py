@@ -23,14 +23,14 @@ from ftapp.rpc.prediction_messages import PredictQuestion, Sampling, WrittenText
 from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.rpc.server import Request
 from ftapp.runs import narration
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.predictor import make_handlers
 from ftapp.workers.run_models import RunModels
 from tests.conftest import Do
 from tests.support.presets import Tiny
 
 
-def asked(handler: Callable[..., Any], run: Run, lines: list[Any] | None = None, **parameters: Any) -> Any:
+def asked(handler: Callable[..., Any], run: RunFolder, lines: list[Any] | None = None, **parameters: Any) -> Any:
     request = Request(1, "", {}, (lines if lines is not None else []).append)
     return handler(request, str(run.folder), **parameters)
 
@@ -264,7 +264,7 @@ def test_characters_come_whole(tiny: Tiny) -> None:
 
 def test_a_run_without_a_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="once its run has saved it"):
-        asked(make_handlers(RunModels(), tmp_path)["load"], Run(tmp_path))
+        asked(make_handlers(RunModels(), tmp_path)["load"], RunFolder(tmp_path))
 
 
 def test_in_its_own_process(lm_recipe: str, do: Do, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.conftest import Do
 from tests.support.presets import Tiny
 
@@ -17,7 +17,7 @@ from tests.support.presets import Tiny
 ONE_STEP = ("phase.finetune.steps=1", "phase.finetune.optimizer=sgd", 'phase.finetune.layers=["train all"]')
 
 
-def changes(run: Run, preset: Any) -> dict[str, Any]:
+def changes(run: RunFolder, preset: Any) -> dict[str, Any]:
     """How much each weight of the backbone has changed over a run."""
     before, after = (
         {variable.path: keras.ops.convert_to_numpy(variable) for variable in backbone.weights}

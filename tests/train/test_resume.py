@@ -25,7 +25,7 @@ from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.resuming import find_same
-from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder, list_runs
 from tests.conftest import Do
 from tests.support.backends import BACKENDS, QUICK_XLA
 from tests.support.checkpoints import cut_back
@@ -49,7 +49,7 @@ learning_rate = { backbone = 0.001, head = 0.01 }
 """
 
 
-def go_on(run: Run) -> tuple[int, History]:
+def go_on(run: RunFolder) -> tuple[int, History]:
     """Go on with a run, as its own process would: (exit code, history)."""
     from ftapp.workers import run as run_worker
 
@@ -57,7 +57,7 @@ def go_on(run: Run) -> tuple[int, History]:
     return code, History.of(read(run.events_file))
 
 
-def start_resume(run: Run) -> subprocess.Popen[str]:
+def start_resume(run: RunFolder) -> subprocess.Popen[str]:
     """Start `ftapp resume` of a run."""
     command = [sys.executable, "-m", "ftapp.cli", "resume", str(run.folder), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -16,7 +16,7 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Event, Status
 from ftapp.runs.events import RunEnded, RunStarted
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.editor.draft import Draft
 from tests.support import textual_patches
 from tests.support.processes import none_left
@@ -40,7 +40,7 @@ steps = {steps}
 learning_rate = {rate}
 """
 
-Write = Callable[..., Run]
+Write = Callable[..., RunFolder]
 
 
 @pytest.fixture(autouse=True)
@@ -95,13 +95,13 @@ def write_run(tmp_path: Path) -> Write:
         seed: int = 0,
         age: float = 3600.0,
         error: str | None = None,
-    ) -> Run:
+    ) -> RunFolder:
         """status: None for a run that has not told its end; age: seconds before the test that it started; loss: the
         final one; metrics: in place of the accuracy.
         """
         start = begun - age
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start))
-        run = Run(tmp_path / "runs" / f"{stamp}-{name}-{next(numbers):04x}")
+        run = RunFolder(tmp_path / "runs" / f"{stamp}-{name}-{next(numbers):04x}")
         run.folder.mkdir(parents=True)
         run.recipe_file.write_text(RECIPE.format(steps=total or steps, rate=rate, seed=seed))
         environment = {"recipe": name, "profile": profile, "created": start}

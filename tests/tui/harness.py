@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.run import RunScreen
@@ -31,10 +31,10 @@ class Opened(FtApp):
         super().__init__()
         self.configured: list[Draft] = []
         self.started: list[Draft] = []
-        self.shown: list[Run] = []
-        self.compared: list[list[Run]] = []
+        self.shown: list[RunFolder] = []
+        self.compared: list[list[RunFolder]] = []
         self.explored: list[Experiment] = []
-        self.tried: list[Run] = []
+        self.tried: list[RunFolder] = []
 
     def configure(self, draft: Draft) -> None:
         self.configured.append(draft)
@@ -42,16 +42,16 @@ class Opened(FtApp):
     def start(self, draft: Draft) -> None:
         self.started.append(draft)
 
-    def open_run(self, run: Run) -> None:
+    def open_run(self, run: RunFolder) -> None:
         self.shown.append(run)
 
     def open_experiment(self, experiment: Experiment) -> None:
         self.explored.append(experiment)
 
-    def compare(self, chosen: Sequence[Run]) -> None:
+    def compare(self, chosen: Sequence[RunFolder]) -> None:
         self.compared.append(list(chosen))
 
-    def try_model(self, run: Run) -> None:
+    def try_model(self, run: RunFolder) -> None:
         self.tried.append(run)
 
 
@@ -109,7 +109,7 @@ def notes(app: App[None]) -> str:
 
 
 @contextmanager
-def living(run: Run) -> Iterator[None]:
+def living(run: RunFolder) -> Iterator[None]:
     """The run counts as alive, as if it had a process."""
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
 from ftapp.runs.phase_events import Evaluated, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Facts
@@ -24,7 +24,7 @@ from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, Opened, reached, until
 
 
-async def compared(pilot: Pilot[None], *runs: Run) -> CompareScreen:
+async def compared(pilot: Pilot[None], *runs: RunFolder) -> CompareScreen:
     """The screen, once it has drawn these runs."""
     screen = CompareScreen(list(runs))
     await pilot.app.push_screen(screen)

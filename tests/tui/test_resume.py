@@ -13,7 +13,7 @@ from ftapp.runs.event_types import Status
 from ftapp.runs.events import Noted, Resumed, RunEnded, StateSaved
 from ftapp.runs.phase_events import Stepped
 from ftapp.runs.rewind import rewind_log
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
@@ -29,7 +29,7 @@ from tests.tui.harness import Opened, listed, living, notes, until
 from tests.tui.test_run import opened, text
 
 
-def find_offset(run: Run, step: int) -> int:
+def find_offset(run: RunFolder, step: int) -> int:
     """Find where the log of a run ends for the state after so many steps, in bytes."""
     lines = run.events_file.read_bytes().splitlines(keepends=True)
     last = next(index for index, line in enumerate(lines) if b'"step"' in line and f'"step":{step},'.encode() in line)

@@ -18,7 +18,7 @@ from ftapp.runs.event_types import Status
 from ftapp.runs.events import BestRestored, DataLoaded, GpuUsed, ModelBuilt, ModelSaved, RunEnded
 from ftapp.runs.example_results import ExampleResult
 from ftapp.runs.phase_events import Confused, Drifted, PhaseEnded, Sampled, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
@@ -37,7 +37,7 @@ from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, living, until
 
 
-async def opened(pilot: Pilot[None], run: Run) -> RunScreen:
+async def opened(pilot: Pilot[None], run: RunFolder) -> RunScreen:
     """The screen of a run, once it has drawn what there is."""
     app = pilot.app
     assert isinstance(app, FtApp)

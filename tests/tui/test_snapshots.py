@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from ftapp.runs.run_folder import Run, list_runs
+from ftapp.runs.run_folder import RunFolder, list_runs
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen
@@ -27,7 +27,7 @@ SNAPSHOTS = FIXTURES / "snapshots"
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Run]]:
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, RunFolder]]:
     """The recorded runs by the names of their recipes, in the folder that the interface lists."""
     shutil.copytree(FIXTURES / "recorded", tmp_path / "runs")
     monkeypatch.setenv("TZ", "UTC")
@@ -61,7 +61,7 @@ async def compared(pilot: Pilot[None], name: str) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["narrow", "wide"])
 @pytest.mark.parametrize("recipe", ["vgg16-feature-extractor", "gpt2-targeted"])
-async def test_a_runs_screen(recorded: dict[str, Run], recipe: str, size: tuple[int, int]) -> None:
+async def test_a_runs_screen(recorded: dict[str, RunFolder], recipe: str, size: tuple[int, int]) -> None:
     app = FtApp()
     async with app.run_test(size=size) as pilot:
         app.open_run(recorded[recipe])
@@ -70,7 +70,7 @@ async def test_a_runs_screen(recorded: dict[str, Run], recipe: str, size: tuple[
         await compared(pilot, f"run-{recipe}-{size[0]}")
 
 
-async def test_recipes(recorded: dict[str, Run]) -> None:
+async def test_recipes(recorded: dict[str, RunFolder]) -> None:
     app = FtApp()
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RecipesScreen) and "gpt2-full" in screen_text(app))

@@ -19,7 +19,7 @@ import pytest
 from ftapp.common import user_folders
 from ftapp.runs import commands, run_folder
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 COLUMNS, ROWS = 120, 40
 _SECONDS = 240.0  # a run imports Keras, on a busy machine
@@ -129,11 +129,11 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     assert run.status() == "interrupted"
 
 
-def _wait_for_end(run: Run) -> None:
+def _wait_for_end(run: RunFolder) -> None:
     _wait(lambda: not run.alive())
 
 
-def _steps(run: Run) -> int:
+def _steps(run: RunFolder) -> int:
     return len(History.of_file(run.events_file).steps)
 
 

@@ -19,7 +19,7 @@ from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.rpc.messages import Prediction
 from ftapp.runs import run_folder
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen
@@ -59,15 +59,15 @@ batch_size = 8
 learning_rate = 0.003
 """
 
-Trained = Callable[[str], Run]
+Trained = Callable[[str], RunFolder]
 
 
 @pytest.fixture(scope="session")
 def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Finished runs by their task, each trained once, as a run's own process would."""
-    folder, made = tmp_path_factory.mktemp("trained"), dict[str, Run]()
+    folder, made = tmp_path_factory.mktemp("trained"), dict[str, RunFolder]()
 
-    def train(task: str) -> Run:
+    def train(task: str) -> RunFolder:
         import keras
 
         from ftapp.workers import run as run_worker
@@ -105,7 +105,7 @@ async def test_there_is_nothing_where_a_picture_is_going_to_be() -> None:
         assert not "".join(drawn(app.screen)).strip()
 
 
-async def opened(pilot: Pilot[None], run: Run) -> TryScreen:
+async def opened(pilot: Pilot[None], run: RunFolder) -> TryScreen:
     """The screen, once its model is loaded."""
     told: list[str] = []
     say = TryScreen._say

@@ -40,7 +40,7 @@ from ftapp.runs.event_reader import read
 from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import comparison
 from ftapp.tui.run_columns import COLUMNS, describe_status
 from tests.support.random_events import POISON, Json, event
@@ -229,7 +229,7 @@ def read_folders(parent: Path, output: Path) -> None:
         _command("report", experiment.folder.name, "--runs-dir", str(parent))
 
 
-def read_run(one: Run) -> None:
+def read_run(one: RunFolder) -> None:
     """What a run's history is made into."""
     history, status = one.history(), one.status()
     told = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
@@ -253,7 +253,7 @@ def read_run(one: Run) -> None:
     history.happened()
 
 
-def _events(one: Run) -> list[AnyEvent]:
+def _events(one: RunFolder) -> list[AnyEvent]:
     return [] if one.damage() else read(one.events_file)
 
 
@@ -286,7 +286,7 @@ def try_lines(count: int, seed: int) -> int:
     draw = random.Random(seed)
     former = {number: signal.getsignal(number) for number in launcher.STOP_SIGNALS}
     with tempfile.TemporaryDirectory() as scratch:
-        run = Run(Path(scratch))
+        run = RunFolder(Path(scratch))
         taken = Control(run, EventLog(run.events_file))
         try:
             left = count

@@ -151,7 +151,6 @@ def test_public_classes_have_names_of_their_own() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
     homes.pop("Changed")  # messages of widgets, each named by its widget: Dropdown.Changed
-    homes.pop("Run")  # what scripts hold, and its folder
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 

@@ -17,7 +17,7 @@ from ftapp.runs.checkpoints import CheckpointFacts, list_checkpoints, name_check
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Noted, StateSaved
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.training.callbacks.best_weights import BestWeights
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
@@ -41,7 +41,7 @@ class Checkpointer(Callback):
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         spec: Checkpoints,
         facts: CheckpointFacts,
         setup: Setup,

@@ -16,7 +16,7 @@ from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Freeze, Rate, U
 from ftapp.runs.event_log import EventLog, ProgressLog
 from ftapp.runs.events import Checkpointed
 from ftapp.runs.replay import ReplayedCommand
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.training.batch import StepResult
 from ftapp.training.build_model import find_problems
 from ftapp.training.callbacks.callback import Callback
@@ -36,7 +36,7 @@ class Commands(Callback):
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         setup: Setup,
         log: EventLog,
         control: Control,

@@ -16,7 +16,7 @@ from ftapp.data.dataset import EncodedDataset
 from ftapp.recipe.templates import Exchange
 from ftapp.runs.commands import Control
 from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.training.answers import AnswerKind, Answers
 from ftapp.training.evaluate import Evaluation
 from ftapp.training.session import PhaseSession
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class ExampleLog:
     """Writes the results of a run's test examples."""
 
-    def __init__(self, run: Run, control: Control) -> None:
+    def __init__(self, run: RunFolder, control: Control) -> None:
         """Write into the folder of a run."""
         self._run, self._control = run, control
 

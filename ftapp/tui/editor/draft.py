@@ -17,7 +17,7 @@ from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
 from ftapp.runs.environment import check_installed
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_run
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Draft:
 
         preflight.check(loaded.arms.values() or [loaded.base])
 
-    def start(self, runs_dir: Path, *, offline: bool) -> Run | Experiment:
+    def start(self, runs_dir: Path, *, offline: bool) -> RunFolder | Experiment:
         """Start the run, or the experiment where there are arms, folds or repeats, in a process of its own.
 
         Args:

@@ -25,7 +25,7 @@ from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
 from ftapp.runs.history import Follower, History
 from ftapp.runs.narration import describe_interventions
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import comparison
 from ftapp.tui.comparison import RunResults
 from ftapp.tui.curves import Curve, Floats
@@ -85,11 +85,11 @@ The pane below the results shows the keys in which the recipes differ, in the fo
     ]
     AUTO_FOCUS = "#loss"
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[RunFolder]) -> None:
         """Make the screen of two runs or more."""
         super().__init__()
         self._given = list(runs)
-        self.runs: list[Run] = []
+        self.runs: list[RunFolder] = []
         self.are_folds = False  # of one recipe: repeats, none of which is better than another
         self._followers: list[Follower] = []
         self._recipes: list[Mapping[str, Any] | None] = []
@@ -103,7 +103,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         """The histories of the runs so far."""
         return [follower.history for follower in self._followers]
 
-    def find_runs(self) -> list[Run]:
+    def find_runs(self) -> list[RunFolder]:
         """Find the runs to show. It is called in a thread, before each drawing."""
         return self._given
 
@@ -157,7 +157,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
             spent = time.process_time() - begun
             await asyncio.sleep(0 if more else rest(spent, _REFRESH_SECONDS))
 
-    async def _take(self, runs: list[Run]) -> None:
+    async def _take(self, runs: list[RunFolder]) -> None:
         """Show other runs. The histories of runs that stay are kept."""
         known = dict(zip(self.runs, self._followers, strict=True))
         self._recipes = await asyncio.to_thread(lambda: [_read_recipe(run) for run in runs])
@@ -297,7 +297,7 @@ def _make_pane(title: str, content: Widget, *, id: str) -> VerticalScroll:
     return pane
 
 
-def _read_recipe(run: Run) -> Mapping[str, Any] | None:
+def _read_recipe(run: RunFolder) -> Mapping[str, Any] | None:
     try:
         return recipes.read(run.recipe_file)
     except RecipeError:

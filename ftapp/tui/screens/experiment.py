@@ -23,7 +23,7 @@ from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
 from ftapp.runs import run_folder
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import recipe_words
 from ftapp.tui.run_columns import describe_results, describe_status
 from ftapp.tui.screens.compare import CompareScreen, run_style
@@ -115,7 +115,7 @@ has the mean over the folds.
             yield FindingsPane()
             yield from self.parts()
 
-    def find_runs(self) -> list[Run]:
+    def find_runs(self) -> list[RunFolder]:
         if self._recipe is None:
             try:
                 self._recipe = recipe.load_experiment(self.experiment.recipe_file)
@@ -132,7 +132,7 @@ has the mean over the folds.
         """The names of the lines of the list: the arms, or all folds of one arm."""
         return [each.describe(self._repeats) for each in self._rounds] if self._has_folds_alone else self._arms
 
-    def _runs(self) -> dict[str, Run]:
+    def _runs(self) -> dict[str, RunFolder]:
         """Find the runs that are shown by the names of their lines, in the order of the lines."""
         members = self._standing.members if self._standing else ()
         if self._has_folds_alone:

@@ -23,7 +23,7 @@ from ftapp.recipe.metrics import get_metric
 from ftapp.runs import commands, outcome
 from ftapp.runs.history import Follower, History
 from ftapp.runs.resuming import RESUMABLE
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.structure_file import read_structure
 from ftapp.tui.curves import Curve
 from ftapp.tui.dialogs.ask import Ask
@@ -116,7 +116,7 @@ the first step with other layers.
         Binding("t", "try_model", "Try it"),
     ]
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         super().__init__()
         self.run = run
         self._follower = Follower(run.events_file)

@@ -22,7 +22,7 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import Deleted
 from ftapp.runs.resuming import RESUMABLE
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import run_columns
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.page import Page
@@ -194,7 +194,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         return current.experiment if current and current.status == "running" else None
 
     @property
-    def _resumable_run(self) -> Run | None:
+    def _resumable_run(self) -> RunFolder | None:
         """The run under the cursor, if it can be resumed."""
         current = self.table.current
         return current.run if current and not current.experiment and current.status in RESUMABLE else None

@@ -22,7 +22,7 @@ from ftapp.common.local_files import PICTURES
 from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe import TASKS, Recipe, sources
 from ftapp.rpc.predictor_client import PredictorClient
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.page import Page
 from ftapp.tui.run_columns import describe_results
@@ -83,7 +83,7 @@ For many inputs there are commands: `ftapp predict` answers files and folders, `
         Binding("f1", "app.help", "Help"),
     ]
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         super().__init__()
         self.run = run
         self._predictor: PredictorClient | None = None

@@ -12,7 +12,7 @@ from textual.content import Content
 from ftapp.common.formatting import format_number, make_one_line
 from ftapp.runs.example_results import ExampleResult, ExampleResults, format_score, read_example_results
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.widgets.pane import Pane
 from ftapp.tui.widgets.pictures import Pictures, fit_width
 
@@ -32,7 +32,7 @@ class ErrorsPane(Pane):
     ErrorsPane.-pictured > Pictures { display: block; }
     """
 
-    def __init__(self, run: Run, *, id: str) -> None:
+    def __init__(self, run: RunFolder, *, id: str) -> None:
         super().__init__("Highest test losses", id=id)
         self._run = run
         self._results: ExampleResults | None = None

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from ftapp.runs import narration
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.widgets.pane import theme_color
 
 
@@ -21,7 +21,7 @@ class FailureNotice(Static):
     }
     """
 
-    def show(self, run: Run, history: History, status: str) -> None:
+    def show(self, run: RunFolder, history: History, status: str) -> None:
         """Show what is wrong with a run, if anything is."""
         waits = status == "running" and run.waits_for_room()
         self.display = waits or status in ("failed", "crashed", "refused")

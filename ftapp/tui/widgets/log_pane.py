@@ -13,7 +13,7 @@ from ftapp.common import formatting
 from ftapp.common.safe_files import open_file
 from ftapp.runs import narration, run_folder
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.widgets.pane import theme_color
 
 _LOG_LINES, _LOG_BYTES = 500, 100_000
@@ -22,7 +22,7 @@ _LOG_LINES, _LOG_BYTES = 500, 100_000
 class LogPane(RichLog):
     """Shows the events of a run, with the time of day, and the output of its process."""
 
-    def __init__(self, run: Run, *, id: str) -> None:
+    def __init__(self, run: RunFolder, *, id: str) -> None:
         super().__init__(id=id, classes="pane", max_lines=_LOG_LINES, min_width=0, wrap=True, auto_scroll=False)
         self.border_title = "Log"
         self._run = run

@@ -18,13 +18,13 @@ from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.report import comparison
 from ftapp.runs import run_folder
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
 FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()
 
 
-def against(a: Run, b: Run) -> Comparison:
+def against(a: RunFolder, b: RunFolder) -> Comparison:
     """B against A, a run each."""
     one, other = read_arms([a, b])
     return compare.compare_arms(one, other)

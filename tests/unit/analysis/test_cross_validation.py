@@ -22,13 +22,13 @@ from ftapp.experiments.arms import list_rounds, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.report.experiment import write_result
 from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
 FOLDS = 4
 
 
-def keep_answers(run: Run, answers: list[tuple[str, str]]) -> None:
+def keep_answers(run: RunFolder, answers: list[tuple[str, str]]) -> None:
     """Keep answers, each a label and what was said, as the run's test examples."""
     step = len(run.history().steps)
     found = [ExampleResult(example=f"row {at}", loss=at, truth=a, answer=b) for at, (a, b) in enumerate(answers)]

@@ -18,12 +18,12 @@ from ftapp.experiments import experiment_folder, trash
 from ftapp.experiments.arms import Round
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunFolder:
     """A run that has ended."""
     return record_run(tmp_path)
 
@@ -34,7 +34,7 @@ def ctl(folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
     return result.exit_code, json.loads(result.stdout), result.stderr
 
 
-def test_a_refused_command_is_an_object_with_the_reason(run: Run, tmp_path: Path) -> None:
+def test_a_refused_command_is_an_object_with_the_reason(run: RunFolder, tmp_path: Path) -> None:
     code, told, said = ctl(tmp_path, "last", "lr", "1e-4")
     assert code == 2
     assert told == {
@@ -52,7 +52,7 @@ def test_a_refused_command_is_an_object_with_the_reason(run: Run, tmp_path: Path
     assert "there is no run 'nobody'" in told["reason"]
 
 
-def test_an_experiment_names_its_runs(run: Run, tmp_path: Path) -> None:
+def test_an_experiment_names_its_runs(run: RunFolder, tmp_path: Path) -> None:
     made = experiment_folder.create("lesson", None, "", ["A"], 1, 1, tmp_path)
     made.add("A", Round(1), run)
     code, told, _ = ctl(tmp_path, made.folder.name, "pause")
@@ -60,7 +60,7 @@ def test_an_experiment_names_its_runs(run: Run, tmp_path: Path) -> None:
     assert told["reason"] == f"'{made.folder.name}' is an experiment; choose one of its runs: {run.folder.name}"
 
 
-def test_a_deleted_run_can_be_restored(run: Run, tmp_path: Path) -> None:
+def test_a_deleted_run_can_be_restored(run: RunFolder, tmp_path: Path) -> None:
     deleted = trash.delete_run(run)
     for name in (run.folder.name, str(deleted.folder)):
         code, told, _ = ctl(tmp_path, name, "pause")
@@ -68,7 +68,7 @@ def test_a_deleted_run_can_be_restored(run: Run, tmp_path: Path) -> None:
         assert told["reason"] == f"'{name}' is deleted; 'ftapp runs --restore {run.folder.name}' restores it"
 
 
-def test_a_run_that_has_written_nothing_yet_takes_commands(run: Run, tmp_path: Path) -> None:
+def test_a_run_that_has_written_nothing_yet_takes_commands(run: RunFolder, tmp_path: Path) -> None:
     run.events_file.unlink()
     run.status_file.unlink(missing_ok=True)
     run.control_file.unlink(missing_ok=True)

@@ -12,21 +12,21 @@ from typer.testing import CliRunner, Result
 
 from ftapp.cli import app
 from ftapp.runs.example_results import ExampleResult
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.example_results import write_examples
 from tests.support.recorded_runs import record_run
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunFolder:
     return record_run(tmp_path / "runs")
 
 
-def invoke(run: Run, *arguments: str) -> Result:
+def invoke(run: RunFolder, *arguments: str) -> Result:
     return CliRunner().invoke(app.app, ["errors", str(run.folder), *arguments])
 
 
-def test_table(run: Run) -> None:
+def test_table(run: RunFolder) -> None:
     write_examples(run)
     result = invoke(run)
     assert result.exit_code == 0
@@ -42,19 +42,19 @@ def test_table(run: Run) -> None:
     assert "row 3" not in invoke(run, "--limit", "1").stdout
 
 
-def test_table_of_sequences_has_no_empty_columns(run: Run) -> None:
+def test_table_of_sequences_has_no_empty_columns(run: RunFolder) -> None:
     write_examples(run, ExampleResult(example="sequence 2", loss=3.5, text="the cat"))
     assert invoke(run).stdout.splitlines()[1].split() == ["loss", "example", "text"]
 
 
-def test_table_of_completions_begins_with_the_prompt(run: Run) -> None:
+def test_table_of_completions_begins_with_the_prompt(run: RunFolder) -> None:
     write_examples(run, ExampleResult(example="row 2", loss=3.5, text="Who?", truth="She."))
     header, _, only, *_ = invoke(run).stdout.strip().splitlines()
     assert header.split() == ["loss", "example", "prompt", "completion"]
     assert only.split() == ["3.5000", "row", "2", "Who?", "She."]
 
 
-def test_csv_is_safe_in_a_spreadsheet(run: Run) -> None:
+def test_csv_is_safe_in_a_spreadsheet(run: RunFolder) -> None:
     write_examples(run)
     first, second = csv.DictReader(io.StringIO(invoke(run, "--csv").stdout))
     assert first == {
@@ -71,7 +71,7 @@ def test_csv_is_safe_in_a_spreadsheet(run: Run) -> None:
     assert second["text"] == ""
 
 
-def test_json(run: Run) -> None:
+def test_json(run: RunFolder) -> None:
     write_examples(run)
     found = json.loads(invoke(run, "--json", "--limit", "1").stdout)
     assert (found["run"], found["split"], found["examples"], found["scores"]) == (
@@ -85,7 +85,7 @@ def test_json(run: Run) -> None:
     assert "picture" not in only
 
 
-def test_what_cannot_be_listed(run: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_listed(run: RunFolder, tmp_path: Path) -> None:
     missing = invoke(run)
     assert (missing.exit_code, missing.stdout) == (2, "")
     assert "has no examples.jsonl of its result" in missing.stderr

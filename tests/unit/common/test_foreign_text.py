@@ -32,7 +32,7 @@ from ftapp.runs.event_types import Event
 from ftapp.runs.events import Controlled, Noted, RunEnded, RunStarted
 from ftapp.runs.narrator import Narrator
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Sampled
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
 POISON = "\x1b]0;owned\x07\x1b[31m[bold]x[/y]\x9b2J\u202egnp<script>alert(1)</script>|`*a*"
@@ -40,11 +40,11 @@ SEEN = "[31m[bold]x["
 
 
 @pytest.fixture
-def poisoned(tmp_path: Path) -> Run:
+def poisoned(tmp_path: Path) -> RunFolder:
     """A run whose title, names, errors, samples, log and folder are poison."""
     run = record_run(tmp_path)
     folder = run.folder.rename(tmp_path / f"20260101-000000-{POISON.replace('/', '')}\nb-0000")
-    run = Run(folder)
+    run = RunFolder(folder)
     text = run.recipe_file.read_text()
     quoted = json.dumps(POISON).replace("\\u202e", "\u202e")
     lines = [f"title = {quoted}" if line.startswith("title") else line for line in text.splitlines()]
@@ -76,19 +76,21 @@ def harmless(shown: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [["runs"], ["compare", "RUN", "RUN"], ["compare", "RUN", "RUN", "--csv"], ["report", "RUN"]]
 )
-def test_commands_print_no_escape_sequences(poisoned: Run, arguments: list[str]) -> None:
+def test_commands_print_no_escape_sequences(poisoned: RunFolder, arguments: list[str]) -> None:
     given = [str(poisoned.folder) if word == "RUN" else word for word in arguments]
     done = CliRunner().invoke(app.app, [*given, "--runs-dir", str(poisoned.folder.parent)])
     assert done.exit_code == 0, done.output
     harmless(done.output)
 
 
-def test_json_stays_exact(poisoned: Run) -> None:
+def test_json_stays_exact(poisoned: RunFolder) -> None:
     done = CliRunner().invoke(app.app, ["runs", "--json", "--runs-dir", str(poisoned.folder.parent)])
     assert json.loads(done.stdout)[0]["error"] == POISON
 
 
-def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_end_of_a_run_is_told_without_escape_sequences(
+    poisoned: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     history = poisoned.history()
     out = io.StringIO()
     told = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
@@ -167,7 +169,7 @@ def test_the_console_reads_no_markup(capsys: pytest.CaptureFixture[str]) -> None
     assert "[/x] :smile:" in out.getvalue()
 
 
-def test_pages_and_cards_hold_no_html_of_others(poisoned: Run) -> None:
+def test_pages_and_cards_hold_no_html_of_others(poisoned: RunFolder) -> None:
     report.write(read_record(poisoned))
     page = (poisoned.folder / "report.html").read_text()
     harmless(page)

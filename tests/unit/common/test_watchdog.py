@@ -18,7 +18,7 @@ from ftapp.common.locks import hold_lock
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import RunEnded
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 def test_a_process_that_computes_nothing_is_stuck() -> None:
@@ -88,7 +88,7 @@ def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Pa
     )
     ended = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    [event] = read(Run(tmp_path).events_file)
+    [event] = read(RunFolder(tmp_path).events_file)
     assert isinstance(event, RunEnded)
     assert (event.status, event.error) == ("failed", "it is stuck")
     assert "thread 0x" in ended.stderr

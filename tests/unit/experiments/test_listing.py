@@ -18,7 +18,7 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Event
 from ftapp.runs.events import Controlled, Progressed, RunEnded, RunStarted
 from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.status import StatusLog
 from tests.support.recorded_runs import record_run
 
@@ -62,8 +62,8 @@ def ended(number: int) -> RunEnded:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    made = Run(tmp_path / "runs" / "20260102-030405-small-quick-00ff")
+def run(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path / "runs" / "20260102-030405-small-quick-00ff")
     made.folder.mkdir(parents=True)
     made.recipe_file.write_text("")
     (made.folder / "environment.json").write_text(json.dumps({"recipe": "named", "profile": "quick", "created": 90.0}))
@@ -74,13 +74,13 @@ def answer(command: str, *, applied: bool = True) -> Controlled:
     return Controlled(time=300.0, id="x", command=command, applied=applied, step=1)
 
 
-def write(run: Run, *events: Event) -> None:
+def write(run: RunFolder, *events: Event) -> None:
     log = EventLog(run.events_file)
     for event in events:
         log.write(event)
 
 
-def test_an_ended_run(run: Run) -> None:
+def test_an_ended_run(run: RunFolder) -> None:
     write(run, STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.25, final=True), ended(2))
     found = summarize(run)
     assert (found.status, found.recipe, found.profile, found.steps) == ("done", "named", "quick", 2)
@@ -93,7 +93,7 @@ def test_an_ended_run(run: Run) -> None:
     assert (found.share, found.progress) == (0.01, 1.0)
 
 
-def test_a_live_run_tells_its_progress_and_its_last_loss(run: Run) -> None:
+def test_a_live_run_tells_its_progress_and_its_last_loss(run: RunFolder) -> None:
     write(run, STARTED, phase("head", 1, 2, 10), step(1), step(2), phase("all", 3, 10, 1000), step(3), step(4, 0.4))
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -104,18 +104,18 @@ def test_a_live_run_tells_its_progress_and_its_last_loss(run: Run) -> None:
     assert summarize(run).status == "crashed"
 
 
-def test_a_live_run_tells_its_activity(run: Run) -> None:
+def test_a_live_run_tells_its_activity(run: RunFolder) -> None:
     write(run, STARTED, Progressed(time=101.0, activity="downloading"))
     assert summarize(run).activity == "downloading"
 
 
-def test_a_refused_run_says_why(run: Run) -> None:
+def test_a_refused_run_says_why(run: RunFolder) -> None:
     problems = [("recipe.toml", "model.preset", "unknown preset")]
     write(run, RunEnded(time=101.0, status="refused", steps=0, seconds=1.0, problems=problems))
     assert summarize(run).error == "recipe.toml: model.preset: unknown preset"
 
 
-def long_run(run: Run, log: EventLog, steps: Sequence[int] = (40, 3000, 5000)) -> None:
+def long_run(run: RunFolder, log: EventLog, steps: Sequence[int] = (40, 3000, 5000)) -> None:
     """Write the log of a run of three phases, of some 1.5 MB."""
     first = 1
     log.write(STARTED)
@@ -129,7 +129,7 @@ def long_run(run: Run, log: EventLog, steps: Sequence[int] = (40, 3000, 5000)) -
         first += count
 
 
-def test_a_long_run_is_not_read_as_a_whole(run: Run) -> None:
+def test_a_long_run_is_not_read_as_a_whole(run: RunFolder) -> None:
     long_run(run, StatusLog(run.events_file, run.status_file))
     size = run.events_file.stat().st_size
     with run.events_file.open("r+b") as file:
@@ -140,7 +140,7 @@ def test_a_long_run_is_not_read_as_a_whole(run: Run) -> None:
     assert found.metrics["loss"] == 5.0  # of the last evaluation
 
 
-def test_without_a_status_file_the_log_is_read(run: Run) -> None:
+def test_without_a_status_file_the_log_is_read(run: RunFolder) -> None:
     long_run(run, EventLog(run.events_file))
     found = summarize(run)
     assert (found.status, found.recipe, found.steps, found.metrics["loss"]) == ("crashed", "named", 8040, 5.0)
@@ -148,7 +148,7 @@ def test_without_a_status_file_the_log_is_read(run: Run) -> None:
     assert found.share == pytest.approx(0.3)
 
 
-def test_a_very_long_run_without_a_status_file_claims_no_phase_that_it_has_left(run: Run) -> None:
+def test_a_very_long_run_without_a_status_file_claims_no_phase_that_it_has_left(run: RunFolder) -> None:
     write(run, STARTED, phase("head", 1, 2, 10), evaluated(1, 5.0), step(1))
     write(run, *(Progressed(time=101.0, activity="a" * 2**17) for _ in range(80)))
     assert (summarize(run).phase, summarize(run).steps, summarize(run).metrics["loss"]) == ("head", 1, 1.0)
@@ -159,7 +159,7 @@ def test_a_very_long_run_without_a_status_file_claims_no_phase_that_it_has_left(
 
 
 @pytest.mark.parametrize("steps", [2, 3000])
-def test_what_the_log_holds_behind_the_status_file_counts(run: Run, steps: int) -> None:
+def test_what_the_log_holds_behind_the_status_file_counts(run: RunFolder, steps: int) -> None:
     log = StatusLog(run.events_file, run.status_file)
     for event in (STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.5)):
         log.write(event)
@@ -178,7 +178,7 @@ def test_what_the_log_holds_behind_the_status_file_counts(run: Run, steps: int) 
     assert (summarize(run).status, summarize(run).seconds) == ("done", 400.0)
 
 
-def test_a_run_is_paused_while_its_process_lives(run: Run) -> None:
+def test_a_run_is_paused_while_its_process_lives(run: RunFolder) -> None:
     log = StatusLog(run.events_file, run.status_file)
     for event in (STARTED, phase("head", 1, 9, 10), step(1), answer("pause"), answer("checkpoint"), answer("rate")):
         log.write(event)
@@ -194,7 +194,7 @@ def test_a_run_is_paused_while_its_process_lives(run: Run) -> None:
 
 
 @pytest.mark.parametrize("damage", ["junk", "other", "beyond", "folder", "pipe", "none"])
-def test_a_damaged_status_file_is_passed_over(run: Run, damage: str) -> None:
+def test_a_damaged_status_file_is_passed_over(run: RunFolder, damage: str) -> None:
     log = StatusLog(run.events_file, run.status_file)
     for event in (STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.5, final=True), ended(2)):
         log.write(event)
@@ -216,16 +216,16 @@ def test_a_damaged_status_file_is_passed_over(run: Run, damage: str) -> None:
     assert whole.status == "done"
 
 
-def test_a_folder_that_is_removed_ends_no_run(run: Run) -> None:
+def test_a_folder_that_is_removed_ends_no_run(run: RunFolder) -> None:
     log = StatusLog(run.events_file, run.status_file)
     log.write(STARTED)
     run.folder.rename(run.folder.with_name("elsewhere"))
     for event in (phase("head", 1, 2, 10), step(1), ended(1)):
         log.write(event)
-    assert summarize(Run(run.folder.with_name("elsewhere"))).status == "done"
+    assert summarize(RunFolder(run.folder.with_name("elsewhere"))).status == "done"
 
 
-def test_a_status_file_that_cannot_be_replaced_ends_no_run(run: Run) -> None:
+def test_a_status_file_that_cannot_be_replaced_ends_no_run(run: RunFolder) -> None:
     run.status_file.mkdir()
     log = StatusLog(run.events_file, run.status_file)
     for event in (STARTED, phase("head", 1, 2, 10), step(1), ended(1)):
@@ -235,7 +235,7 @@ def test_a_status_file_that_cannot_be_replaced_ends_no_run(run: Run) -> None:
     assert not list(run.folder.glob(".*"))
 
 
-def test_a_long_run_of_one_phase_with_its_end(run: Run) -> None:
+def test_a_long_run_of_one_phase_with_its_end(run: RunFolder) -> None:
     steps = [step(number) for number in range(1, 4001)]
     proof = PhaseEnded(
         time=400.0,
@@ -261,7 +261,7 @@ def test_a_long_run_of_one_phase_with_its_end(run: Run) -> None:
     )
 
 
-def test_a_half_written_line_and_damaged_ones_are_passed_over(run: Run) -> None:
+def test_a_half_written_line_and_damaged_ones_are_passed_over(run: RunFolder) -> None:
     write(run, STARTED, phase("head", 1, 2, 10), step(1))
     with run.events_file.open("ab") as file:
         file.write(b'\xff\xfe\n{"event":"step"}\n{"event":"step","step":2')
@@ -271,7 +271,7 @@ def test_a_half_written_line_and_damaged_ones_are_passed_over(run: Run) -> None:
 @pytest.mark.parametrize(
     "damage", ["no folder", "no recipe", "no events", "bad events", "folder of events", "bad environment"]
 )
-def test_damaged_folders_say_so(run: Run, damage: str) -> None:
+def test_damaged_folders_say_so(run: RunFolder, damage: str) -> None:
     expected = {
         "no folder": ("damaged", "recipe.toml is missing"),
         "no recipe": ("damaged", "recipe.toml is missing"),
@@ -301,7 +301,7 @@ def test_damaged_folders_say_so(run: Run, damage: str) -> None:
     assert found.created is not None
 
 
-def test_ended_runs_are_read_once_and_changed_ones_again(run: Run) -> None:
+def test_ended_runs_are_read_once_and_changed_ones_again(run: RunFolder) -> None:
     summaries = Summaries(run.folder.parent)
     write(run, STARTED, phase("head", 1, 2, 10), step(1))
     before = list(summaries.read())
@@ -324,7 +324,7 @@ def test_runs_come_newest_first_and_other_folders_not_at_all(tmp_path: Path) -> 
     assert list(Summaries(tmp_path / "no such").read()) == []
 
 
-def test_a_folder_that_is_deleted_is_forgotten(run: Run) -> None:
+def test_a_folder_that_is_deleted_is_forgotten(run: RunFolder) -> None:
     summaries = Summaries(run.folder.parent)
     write(run, STARTED, ended(1))
     assert len(list(summaries.read())) == 1
@@ -335,7 +335,7 @@ def test_a_folder_that_is_deleted_is_forgotten(run: Run) -> None:
 def test_the_name_of_a_folder_tells_its_time(tmp_path: Path) -> None:
     folder = tmp_path / "20260102-030405-my-recipe-quick-00ff"
     folder.mkdir()
-    found = summarize(Run(folder))
+    found = summarize(RunFolder(folder))
     assert found.recipe == "my-recipe-quick"
     assert found.created == time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
 

@@ -105,7 +105,7 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     link = tmp_path / "runs" / run.folder.name
     link.symlink_to(run.folder)
-    trash.delete_run(run_folder.Run(link))
+    trash.delete_run(run_folder.RunFolder(link))
     assert trash.empty(tmp_path / "runs") == 1
     assert run.recipe_file.is_file()
 

@@ -19,20 +19,20 @@ from ftapp.runs.event_reader import read
 from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.launcher import STOP_SIGNALS
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
+def run(tmp_path: Path) -> Iterator[RunFolder]:
     """A folder whose lock is held, as by a run's process."""
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield run
 
 
 @pytest.fixture
-def taken(run: Run) -> Iterator[Control]:
+def taken(run: RunFolder) -> Iterator[Control]:
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     control = Control(run, EventLog(run.events_file), locate=lambda: (0, 7))
     control.handle_signals()
@@ -41,7 +41,7 @@ def taken(run: Run) -> Iterator[Control]:
         signal.signal(number, handler)
 
 
-def answers(run: Run) -> list[tuple[str, bool, str | None]]:
+def answers(run: RunFolder) -> list[tuple[str, bool, str | None]]:
     told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
     return [(event.command, event.applied, event.reason) for event in told]
 
@@ -50,7 +50,7 @@ def refuse(command: AnyCommand) -> str | None:
     return f"no {command.name} here"
 
 
-def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) -> None:
+def test_commands_are_carried_out_once_and_in_order(run: RunFolder, taken: Control) -> None:
     done: list[AnyCommand] = []
 
     def apply_command(command: AnyCommand) -> str | None:
@@ -72,7 +72,7 @@ def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) ->
     assert answers(run) == [("checkpoint", True, None), ("rate", True, None), ("checkpoint", True, None)]
 
 
-def test_what_is_not_done_is_answered_with_the_reason(run: Run, taken: Control) -> None:
+def test_what_is_not_done_is_answered_with_the_reason(run: RunFolder, taken: Control) -> None:
     commands.send(run, Checkpoint())
     commands.send(run, Resume())
     with run.control_file.open("ab") as file:
@@ -90,7 +90,7 @@ def test_what_is_not_done_is_answered_with_the_reason(run: Run, taken: Control) 
     assert not any(applied for _, applied, _ in found)
 
 
-def test_half_a_line_waits_for_its_end(run: Run, taken: Control) -> None:
+def test_half_a_line_waits_for_its_end(run: RunFolder, taken: Control) -> None:
     run.control_file.write_bytes(b'{"command":"stop",')
     assert not taken.should_stop()
     with run.control_file.open("ab") as file:
@@ -100,7 +100,7 @@ def test_half_a_line_waits_for_its_end(run: Run, taken: Control) -> None:
 
 
 @pytest.mark.parametrize("way_out", ["resume", "stop", "signal"])
-def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way_out: str) -> None:
+def test_a_pause_lasts_until_a_command_or_a_signal(run: RunFolder, taken: Control, way_out: str) -> None:
     taken.can_wait = True
     commands.send(run, Pause())
     commands.send(run, Pause())
@@ -126,7 +126,7 @@ def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way
     assert taken.clock() - before < time.perf_counter() - begun - 0.25
 
 
-def test_a_stop_is_a_wish_that_is_known_at_once(run: Run, taken: Control) -> None:
+def test_a_stop_is_a_wish_that_is_known_at_once(run: RunFolder, taken: Control) -> None:
     commands.send(run, Stop())
     commands.send(run, Stop())
     assert taken.should_stop()
@@ -142,7 +142,7 @@ def test_a_signal_is_a_wish_also_where_what_it_raises_is_swallowed(taken: Contro
 
 
 @pytest.mark.parametrize(("first", "status"), [(signal.SIGTERM, "unfinished"), (signal.SIGINT, "interrupted")])
-def test_the_first_request_decides_the_status(run: Run, taken: Control, first: int, status: str) -> None:
+def test_the_first_request_decides_the_status(run: RunFolder, taken: Control, first: int, status: str) -> None:
     taken.can_wait = True
     for number in (first, *STOP_SIGNALS):
         signal.raise_signal(number)
@@ -151,7 +151,7 @@ def test_the_first_request_decides_the_status(run: Run, taken: Control, first: i
     assert taken.stop_status == status
 
 
-def test_a_run_whose_time_is_over_ends_after_a_step_of_this_process(run: Run) -> None:
+def test_a_run_whose_time_is_over_ends_after_a_step_of_this_process(run: RunFolder) -> None:
     steps = [7]
     control = Control(run, EventLog(run.events_file), locate=lambda: (0, steps[0]), ends_at=time.monotonic() - 1)
     assert not control.should_stop()
@@ -160,7 +160,7 @@ def test_a_run_whose_time_is_over_ends_after_a_step_of_this_process(run: Run) ->
     assert control.stop_status == "unfinished"
 
 
-def test_a_pause_ends_when_the_time_is_over(run: Run) -> None:
+def test_a_pause_ends_when_the_time_is_over(run: RunFolder) -> None:
     steps = [7]
     control = Control(run, EventLog(run.events_file), locate=lambda: (0, steps[0]), ends_at=time.monotonic() + 0.3)
     steps[0] += 1
@@ -170,7 +170,7 @@ def test_a_pause_ends_when_the_time_is_over(run: Run) -> None:
 
 
 def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     EventLog(run.events_file).write(RunEnded(time=1, status="done", steps=1, seconds=1))
     with pytest.raises(RunError, match=r"the run has ended \(status: done\), so it takes no commands"):
         commands.send(run, Pause())

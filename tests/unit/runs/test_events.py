@@ -12,7 +12,7 @@ from ftapp.runs.event_reader import EventReader, read
 from ftapp.runs.events import Progressed, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Sampled, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, metrics={"accuracy": 0.25}, rate=1e-3, seconds=0.1, memory=2**30)
 PHASE = PhaseStarted(
@@ -135,7 +135,7 @@ def test_a_history_of_nothing_has_a_summary() -> None:
 
 
 def test_a_run_that_never_started_counts_as_crashed(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     assert run.status() == "crashed"
     assert run.last_log_lines() == []
     assert run.environment() == {}

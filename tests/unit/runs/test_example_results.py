@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ftapp.runs.example_results import ExampleResult, format_score, read_example_results
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.example_results import FOUND, write_examples
 from tests.support.recorded_runs import record_run
 
 
-def read(run: Run, limit: int | None = None) -> list[ExampleResult] | None:
+def read(run: RunFolder, limit: int | None = None) -> list[ExampleResult] | None:
     found = read_example_results(run, run.history().result, limit)
     return None if found is None else list(found.found)
 

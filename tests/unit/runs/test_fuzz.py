@@ -16,7 +16,7 @@ from ftapp.common.tail_reader import Tail
 from ftapp.experiments.listing import Summaries
 from ftapp.runs.event_reader import EventReader, decode
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support import random_events
 from tests.support.recorded_runs import record_run
 from tests.unit import fuzz
@@ -112,6 +112,6 @@ def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is a pipe, not a file"):
         open_file(pipe)
     assert bytes(Tail(pipe).read()) == b""
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     run.lock_file.symlink_to(pipe)
     assert not run.alive()

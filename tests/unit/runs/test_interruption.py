@@ -11,7 +11,7 @@ import pytest
 
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, do_nothing
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 
 
 class Remembering:
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         signal.signal(number, handler)
 
 
-RUN = Run(Path("run"))
+RUN = RunFolder(Path("run"))
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)

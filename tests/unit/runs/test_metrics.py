@@ -23,7 +23,7 @@ from ftapp.runs.event_reader import EventReader, decode, read
 from ftapp.runs.events import AnyEvent, RunEnded
 from ftapp.runs.history import Follower, History
 from ftapp.runs.phase_events import Evaluated, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.steps import Steps
 from tests.support.files import FIXTURES
 from tests.support.recorded_runs import record_run
@@ -43,7 +43,7 @@ def evaluated(number: int, loss: float, *, final: bool = False, **metrics: float
     )
 
 
-def other_run(folder: Path, f1: float = 0.75, error: float = 12.5) -> Run:
+def other_run(folder: Path, f1: float = 0.75, error: float = 12.5) -> RunFolder:
     """A run that measures no accuracy."""
     run = record_run(folder, accuracy=None, status=None)
     log = EventLog(run.events_file)
@@ -56,7 +56,7 @@ def other_run(folder: Path, f1: float = 0.75, error: float = 12.5) -> Run:
 
 @pytest.mark.parametrize("name", ["image", "text", "lm"])
 def test_runs_of_earlier_versions_have_their_accuracy_among_their_metrics(name: str, tmp_path: Path) -> None:
-    run = Run(shutil.copytree(OLDER / name, tmp_path / name))
+    run = RunFolder(shutil.copytree(OLDER / name, tmp_path / name))
     lines = [json.loads(line) for line in run.events_file.read_bytes().splitlines()]
     expected = [line.get("accuracy") for line in lines if line["event"] in ("step", "evaluated")]
     assert (expected[0] is None) is (name == "lm")

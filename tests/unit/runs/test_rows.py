@@ -18,7 +18,7 @@ from ftapp.common import cache_files
 from ftapp.runs import rows
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Noted
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
 
@@ -42,7 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     make = rows._make_row
 
-    def note(run: Run) -> tuple[dict[str, Any], bool]:
+    def note(run: RunFolder) -> tuple[dict[str, Any], bool]:
         names.append(run.folder.name)
         return make(run)
 

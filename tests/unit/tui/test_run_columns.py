@@ -11,7 +11,7 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.run_columns import (
     COLUMNS,
     GAP,
@@ -25,7 +25,7 @@ from ftapp.tui.run_columns import (
 
 
 def one(name: str, **values: Any) -> Summary:
-    return Summary(run=Run(Path(f"/runs/{name}")), **{"status": "done", "recipe": name} | values)
+    return Summary(run=RunFolder(Path(f"/runs/{name}")), **{"status": "done", "recipe": name} | values)
 
 
 @pytest.mark.parametrize("width", range(0, 220, 7))
