@@ -15,8 +15,8 @@ lint:  ## the checks of .pre-commit-config.yaml: style, types, imports
 unit:  ## the quick tests
 	.venv/bin/pytest tests/unit
 
-test:  ## all tests but whole recipes on real weights, which .venv/bin/pytest runs too
-	.venv/bin/pytest -m 'not slow'
+test:  ## all tests of up to five seconds; CI runs the slow ones too
+	.venv/bin/pytest
 
 docs:  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict

@@ -28,6 +28,7 @@ def set_clock(file: Path, seconds: float) -> None:
     replace_file(file, str(seconds).encode())
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_changes_no_order_no_duration_and_no_weight(
     make: Make, train: Train, fork: Fork, text_recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from ftapp.common.cache_folders import find_changes, matches_manifest
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.run_folder import RunFolder
@@ -54,6 +56,7 @@ def kill(forks: Forks, run: RunFolder, moment: Callable[[], bool]) -> int:
     return forks.wait(run)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights(
     make: Make, train: Train, fork: Fork, text_recipe: str
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from ftapp.common.cache_folders import find_changes, matches_manifest
 from ftapp.runs.checkpoints import list_checkpoints
@@ -61,6 +62,7 @@ def end_without(use_up: Callable[[int], None], is_reached: Callable[[], bool], f
     forks.interrupt(run, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_run_without_memory_or_handles_loses_nothing_that_was_saved(
     make: Make, train: Train, fork: Fork, text_recipe: str
 ) -> None:

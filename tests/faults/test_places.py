@@ -39,6 +39,7 @@ def kill(run: RunFolder, step: int) -> None:
     next(each for each in found if str(run.folder) in " ".join((each.info["cmdline"] or [])[-1:])).kill()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
     make: Make, train: Train, start: Start, text_recipe: str, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def weights(history: History) -> str:
     return history.saved.weights
 
 
+@pytest.mark.slow
 def test_adapters_train_in_two_phases_and_go_on_exactly(do: Do, text_recipe: str) -> None:
     code, whole, run = do(text_recipe + LATER, LORA, "phase.finetune.steps=4", *EVERY_STEP)
     assert code == 0
@@ -57,6 +58,7 @@ def test_adapters_train_in_two_phases_and_go_on_exactly(do: Do, text_recipe: str
     assert other.model.digest != whole.model.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text_recipe", "image_recipe", "lm_recipe"])
 def test_a_saved_model_has_its_adapters_merged(name: str, do: Do, request: pytest.FixtureRequest) -> None:
     rules = {"text_recipe": "query, value", "image_recipe": "last:1", "lm_recipe": "attention, mlp & last:1"}[name]
@@ -88,6 +90,7 @@ def test_biases_alone_train(do: Do, text_recipe: str) -> None:
     assert len(inside) == ended.moved + len(ended.still) - 2 > 6
 
 
+@pytest.mark.slow
 def test_adapters_freeze_and_thaw_while_a_run_trains(do: Do, text_recipe: str) -> None:
     code, whole, run = do(
         text_recipe,

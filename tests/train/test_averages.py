@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ftapp.models import saved_model
 from ftapp.runs.checkpoints import list_checkpoints, read_facts
@@ -32,6 +33,7 @@ def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: st
     assert history.evaluations[-1].loss != plain.evaluations[-1].loss
 
 
+@pytest.mark.slow
 def test_steps_count_batches_and_a_phase_ends_with_an_update(do: Do, text_recipe: str) -> None:
     sets = (
         "phase.finetune.steps=",

@@ -48,6 +48,7 @@ def resnet_recipe(text: str, tiny: Tiny, folder: Path) -> str:
     return changed.replace('"train head"', '"train last:1, head"').replace("0.01", "0.001")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["vgg", "bert", "gpt2", "resnet"])
 def test_results_with_and_without_the_cache_agree(
     kind: str, do: Do, tiny: Tiny, image_recipe: str, text_recipe: str, lm_recipe: str, tmp_path: Path

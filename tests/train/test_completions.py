@@ -76,6 +76,7 @@ def test_completions_are_learned_and_measured_by_token(do: Do, completion_recipe
     assert all(sample.text.startswith(sample.prompt) for sample in history.samples)
 
 
+@pytest.mark.slow
 def test_cached_features_change_no_loss(do: Do, completion_recipe: str) -> None:
     _, cached, _ = do(completion_recipe, "precision=float32")
     _, whole, _ = do(completion_recipe, "precision=float32", "frozen.cache=false")
@@ -84,6 +85,7 @@ def test_cached_features_change_no_loss(do: Do, completion_recipe: str) -> None:
     np.testing.assert_allclose([step.loss for step in cached.steps], [step.loss for step in whole.steps], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_prompts_are_tried_in_the_template(do: Do, completion_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     code, history, run = do(
         completion_recipe,

@@ -79,6 +79,7 @@ def answered(run: RunFolder, command: AnyCommand) -> History:
     return wait(run, lambda history: any(each.id == command.id for each in history.controlled))
 
 
+@pytest.mark.slow
 def test_a_run_obeys(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
     run = start(text_recipe)
     wait(run, lambda history: len(history.steps) >= 3)

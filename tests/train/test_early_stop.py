@@ -124,6 +124,7 @@ def test_no_best_weights_are_kept_if_the_recipe_says_so(do: Do, image_recipe: st
     assert with_none.kept is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sets", [STOP, KEEP], ids=["stop", "keep"])
 def test_a_run_goes_on_from_any_step_to_the_same_best_weights(sets: tuple[str, ...], do: Do, image_recipe: str) -> None:
     code, whole, run = do(image_recipe + TWO_PHASES, *sets, *EVERY_STEP)

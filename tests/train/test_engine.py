@@ -38,6 +38,7 @@ def choice(history: History) -> CacheChoice:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "overrides"), [("image", ["model.normalize=true"]), ("lm", [TWICE])])
 def test_a_run_on_openvino_trains_as_one_on_keras(
     kind: str, overrides: list[str], do: Do, image_recipe: str, lm_recipe: str
@@ -59,6 +60,7 @@ INT8 = (OPENVINO, "frozen.dtype=int8", FLOAT32)
 LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "overrides"),
     [
@@ -91,6 +93,7 @@ def test_a_head_that_trained_on_int8_is_measured_on_the_float_model(
     assert "the same on int8 features: " in told
 
 
+@pytest.mark.slow
 def test_quantized_features_are_bitwise_the_same_again(do: Do, image_recipe: str) -> None:
     first = losses(do(image_recipe, *INT8)[1])
     kept = [entry.folder for entry in feature_cache.list_entries()]
@@ -178,6 +181,7 @@ def test_a_missing_package_is_told_before_the_run(
         check_installed(recipe.load(file, None, INT8))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_says_why_its_features_are_of_another_kind(
     do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

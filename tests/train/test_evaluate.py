@@ -25,6 +25,7 @@ SETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_the_result_of_the_run_comes_again_to_the_last_digit(name: str, request: pytest.FixtureRequest, do: Do) -> None:
     text = request.getfixturevalue(f"{name}_recipe")

@@ -39,6 +39,7 @@ def check_alike(one: ExampleResults, other: ExampleResults) -> None:
         assert each.loss == pytest.approx(by_name[each.example].loss, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_texts_with_their_rows_and_probabilities(do: Do, text_recipe: str, tiny: Tiny) -> None:
     """The evaluated split is the test split, so the result is not measured again."""
     code, history, run = do(text_recipe, "evaluate.keep_worst=3", "precision=float32")
@@ -112,6 +113,7 @@ def test_int8_features_leave_the_examples_of_the_float_model(do: Do, image_recip
     assert np.mean([each.loss for each in results.found]) == pytest.approx(history.result.loss, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [12, 9])
 def test_a_resumed_run_keeps_the_same_examples(step: int, do: Do, text_recipe: str) -> None:
     """After its last step it measures again what its log knows already."""

@@ -45,6 +45,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", CASES)
 def test_a_family_trains_in_two_phases_and_loads_again(
     family: str, do: Do, tiny: Tiny, probed: None, tmp_path: Path

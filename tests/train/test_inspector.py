@@ -198,6 +198,7 @@ def test_a_timed_step_is_measured_and_others_follow_from_it(each: Recipe, asked:
     assert other.step > 0
 
 
+@pytest.mark.slow
 def test_adapters_are_costed_and_timed_and_leave_the_model_as_it_was(image_recipe: str, asked: Asked) -> None:
     second = '[[phase]]\nname = "later"\nlayers = ["freeze all", "train adapters, head"]\nsteps = 2\n'
     chosen = recipe.parse(image_recipe.replace('"train head"', '"lora:2 last:1", "train head"') + second)
@@ -307,6 +308,7 @@ def test_a_large_image_is_augmented_small(image_recipe: str, asked: Asked) -> No
     assert asked("augment", large, images=1, views=1).size == (112, 224)
 
 
+@pytest.mark.slow
 def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
     """Data comes before Keras is loaded; what was asked at once comes too; no file stays behind."""
     chosen = recipe.parse(image_recipe)

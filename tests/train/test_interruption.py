@@ -118,6 +118,7 @@ def test_ctrl_c_again_after_a_second_ends_at_once(start_long: Start, tmp_path: P
     assert not run.model_folder.exists()
 
 
+@pytest.mark.slow
 def test_an_experiment_saves_what_goes_on_and_starts_no_more(start_long: Start, tmp_path: Path) -> None:
     process = start_long("--control", "--repeat", "2")
     run = wait_for_event(process, tmp_path / "runs", trains)

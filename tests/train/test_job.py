@@ -81,6 +81,7 @@ def test_saved_files_hold_the_same_weights(do: Do, image_recipe: str) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_language_model_learns_its_book_and_writes(do: Do, lm_recipe: str) -> None:
     sets = ('phase.finetune.layers=["train all"]', "phase.finetune.epochs=3", "phase.finetune.learning_rate=0.01")
     code, history, run = do(lm_recipe, *sets)
@@ -129,6 +130,7 @@ def test_phases_follow_each_other_with_their_own_layers(do: Do, image_recipe: st
     assert [evaluation.step for evaluation in history.evaluations] == [0, 3, 5, 7, 7]
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_losses_and_another_does_not(do: Do, image_recipe: str) -> None:
     augmented = (
         image_recipe + '[augment]\nflip = "both"\nrotation = 90.0\nzoom = 0.2\ncrop = 0.8\ntranslation = [0.2, 0.1]\n'
@@ -246,6 +248,7 @@ def test_schedule_and_clipping_are_in_force(do: Do, image_recipe: str) -> None:
     assert rates[-1] < 0.0002
 
 
+@pytest.mark.slow
 def test_a_language_model_in_lower_precision_loads_again(do: Do, lm_recipe: str) -> None:
     code, _, run = do(lm_recipe, "precision=bfloat16")
     assert code == 0
@@ -267,6 +270,7 @@ def test_lower_precision_keeps_the_head_in_float32(do: Do, text_recipe: str) -> 
     assert block.compute_dtype == "bfloat16"
 
 
+@pytest.mark.slow
 def test_a_run_parses_each_rule_once_and_walks_its_model_once(
     do: Do, text_recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def test_weights_that_go_on_training_keep_their_moments(do: Do, image_recipe: st
     assert leads[6] == [0, 0, 4, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text", "images", "two-phases"])
 def test_a_steered_run_is_resumed_and_replayed_to_the_same_weights(
     name: str, do: Do, text_recipe: str, image_recipe: str

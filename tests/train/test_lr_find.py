@@ -96,6 +96,7 @@ def test_command_suggests_and_leaves_nothing(backend: str, image_recipe: str, tm
     assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} <= {"features", "bfloat16", "logs"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["vgg", "bert", "gpt2", "resnet"])
 def test_steps_are_those_of_a_run_and_everything_is_put_back(
     kind: str,
@@ -177,6 +178,7 @@ def test_what_cannot_be_is_refused(
     assert not done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_it_at_once(number: signal.Signals, image_recipe: str, tmp_path: Path) -> None:
     arguments = words(tmp_path, image_recipe, "--steps", "1000000", "--from", "1e-9", "--to", "1e-8")

@@ -65,6 +65,7 @@ def test_a_phase_that_ends_between_evaluations_tells_its_drift(do: Do, image_rec
     assert isinstance(history.drifts[1], Drifted)
 
 
+@pytest.mark.slow
 def test_a_language_model_writes_every_so_many_steps(do: Do, lm_recipe: str) -> None:
     _, history, _ = do(lm_recipe, "phase.finetune.steps=6", "samples.every=2", "phase.finetune.learning_rate=1e-12")
     assert [sample.step for sample in history.samples] == [0, 2, 4, 6]
@@ -116,6 +117,7 @@ def test_label_smoothing_is_trained_on_and_not_measured(do: Do, image_recipe: st
     assert [each.loss for each in smoothed.evaluations] == pytest.approx([each.loss for each in plain.evaluations])
 
 
+@pytest.mark.slow
 def test_texts_are_augmented_anew_in_each_step_and_evaluated_as_they_are(do: Do, text_recipe: str) -> None:
     given = ["phase.finetune.learning_rate=1e-12", "phase.finetune.steps=4"]
     _, plain, _ = do(text_recipe, *given)
@@ -134,6 +136,7 @@ def test_kept_features_of_augmented_texts_are_those_of_their_views(do: Do, text_
     assert "2 augmented views of each example are cached" in kept.phases[0].cache.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "override",
     ["balance.class_weights={across = 9.0}", "balance.focal_gamma=2.0", "balance.class_weights=balanced"],

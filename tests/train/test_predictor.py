@@ -71,6 +71,7 @@ def outcome(true: list[int], scores: Any) -> list[list[int]]:
     return counts.tolist()
 
 
+@pytest.mark.slow
 def test_texts_as_users_have_them_are_answered_as_in_the_evaluation(
     text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
         trained.predict([np.full((20, 24, 3), 0.5)])
 
 
+@pytest.mark.slow
 def test_examples_of_the_test_split_come_with_mistakes_first(
     text_recipe: str, image_recipe: str, do: Do, tmp_path: Path
 ) -> None:
@@ -155,6 +157,7 @@ def test_examples_of_the_test_split_come_with_mistakes_first(
         assert len(asked(handlers["held-out"], run, count=2)) == 2
 
 
+@pytest.mark.slow
 def test_it_says_what_scores_are(text_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(text_recipe, "model.head=linear-svm", "phase.finetune.steps=2")
     handlers = make_handlers(RunModels(), tmp_path)
@@ -168,6 +171,7 @@ def test_it_says_what_scores_are(text_recipe: str, do: Do, tmp_path: Path) -> No
         asked(handlers["classify"], run, text=" ", image=None)
 
 
+@pytest.mark.slow
 def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(lm_recipe)
     handlers, lines = make_handlers(RunModels(), tmp_path), list[Any]()
@@ -198,6 +202,7 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
             written(**changed)
 
 
+@pytest.mark.slow
 def test_top_p_and_stop_words_bound_a_text(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(lm_recipe)
     handlers = make_handlers(RunModels(), tmp_path)
@@ -267,6 +272,7 @@ def test_a_run_without_a_model_is_told(tmp_path: Path) -> None:
         asked(make_handlers(RunModels(), tmp_path)["load"], RunFolder(tmp_path))
 
 
+@pytest.mark.slow
 def test_in_its_own_process(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     """Both models write at once; a text that nobody wants any more ends early, and the next one comes."""
     _, _, run = do(lm_recipe)

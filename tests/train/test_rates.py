@@ -29,6 +29,7 @@ def changes(run: RunFolder, preset: Any) -> dict[str, Any]:
     return {path: after[path] - value for path, value in before.items()}
 
 
+@pytest.mark.slow
 def test_each_layer_moves_at_its_own_rate(do: Do, text_recipe: str, tiny: Tiny) -> None:
     table = "phase.finetune.learning_rate={ all = 0.1, 'attention & last:1' = 0.05 }"
     _, _, even = do(text_recipe, *ONE_STEP, "phase.finetune.learning_rate=0.1")
@@ -46,6 +47,7 @@ def test_each_layer_moves_at_its_own_rate(do: Do, text_recipe: str, tiny: Tiny) 
     assert max(np.abs(change).max() for change in one.values()) > 1e-3
 
 
+@pytest.mark.slow
 def test_weights_that_go_on_training_keep_their_momentum(do: Do, text_recipe: str, tiny: Tiny) -> None:
     # In a second phase whose rate is next to nothing, only what is left of the first one's momentum moves weights.
     first = text_recipe.replace("[evaluate]", 'optimizer = "sgd"\n[evaluate]')

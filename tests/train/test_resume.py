@@ -87,6 +87,7 @@ RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_goes_on_from_any_step_to_the_same_weights(name: str, do: Do, request: pytest.FixtureRequest) -> None:
     base, more, overrides = RECIPES[name]
@@ -252,6 +253,7 @@ def test_a_changed_recipe_is_refused_unless_asked_for(
     assert history.resumed[0].inexact == ["recipe.toml was changed"]
 
 
+@pytest.mark.slow
 def test_changed_examples_are_noticed(do: Do, text_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
     mine = tmp_path / "mine.csv"
     mine.write_bytes(tiny.reviews.read_bytes())

@@ -152,6 +152,7 @@ def test_heads_of_several_labels_train_on_cached_features(
     assert history.set_scores[0].thresholds == [usual, usual]
 
 
+@pytest.mark.slow
 def test_balanced_weights_find_a_class_of_one_in_twenty(do: Do, tiny: Tiny, text_recipe: str, tmp_path: Path) -> None:
     chosen = random.Random(1)
     rows = []

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Do
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [True, False])
 def test_weights_count_in_training_alone(do: Do, text_recipe: str, tmp_path: Path, cache: bool) -> None:
     path = tmp_path / "reviews.csv"

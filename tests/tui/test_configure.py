@@ -29,6 +29,7 @@ from tests.tui.configuring import HUB, fill, line, opened, share, text_of, with_
 from tests.tui.harness import SIZES, Opened, notes, until
 
 
+@pytest.mark.slow
 async def test_a_field_is_checked_as_one_types_with_the_words_of_a_recipe(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         for key, text in [
@@ -118,6 +119,7 @@ async def test_a_profile_is_chosen_and_left(draft: Draft) -> None:
         assert line(screen, "data.limit").query_one(Input).value == ""
 
 
+@pytest.mark.slow
 async def test_phases_are_chosen_added_renamed_and_removed(draft: Draft) -> None:
     async with with_layers(draft, (200, 60)) as (screen, pilot):
         await pilot.click(next(chip for chip in screen.query(".phase") if "finetune" in text_of(chip)))
@@ -137,6 +139,7 @@ async def test_phases_are_chosen_added_renamed_and_removed(draft: Draft) -> None
         assert screen.form.draft == draft
 
 
+@pytest.mark.slow
 async def test_steps_take_the_place_of_epochs(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         await fill(screen, pilot, "phase.steps", "25")
@@ -221,6 +224,7 @@ async def test_a_run_is_started_with_the_draft(draft: Draft) -> None:
         assert app.started[0].load().phase[0].layers == ["freeze all", "train head, attention"]
 
 
+@pytest.mark.slow
 async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         await pilot.press("a", "escape")
@@ -247,6 +251,7 @@ async def test_other_ways_out_ask_too(draft: Draft, key: str) -> None:
         assert not screen.unsaved  # the run keeps it
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_no_recipe_is_shown_as_such(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("title = ", encoding="utf-8")

@@ -24,6 +24,7 @@ from tests.tui.configuring import line, opened, text_of, told, with_layers
 from tests.tui.harness import SIZES, Opened, notes, until
 
 
+@pytest.mark.slow
 async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_path: Path) -> None:
     file = tmp_path / "tiny.toml"
     file.write_text(image_recipe, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import pytest
 from textual.widgets import Button, Input, TextArea
 
 from ftapp import recipe
@@ -56,6 +57,7 @@ async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> No
         assert app.started[0].command() == f"ftapp run {draft.path} --set phase.finetune.warmup=0.2 {options}"
 
 
+@pytest.mark.slow
 async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) -> None:
     draft.path.write_text(HUB + ARMS)
     app = Opened()
@@ -109,6 +111,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
         assert not screen.unsaved
 
 
+@pytest.mark.slow
 async def test_an_arm_has_phases_and_augmentation_of_its_own(draft: Draft, tmp_path: Path) -> None:
     draft.path.write_text(HUB + ARMS.replace("B slow", "B 1e-6.0"))
     async with opened(draft, (200, 60)) as (screen, pilot):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.widgets import Button, Static
 
 from ftapp import recipe
@@ -23,6 +24,7 @@ from tests.tui.configuring import fill, line, opened, text_of, told, wrong
 from tests.tui.harness import until
 
 
+@pytest.mark.slow
 async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) -> None:
     from ftapp.models import build
 
@@ -58,6 +60,7 @@ async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) 
         assert screen.form.layers == ["freeze embeddings, attention"]
 
 
+@pytest.mark.slow
 async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
     file = tmp_path / "tiny.toml"
     file.write_text(image_recipe, encoding="utf-8")

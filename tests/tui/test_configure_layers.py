@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.widgets import Button, TextArea
 
 from ftapp.tui.editor.draft import Draft
@@ -52,6 +53,7 @@ async def test_plus_and_minus_thaw_and_freeze_the_last_blocks(draft: Draft) -> N
         assert "does not train as a whole" in notes(pilot.app)
 
 
+@pytest.mark.slow
 async def test_rules_are_edited_as_text_and_checked(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         pane, rules = screen.query_one(LayersPane), screen.query_one("#rules", TextArea)

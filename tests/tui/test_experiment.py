@@ -115,6 +115,7 @@ def drawn(table: RunTable) -> list[str]:
     return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
 
 
+@pytest.mark.slow
 async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_path: Path) -> None:
     """Real processes: the experiment is started with a key, followed, found in the list, and its report is there."""
     Path("mine.toml").write_text(text_recipe + ARMS)

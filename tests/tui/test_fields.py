@@ -107,6 +107,7 @@ async def test_dialogs_and_searches_show_the_end_of_what_is_typed(size: tuple[in
 # The focus
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_each_function_key_goes_to_a_field_from_wherever_it_is_pressed(
     draft: Draft, size: tuple[int, int]

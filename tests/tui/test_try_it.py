@@ -157,6 +157,7 @@ async def type_text(pilot: Pilot[None], text: str) -> None:
     await pilot.press(*("space" if char == " " else char for char in text))
 
 
+@pytest.mark.slow
 async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
     from ftapp.models import saved_model
 
@@ -261,6 +262,7 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
         await long(pilot, lambda: rows(screen))
 
 
+@pytest.mark.slow
 async def test_both_models_write_until_they_are_stopped(trained: Trained) -> None:
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, trained("lm"))

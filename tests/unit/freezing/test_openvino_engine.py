@@ -114,6 +114,7 @@ def test_adapters_of_frozen_layers_are_converted_with_them(family: str) -> None:
     assert all(layer.lora_enabled for layer in chosen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_run_in_bfloat16_is_converted_in_float32(family: str) -> None:
     keras.utils.clear_session()
@@ -134,6 +135,7 @@ def test_a_run_in_bfloat16_is_converted_in_float32(family: str) -> None:
         assert largest_difference(found, expected) < 1e-5
 
 
+@pytest.mark.slow
 def test_nothing_is_reported_to_the_makers_of_the_engine(tmp_path: Path) -> None:
     program = """
 import socket, sys

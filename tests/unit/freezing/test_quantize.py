@@ -79,6 +79,7 @@ def test_samples_have_no_example_in_common_and_follow_the_seed() -> None:
     assert (len(few.calibration), len(few.check)) == (3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_int8_features_of_each_family_are_like_those_in_float(family: str, tmp_path: Path) -> None:
     halves = cut_family(family)
@@ -151,6 +152,7 @@ def test_the_key_of_features_follows_the_calibration() -> None:
     assert first[2] != second[2]
 
 
+@pytest.mark.slow
 def test_signals_are_handled_after_engines_and_quantizations_are_gone() -> None:
     program = """
 import gc, os, signal, threading

@@ -114,6 +114,7 @@ def test_first_step_is_traced_once(make: Any, text_recipe: str, monkeypatch: pyt
         assert traced == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow's traces")
 def test_a_step_that_is_traced_beside_an_evaluation_gives_the_same(
     make: Any, text_recipe: str, monkeypatch: pytest.MonkeyPatch
