@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ftapp.api.comparisons import compare as compare
     from ftapp.api.models import load_model as load_model
     from ftapp.api.plans import plan as plan
+    from ftapp.api.predictions import predict as predict
     from ftapp.api.recipes import load_recipe as load_recipe
     from ftapp.api.run import Run as Run
     from ftapp.api.runs import find_run as find_run
@@ -25,6 +26,7 @@ _HOMES = {
     "load_model": "ftapp.api.models",
     "load_recipe": "ftapp.api.recipes",
     "plan": "ftapp.api.plans",
+    "predict": "ftapp.api.predictions",
     "RecipeError": "ftapp.common.errors",
     "resume": "ftapp.api.runs",
     "Run": "ftapp.api.run",

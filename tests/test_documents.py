@@ -32,6 +32,7 @@ from tests.conftest import Do
 from tests.support.documents import PAGES, README, after, blocks, commands, page
 from tests.support.example_results import write_examples
 from tests.support.files import ROOT
+from tests.support.presets import Tiny
 from tests.support.processes import wait_for
 from tests.support.recorded_runs import record_run
 from tests.support.surveys import make_survey
@@ -257,7 +258,7 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
 
 @pytest.mark.usefixtures("quickly_started")
 def test_code_of_the_python_page(
-    image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    image_recipe: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     file = tmp_path / "tiny.toml"
@@ -265,11 +266,14 @@ def test_code_of_the_python_page(
     code = "".join(blocks("python", page("python")))
     assert code.count('"vgg16-feature-extractor", profile="quick"') == 3
     code = code.replace('"vgg16-feature-extractor", profile="quick"', repr(str(file)))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny.photos, "photos")
     exec(code, {"examples": [np.zeros((16, 16, 3), np.uint8)]})
     told = capfd.readouterr().out
     assert "done {" in told
     assert "RunEnded" in told
     assert "training loss" in told
+    assert re.search(r"down/\d+\.png (down|across) \(\('", told)
 
 
 _OF_COMMAND = {"recipe", "run", "replays", "model", "status", "constant", "recall", "warnings"}

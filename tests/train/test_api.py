@@ -59,6 +59,13 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
     assert ftapp.load_model(other.folder / "model").classes == model.classes
     scores = model.predict(["a fine film", "a dull film"])
     assert scores.shape == (2, len(model.classes))
+    texts = file.with_name("texts.txt")
+    texts.write_text("a fine film\na dull film\n", encoding="utf-8")
+    rows = ftapp.predict(other, [texts], scores=True)
+    assert [row.name for row in rows] == ["a fine film", "a dull film"]
+    assert [row.answer for row in rows] == [model.classes[best] for best in scores.argmax(axis=1)]
+    with pytest.raises(ftapp.RunError, match=r"there is no file or folder '.*none\.csv'"):
+        ftapp.predict(other, [texts, "none.csv"])
     with pytest.raises(ftapp.RunError, match="has ended"):
         other.stop()
 
