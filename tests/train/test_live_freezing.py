@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
+import msgspec
 import pytest
 
 from ftapp.runs.checkpoints import list_checkpoints, read_facts
 from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop, Unfreeze
 from ftapp.runs.history import History
 from ftapp.runs.replay import ReplayedCommand, list_all
+from ftapp.runs.run_folder import list_runs
+from ftapp.training import job
 from ftapp.training.checkpoint import TrainingCheckpoint, read_checkpoint
+from ftapp.training.session import PhaseSession
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
@@ -123,6 +128,33 @@ def test_a_steered_run_is_resumed_and_replayed_to_the_same_weights(
         assert code == 0
         assert weights(again) == weights(whole), step
         assert without_clocks(again) == without_clocks(whole)
+
+
+def test_a_command_that_comes_while_a_session_opens_keeps_the_moments(
+    do: Do, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze, thaw = Freeze(layers="backbone"), Unfreeze(layers="backbone")
+    _, at_once, _ = do(text_recipe, *ADAM, replayed=[at(4, freeze), at(4, thaw)])
+    opened = 0
+
+    class InterruptedSession(PhaseSession):
+        """Gets the second command while the first one's segment opens."""
+
+        def __enter__(self) -> Self:
+            nonlocal opened
+            opened += 1
+            if opened == 2:
+                with list_runs(tmp_path / "runs")[0].control_file.open("ab") as file:
+                    file.write(msgspec.json.encode(thaw) + b"\n")
+            return super().__enter__()
+
+    monkeypatch.setattr(job, "PhaseSession", InterruptedSession)
+    _, one_by_one, _ = do(text_recipe, *ADAM, replayed=[at(4, freeze)])
+    assert [(each.command, each.applied, each.step) for each in one_by_one.controlled] == [
+        ("freeze", True, 4),
+        ("unfreeze", True, 4),
+    ]
+    assert weights(one_by_one) == weights(at_once)
 
 
 def test_a_stopped_run_is_replayed_to_its_last_step(do: Do, image_recipe: str) -> None:
