@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftapp.common.csv_cells import format_cell
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.safe_files import encode_line
 from ftapp.recipe import TASKS
 from ftapp.rpc.messages import Loaded
@@ -29,6 +30,9 @@ class PredictionTable:
         top: How many of the best classes have columns.
         scores: Whether each class has a column.
         separator: What stands between several labels in a cell.
+
+    Raises:
+        RecipeError: A column of the inputs is kept twice, or has the name of a column of the answers.
     """
 
     loaded: Loaded
@@ -37,16 +41,29 @@ class PredictionTable:
     scores: bool
     separator: str
 
+    def __post_init__(self) -> None:
+        own = {"input", *self._answer_columns}
+        for name in self.keeps:
+            if name in own:
+                message = f"--keep {name}: the answers have a column '{name}' already; rename the column of the inputs"
+                raise RecipeError([Problem("", "", message)])
+            if self.keeps.count(name) > 1:
+                raise RecipeError([Problem("", "", f"--keep {name} is given more than once; a column is kept once")])
+
     @property
     def columns(self) -> dict[str, ColumnType]:
         """The names of the columns in order, with their types."""
-        columns: dict[str, ColumnType] = {"input": "text"}
-        columns |= dict.fromkeys(self.keeps, "text")
+        return {"input": "text", **dict.fromkeys(self.keeps, "text"), **self._answer_columns}
+
+    @property
+    def _answer_columns(self) -> dict[str, ColumnType]:
         classes = self.loaded.classes
         if not classes:
-            return {**columns, "answer": "number", "error": "text"}
+            return {"answer": "number", "error": "text"}
         score = "score" if self.loaded.head == "linear-svm" else "probability"
-        columns |= {"answer": "texts", score: "numbers"} if self._has_several else {"answer": "text", score: "number"}
+        columns: dict[str, ColumnType] = (
+            {"answer": "texts", score: "numbers"} if self._has_several else {"answer": "text", score: "number"}
+        )
         for place in range(1, min(self.top, len(classes)) + 1):
             columns |= {f"top_{place}": "text", f"top_{place}_{score}": "number"}
         columns |= {f"{score}_{name}": "number" for name in classes if self.scores}

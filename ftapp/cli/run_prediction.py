@@ -97,7 +97,7 @@ def run_prediction(
         How many inputs were predicted.
 
     Raises:
-        RecipeError: An input is not there or cannot be read.
+        RecipeError: An input is not there or cannot be read, or a column cannot be kept.
         RunError: There is no model, or a partial file does not fit.
         OSError: The output cannot be written.
     """
