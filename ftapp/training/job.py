@@ -100,7 +100,7 @@ def do_job(
         log: The run's events.
         control: What comes from outside.
         state: The state of the training, which moves on with each step.
-        progress: Is told of downloads and preparations.
+        progress: Receives downloads and preparations.
         point: Where the run goes on, if it has begun before.
         callbacks: The user's own, called after those that evaluate and sample, and before the run's log of the phase.
 

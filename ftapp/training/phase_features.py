@@ -71,7 +71,7 @@ def open_features(
         halves: The model, cut above the frozen layers.
         splits: The encoded data.
         size: Bytes that the features of the phase take.
-        report: Is told of the work that comes before the first features.
+        report: Receives the work that comes before the first features.
     """
     opening = _Opening(stack, recipe, phase, halves, splits, size)
     if recipe.frozen.engine == "keras":

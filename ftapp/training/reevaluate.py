@@ -65,7 +65,7 @@ def repeat_evaluation(recipe: Recipe, trained: TrainedModel, folder: Path, progr
         recipe: The recipe of the run, with the precision that was in force.
         trained: Its model.
         folder: The folder of the model.
-        progress: Is told of what is read and done.
+        progress: Receives what is read and done.
 
     Raises:
         RecipeError: The data are not there any more, or do not fit.
@@ -99,7 +99,7 @@ def evaluate_source(recipe: Recipe, trained: TrainedModel, split: str | None, pr
         recipe: The recipe of the run, with the other data, and the classes of the model.
         trained: The model.
         split: Which of the source's own splits; None for its test split where it has one, else for all examples.
-        progress: Is told of what is read and done.
+        progress: Receives what is read and done.
 
     Raises:
         RecipeError: The data do not fit, or the source has no such split.

@@ -77,7 +77,7 @@ class PhaseSession:
         mixer: Mixes the examples of a batch.
         spent: Where the time that features take is added.
         averages: The averages of the weights, where the phase keeps some.
-        report: Is told of progress; the session gives up where it returns False.
+        report: Receives the progress; the session gives up where it returns False.
     """
 
     model: InstrumentedModel
@@ -115,7 +115,7 @@ class PhaseSession:
             begin: The steps of the phase before the segment.
             former: The optimizer of the segment before, from which moments are carried over; None at the start.
             saved: The state of its own optimizer at the step from which the segment goes on; None at its beginning.
-            report: Is told of progress; returns False to give up.
+            report: Receives the progress; returns False to give up.
             clock: Seconds on a clock.
             spent: Where the time that features take is added; an own one by default.
         """

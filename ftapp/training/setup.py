@@ -85,7 +85,7 @@ def set_up(
         recipe: The recipe.
         device: What it computes on.
         found: The recipe's data; None where they are still to be read.
-        progress: Is told of downloads and preparations.
+        progress: Receives downloads and preparations.
         on_data: Is called with the encoded data before the model is built.
 
     Raises:

@@ -56,7 +56,7 @@ class ClassifyRequests:
         """Classify a text or an image file, whichever the run's task takes.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             text: The text.
             image: The path of the image file.
@@ -90,7 +90,7 @@ class ClassifyRequests:
         """Classify the first examples of the run's test split.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             count: How many examples are classified at most.
 

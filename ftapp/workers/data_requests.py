@@ -42,7 +42,7 @@ class DataRequests:
         """Preview the splits, the classes and the first training examples.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
             examples: How many examples the preview has at most.
 
@@ -60,7 +60,7 @@ class DataRequests:
         """Count the tokens of the first training texts.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
             examples: How many texts are counted at most.
 
@@ -95,7 +95,7 @@ class DataRequests:
         """Write a grid of augmented training images.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
             images: How many rows the grid has at most.
             views: How many augmented forms each row has.
@@ -145,7 +145,7 @@ class DataRequests:
         """Augment the first training texts, and show the changes.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
             texts: How many texts are augmented at most.
 
@@ -177,7 +177,7 @@ class DataRequests:
         """Survey the data of a classifier through its pretrained model.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
 
         Raises:

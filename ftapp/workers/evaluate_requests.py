@@ -38,7 +38,7 @@ class EvaluateRequests:
         """Evaluate the model of the run in a folder.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             recipe: The run's recipe with other data, as TOML text; None for the run's own test split.
             split: Which of the other source's own splits; None for the usual one.

@@ -20,7 +20,7 @@ def export(request: Request, run: str, to: str, folder: str, int8: bool, example
     """Export the model of a run.
 
     Args:
-        request: Is told of progress.
+        request: Receives the progress.
         run: The folder of the run.
         to: The format.
         folder: The folder of the export.

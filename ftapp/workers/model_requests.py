@@ -32,7 +32,7 @@ class ModelRequests:
         """Describe the layers of the model, and keep the description.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
         """
         parsed = recipes.parse(recipe)
@@ -106,7 +106,7 @@ class ModelRequests:
         """Time a few steps of a phase. The weights are put back.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             recipe: TOML text.
             phase: The index of the phase, from 0.
 

@@ -41,7 +41,7 @@ class PredictRequests:
         """Predict inputs, and say them with their answers in order, as `PredictedRows`.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             question: A `PredictQuestion`.
 
@@ -88,7 +88,7 @@ class PredictRequests:
         """Write the rows of a file of JSON lines to a Parquet file.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             lines: The file of JSON lines.
             file: The Parquet file.
             columns: The columns with their types.

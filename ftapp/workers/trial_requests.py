@@ -13,7 +13,7 @@ def plan(request: Request, recipe: str) -> dict[str, Any]:
     """Plan a run.
 
     Args:
-        request: Is told of progress.
+        request: Receives the progress.
         recipe: TOML text.
 
     Returns:
@@ -29,7 +29,7 @@ def find_rate(request: Request, recipe: str, phase: int, rates: tuple[float, flo
     """Test the learning rate of a phase, and say each step.
 
     Args:
-        request: Is told of progress.
+        request: Receives the progress.
         recipe: TOML text.
         phase: The index of the phase, from 0.
         rates: The lowest and the highest learning rate.

@@ -39,7 +39,7 @@ class WriteRequests:
         """Continue a prompt with the trained model, and say the pieces as they are written.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             parameters: `prompt`, and the options of `Sampling` by name.
 
@@ -53,7 +53,7 @@ class WriteRequests:
         """Continue a prompt with the model before training, as `generate_trained` does.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             parameters: `prompt`, and the options of `Sampling` by name.
 
@@ -72,7 +72,7 @@ class WriteRequests:
         """Continue many prompts with the trained model, and say each continuation, as `WrittenText`.
 
         Args:
-            request: Is told of progress.
+            request: Receives the progress.
             run: The folder of the run.
             prompts: Prompts.
             question: Files with more prompts, as a `PredictQuestion`.

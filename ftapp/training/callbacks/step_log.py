@@ -45,7 +45,7 @@ class StepLog(Callback):
         Args:
             log: The event log.
             control: Has the clock.
-            good: Is told of the weights with which a loss was finite.
+            good: Receives the weights with which a loss was finite.
             is_late: Whether a step's result is read, which waits for the device, when the next step was given to it,
                 so that it never waits for Python. A step's time is then the time between the ends of two steps.
                 Otherwise it is read at once.
