@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ftapp.rpc.evaluation_messages import Remeasured
     from ftapp.runs.run_folder import RunFolder
 
-_OF_RUN = ("split_column", "group_column", "order_column", "weight_column", "limit", "folds")
-"""Keys of [data] about the run's own data, which other data need not fit."""
+_OF_RUN = ("split_column", "group_column", "order_column", "weight_column", "limit", "folds", "fold")
+"""Keys of [data] about the run's own data. Other data are read without them."""
 
 
 def evaluate(
@@ -30,7 +30,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A split of the source itself: train, validation, test or all. [default: test where it has one]",
+            help="The split, if the source has splits: train, validation, test or all. [default: test]",
         ),
     ] = None,
     overrides: Annotated[
@@ -45,8 +45,8 @@ def evaluate(
 ) -> None:
     """Evaluate a finished run's model on its test split again, or on other data.
 
-    The test split is measured as the run has measured it. Other data have the classes of the model. The measures come
-    with 95% intervals, a constant answer beside them, and the confusion of classes.
+    The test split is measured as the run has measured it. Other data have the classes of the model. The result has 95%
+    intervals, the measures of a constant answer, and the confusion matrix of classes.
     """
     from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
@@ -57,7 +57,7 @@ def evaluate(
         if each.startswith("data.classes"):
             refuse("--set data.classes: the classes are those of the model, in its order")
     if source is None and (split or overrides):
-        refuse("--split and --set are about other data; --source names them")
+        refuse("--split and --set are about other data, and no --source is given")
     with refuse_bad_recipes():
         run = find_run(name, runs_dir)
         other = load_other(run, source, overrides or []) if source else None
@@ -79,15 +79,13 @@ def load_other(run: RunFolder, source: str, overrides: list[str]) -> Recipe:
     from ftapp import recipe as recipes
     from ftapp.recipe import TASKS
 
-    loaded = recipes.load(run.recipe_file, None, [f"data.source={source}", *overrides])
-    given = {each.partition("=")[0].removeprefix("data.") for each in overrides}
-    changes: dict[str, Any] = {
-        key: None for key in _OF_RUN if key not in given and key in type(loaded.data).model_fields
-    }
+    removals = [f"data.{key}=" for key in _OF_RUN]
+    loaded = recipes.load(run.recipe_file, None, [*removals, f"data.source={source}", *overrides])
     history = run.history()
-    if TASKS[loaded.task].has_classes and history.data and loaded.data.label_columns is None:
-        changes["classes"] = list(history.data.classes)
-    return loaded.model_copy(update={"data": loaded.data.model_copy(update=changes)})
+    if not TASKS[loaded.task].has_classes or not history.data or loaded.data.label_columns is not None:
+        return loaded
+    classes = list(history.data.classes)
+    return loaded.model_copy(update={"data": loaded.data.model_copy(update={"classes": classes})})
 
 
 def _ask(run: RunFolder, other: Recipe | None, split: str | None, *, offline: bool) -> Remeasured:

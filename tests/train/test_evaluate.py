@@ -80,7 +80,7 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
     [
         (["--set", "model.head=linear-svm"], "only keys of [data] say how a source is read"),
         (["--source", "csv:x.csv", "--set", "data.classes=[1]"], "the classes are those of the model"),
-        (["--split", "test"], "--split and --set are about other data; --source names them"),
+        (["--split", "test"], "--split and --set are about other data, and no --source is given"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str], message: str) -> None:
