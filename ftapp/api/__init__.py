@@ -1,1 +1,1 @@
-"""ftapp for Python: the verbs that `import ftapp` gives. Nothing here imports Keras before a model is loaded."""
+"""ftapp for Python: the functions that `import ftapp` gives. Nothing here imports Keras before a model is loaded."""

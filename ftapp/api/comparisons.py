@@ -23,7 +23,7 @@ def compare(runs: Sequence[Run | str | Path], *, runs_dir: str | Path | None = N
         runs_dir: The folder of all runs.
 
     Returns:
-        What can be told of each later run against the first. `Comparison.verdicts` are sentences.
+        A comparison of each later run with the first. `Comparison.verdicts` are sentences.
 
     Raises:
         RecipeError: There is no such run.

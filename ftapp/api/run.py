@@ -23,7 +23,7 @@ _FAILED = ("failed", "crashed", "refused")
 
 
 class Run:
-    """A run: a process that trains, and a folder with everything that it has told.
+    """A run: a process that trains, and a folder with everything that it records.
 
     The process outlives this object and the program that has started it. Everything here is read from the folder, so a
     `Run` can be made of any run's folder, on any machine that sees it.
@@ -36,11 +36,11 @@ class Run:
             folder: The folder.
 
         Raises:
-            RunError: The folder is none of a run.
+            RunError: It is not the folder of a run.
         """
         self._files = run_folder.RunFolder(Path(folder).expanduser().absolute())
         if not self._files.recipe_file.is_file():
-            raise RunError(f"'{folder}' is no folder of a run: it has no {self._files.recipe_file.name}")
+            raise RunError(f"'{folder}' is not the folder of a run: it has no {self._files.recipe_file.name}")
 
     def __repr__(self) -> str:
         return f"<ftapp.Run {self.name}: {self.status}>"
@@ -71,7 +71,7 @@ class Run:
 
     @property
     def history(self) -> History:
-        """What the run has told so far, read anew at each access."""
+        """What the run has recorded so far, read again at each access."""
         return self._files.history()
 
     @property

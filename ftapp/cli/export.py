@@ -48,7 +48,7 @@ def export(
 ) -> None:
     """Export the model of a finished run, with its preprocessing, to another runtime.
 
-    The export is read again by its own runtime. It fails if its answers to test examples are not those of the model.
+    The export is checked by its own runtime: its answers to test examples have to be those of the model.
     """
     from ftapp.cli.ask_helper import ask_helper
     from ftapp.common import durable
@@ -99,7 +99,7 @@ def _check_place(folder: Path, *, force: bool) -> None:
     if held and not force:
         refuse(f"'{folder}' exists and is not empty; --force replaces it, and -o FOLDER writes another one")
     if held and "predict.py" not in held:
-        refuse(f"'{folder}' holds no export but '{held[0]}'; --force replaces exports alone; choose another -o FOLDER")
+        refuse(f"'{folder}' holds no export but '{held[0]}'; --force replaces only exports; choose another -o FOLDER")
 
 
 def _print_result(made: Exported, *, as_json: bool) -> None:
@@ -126,7 +126,7 @@ def _print_result(made: Exported, *, as_json: bool) -> None:
 def _describe_check(made: Exported) -> dict[str, str]:
     check = made.check
     if check is None:
-        return {"check": "left out: nobody has compared its answers with the model's"}
+        return {"check": "left out: no answers were compared"}
     rows = {
         "equal answers": f"{check.agreeing} of {check.examples} test examples"
         + (f" (int8: at least {check.least_agreement:.0%})" if made.int8 else ""),

@@ -41,14 +41,14 @@ def generate(
     encoding: EncodingOption = None,
     tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Write at most N tokens.")] = 64,
     temperature: Annotated[
-        float, typer.Option(min=0, metavar="T", help="How freely tokens are chosen; 0 takes the likeliest.")
+        float, typer.Option(min=0, metavar="T", help="How freely tokens are chosen; 0 always takes the likeliest.")
     ] = 0.8,
     top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Choose among the K likeliest tokens.")] = 40,
     top_p: Annotated[
         float,
-        typer.Option(metavar="P", help="Choose among the likeliest tokens that have the probability P together."),
+        typer.Option(metavar="P", help="Choose among the likeliest tokens whose probabilities add up to P."),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Decides the choices, of each prompt alike.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Decides the choices. All prompts have the same seed.")] = 0,
     stop: Annotated[
         list[str] | None, typer.Option("--stop", metavar="WORD", help="End before this text. Can be repeated.")
     ] = None,
@@ -57,8 +57,8 @@ def generate(
 ) -> None:
     """Continue prompts with a finished run's language model.
 
-    The continuation of one prompt is printed as it is written. Those of several prompts are JSON lines. Exit code 3:
-    prompts have no continuation, such as too long ones; their lines say why.
+    The continuation of one prompt is printed while it is written. Several prompts give JSON lines. Exit code 3: some
+    prompts have no continuation, for example because they are too long; their lines say why.
     """
     from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
@@ -66,9 +66,9 @@ def generate(
     if not prompts and not files:
         refuse("there is no prompt; --prompt TEXT gives one, and --file FILE many")
     if not 0 < top_p <= 1:
-        refuse(f"--top-p is a probability above 0, and 1 for all tokens; got {top_p:g}")
+        refuse(f"--top-p {top_p:g} is no probability; it is above 0 and at most 1, and 1 allows all tokens")
     if "" in (stop or ()):
-        refuse("--stop is empty; a stop word has characters")
+        refuse("--stop is empty; a stop word has at least one character")
     check_inputs(files or [])
     with refuse_bad_recipes():
         run = find_run(name, runs_dir)

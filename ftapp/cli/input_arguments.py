@@ -34,7 +34,7 @@ def check_inputs(inputs: Sequence[str]) -> None:
     """End the command unless all inputs are there.
 
     Raises:
-        typer.Exit: One is not, or standard input is named twice.
+        typer.Exit: An input is not there, or standard input is named twice.
     """
     if inputs.count("-") > 1:
         refuse("'-' is given more than once; standard input is read once")
@@ -42,9 +42,9 @@ def check_inputs(inputs: Sequence[str]) -> None:
         path = Path(each).expanduser()
         if each == "-" or path.is_file() or path.is_dir():
             continue
-        if path.exists():  # a helper process reads the inputs, and does not have what a shell opens for this one
-            refuse(f"'{each}' is a pipe or a device; lead it to standard input, and name that as -")
-        refuse(f"there is no file or folder '{each}'; an input is one, or - for standard input")
+        if path.exists():  # a helper process reads the inputs, and cannot open the pipes of a shell
+            refuse(f"'{each}' is a pipe or a device; redirect it to standard input, and give the input -")
+        refuse(f"there is no file or folder '{each}'; an input is a file, a folder, or - for standard input")
 
 
 def make_inputs(inputs: Sequence[str]) -> list[tuple[str, str]]:

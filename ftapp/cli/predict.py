@@ -36,25 +36,25 @@ def predict(
     ] = None,
     keeps: Annotated[
         list[str] | None,
-        typer.Option("--keep", metavar="NAME", help="A column that comes with the answers. Can be repeated."),
+        typer.Option(
+            "--keep", metavar="NAME", help="A column of the table to write beside the answers. Can be repeated."
+        ),
     ] = None,
     format: FormatOption = None,
     encoding: EncodingOption = None,
     top: Annotated[int, typer.Option("--top-k", min=0, metavar="K", help="Add the K best classes.")] = 0,
     scores: Annotated[bool, typer.Option("--scores", help="Add the scores of all classes.")] = False,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, max=65536, metavar="N", help="Inputs of a batch. [default: the recipe's]")
+        int | None, typer.Option(min=1, max=65536, metavar="N", help="Inputs in a batch. [default: the recipe's]")
     ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew in place of going on with FILE.partial.")
-    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin again, even if FILE.partial is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines on stdout.")] = False,
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Predict inputs with a finished run's model.
 
-    The rows are input, answer, probability and error, in the order of the inputs. After an interruption the same
-    command goes on where FILE.partial ends. Exit code 3: inputs were damaged; their rows say why.
+    Each row has an input, its answer, the probability and an error, in the order of the inputs. After an interruption,
+    the same command goes on where FILE.partial ends. Exit code 3: some inputs have no answer; their rows say why.
     """
     from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run

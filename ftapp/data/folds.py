@@ -34,7 +34,7 @@ def take_fold(examples: Examples, pool: Indices, spec: Data, generator: np.rando
     """
     count, number = spec.folds or 1, spec.fold or 1
     if examples.given_split is not None:
-        rule = "folds are parts of all examples: choose a source without splits; of files, --set data.splits=none"
+        rule = "folds divide all examples: choose a source without splits; for files, --set data.splits=none"
         raise _make_error(f"the source has splits of its own; {rule}")
     groups = None if examples.groups is None else examples.groups[pool]
     found, kind = (len(pool), "example") if groups is None else (len(np.unique(groups)), "group")

@@ -1,8 +1,8 @@
-"""`hf:OWNER/NAME/CONFIG@REVISION`: a data set of Hugging Face, without a configuration its only one.
+"""`hf:OWNER/NAME/CONFIG@REVISION`: a data set of Hugging Face. CONFIG can be left out where there is only one.
 
-The files are those that Hugging Face itself has converted to Parquet, else the data set's own Parquet, JSON lines or
-CSV files, as they also are where the source names a revision. The files of a commit are fetched once, kept in the cache
-with their sha256, and read as a table. A data set that runs code of its own is never executed.
+The files are those that Hugging Face itself has converted to Parquet. Without a conversion, or if the source names a
+revision, they are the data set's own Parquet, JSON lines or CSV files. The files of a commit are fetched once, kept in
+the cache with their sha256, and read as a table. Code of a data set is never executed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Address:
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Examples:
-    """Read a data set as a table, with the splits that its files are called like.
+    """Read a data set as a table, with the splits that its files are named after.
 
     Args:
         spec: The recipe's [data].
@@ -189,7 +189,7 @@ def _choose_files(name: str, config: str, paths: list[str]) -> list[str]:
         paths: The paths of all files of the data set.
 
     Returns:
-        The paths of files of one kind. Where some are called like splits, those alone.
+        The paths of files of one kind. If some are named after splits, only these.
 
     Raises:
         RecipeError: There are no tables, or several configurations and none, or another one, is named.
@@ -211,18 +211,18 @@ def _choose_files(name: str, config: str, paths: list[str]) -> list[str]:
         rule = f"a source names one: hf:{name}/{(names or ['CONFIG'])[0]}"
         raise RecipeError([Problem("", "data.source", f"{wrong}; {rule}; {suggest_nearest(config, names)}")])
     files = found[chosen]
-    of_splits = [path for path in files if _find_split(path)]
+    of_splits = [path for path in files if _is_named_after_split(path)]
     return of_splits or files
 
 
 def _find_config(path: str) -> str:
-    """Find the configuration that a file belongs to: its outermost folder, unless that is called like a split."""
+    """Find the configuration that a file belongs to: its outermost folder, unless that is named after a split."""
     first, *rest = PurePosixPath(path).parts
     return "" if not rest or first == _OWN_FOLDER or folder_layout.find_role(first) else first
 
 
-def _find_split(path: str) -> bool:
-    """Whether a file, or a folder that it stands in, is called like a split whose rows have labels."""
+def _is_named_after_split(path: str) -> bool:
+    """Whether a file, or a folder that it is in, is named after a split whose rows have labels."""
     roles = map(folder_layout.find_role, (*PurePosixPath(path).parent.parts, PurePosixPath(path).stem))
     return any(role not in (None, "unlabelled") for role in roles)
 

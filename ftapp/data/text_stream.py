@@ -40,7 +40,7 @@ class TextStream:
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path, self._held = path, ExitStack()
-        with self._damage_told():
+        with self._damage_explained():
             self._raw = self._held.enter_context(path.open("rb", buffering=0))
             self.head, content = self._unpack(self._raw)
         findings = DataProblems()
@@ -66,7 +66,7 @@ class TextStream:
         Raises:
             RecipeError: The file is damaged.
         """
-        with self._damage_told():
+        with self._damage_explained():
             while line := self._text.readline(_LONGEST):
                 rest = line
                 while len(rest) == _LONGEST and not rest.endswith(("\n", "\r")):
@@ -79,7 +79,7 @@ class TextStream:
         Raises:
             RecipeError: The file is damaged, or too large to be read at once.
         """
-        with self._damage_told():
+        with self._damage_explained():
             text = self._text.read(_WHOLE)
             if self._text.read(1):
                 raise OSError(f"it has more than {_WHOLE:,} characters, and is not read line by line")
@@ -96,7 +96,7 @@ class TextStream:
         return head, whole
 
     @contextmanager
-    def _damage_told(self) -> Iterator[None]:
+    def _damage_explained(self) -> Iterator[None]:
         try:
             yield
         except (UnicodeError, *text_file.BROKEN) as error:

@@ -109,7 +109,7 @@ def test_recipes_are_refused_with_reasons(file: Path, tmp_path: Path) -> None:
         ftapp.run(ftapp.load_recipe(file), overrides={"seed": 1})
     with pytest.raises(ftapp.RecipeError, match="learning_rate"):
         ftapp.load_recipe(file, overrides={"phase.finetune.learning_rate": -1})
-    with pytest.raises(ftapp.RunError, match="is no folder of a run"):
+    with pytest.raises(ftapp.RunError, match="is not the folder of a run"):
         ftapp.Run(tmp_path)
     with pytest.raises(ftapp.RecipeError, match="there is no run 'x'"):
         ftapp.find_run("x")

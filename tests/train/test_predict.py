@@ -203,7 +203,7 @@ def test_wrong_arguments_are_refused_before_anything_is_loaded(run: RunFolder, t
     wrong = {
         ("none.csv",): "there is no file or folder 'none.csv'",
         ("-", "-"): "'-' is given more than once",
-        ("/dev/null",): "'/dev/null' is a pipe or a device; lead it to standard input",
+        ("/dev/null",): "'/dev/null' is a pipe or a device; redirect it to standard input",
         ("-", "-o", "out.xlsx"): "does not end in .csv, .jsonl or .parquet",
         ("-", "-o", "none/out.csv"): "there is no folder 'none' for out.csv",
     }

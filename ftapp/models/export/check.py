@@ -143,7 +143,7 @@ def _run_program(folder: Path, place: Path, backend: Backend, on_wait: Callable[
         if process.returncode:
             log.seek(0)
             lines = log.read().decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
-            raise RunError("the export was written and its own runtime cannot read it: " + "\n".join(lines))
+            raise RunError("the export was written, but its own runtime cannot read it: " + "\n".join(lines))
 
 
 _FILES = ("given.json", "found.npz")

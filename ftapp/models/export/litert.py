@@ -34,7 +34,9 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
     options = {"optimizations": [tf.lite.Optimize.DEFAULT]} if request.int8 else {}
     target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     export_graph(request.trained, folder / "model.tflite", "litert", target_spec=target, **options)
-    notes = ["any number of examples fits, and the interpreter makes room for it anew where the number changes"]
+    notes = ["a batch has any number of examples; the interpreter allocates its tensors again if the number changes"]
     if request.int8:
-        notes.append("weights are in int8, and activations are quantized as they come (dynamic-range quantization)")
+        notes.append(
+            "weights are in int8, and activations are quantized while it computes (dynamic-range quantization)"
+        )
     return WrittenModel(PROGRAM, notes)

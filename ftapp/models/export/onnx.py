@@ -47,5 +47,6 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
     )
     onnx_files.checker.check_model(model)
     onnx_files.save(model, file)
-    sizes = "batch and tokens" if "token_ids" in {each.name for each in model.graph.input} else "batch"
-    return WrittenModel(PROGRAM, [f"the axes {sizes} of the inputs take any size; the output is '{SCORES}'"])
+    has_tokens = "token_ids" in {each.name for each in model.graph.input}
+    sizes = "the axes batch and tokens of the inputs have" if has_tokens else "the axis batch of the input has"
+    return WrittenModel(PROGRAM, [f"{sizes} any size; the output is '{SCORES}'"])

@@ -79,9 +79,7 @@ def test_more_folds_than_examples_of_a_range_are_drawn() -> None:
 
 def test_what_cannot_be_divided_is_refused() -> None:
     given = [TRAIN, TEST] * 20
-    assert "the source has splits of its own; folds are parts of all examples" in refusal(
-        examples([20, 20], given), folds=4
-    )
+    assert "the source has splits of its own; folds divide all examples" in refusal(examples([20, 20], given), folds=4)
     assert refusal(examples([2, 2]), folds=5, validation=0) == (
         "data.folds: 4 examples are too few for 5 folds; each fold has one or more; take at most data.folds = 4"
     )
