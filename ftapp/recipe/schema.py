@@ -140,6 +140,14 @@ class Phase(Section):
     """The momentum, from 0.5 to below 1, of averages of the weights over the steps: after each step, an average is
     ema x average + (1 - ema) x weight. Evaluations, samples and the saved model use the averages, and the phase ends
     with them. Without it, no averages are kept."""
+    swa: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The share of the phase, from 0 to below 1, after which weights are averaged, each step the same (stochastic
+    weight averaging). Evaluations, samples and the saved model use the averages, as with ema."""
+
+    @property
+    def averaged_by(self) -> Literal["ema", "swa"] | None:
+        """The key by which the phase averages its weights; None where it does not."""
+        return "ema" if self.ema is not None else "swa" if self.swa is not None else None
 
     @property
     def rates(self) -> dict[Selections, float]:

@@ -263,10 +263,13 @@ def _find_phase_conflicts(recipe: Recipe, phase: Phase) -> Iterator[tuple[str, s
         yield "steps", say_unfilled(phase.steps, phase.accumulate)
     if phase.accumulate > 1 and phase.gradient_norm:
         yield "gradient_norm", "this key does not go with accumulate, whose gradient is one of several steps"
-    if phase.accumulate > 1 and phase.ema is not None:
-        yield "ema", "this key does not go with accumulate, which changes no weight in most steps"
-    for key, is_used in (("accumulate", phase.accumulate > 1), ("ema", phase.ema is not None)):
-        if is_used and recipe.precision == "float16":
+    if phase.ema is not None and phase.swa is not None:
+        yield "swa", "this key does not go with ema; both average the weights of the phase, so take one of them"
+    averaged_by = phase.averaged_by
+    if phase.accumulate > 1 and averaged_by:
+        yield averaged_by, "this key does not go with accumulate, which changes no weight in most steps"
+    for key, is_used in (("accumulate", phase.accumulate > 1), (averaged_by, averaged_by is not None)):
+        if key and is_used and recipe.precision == "float16":
             rule = "whose optimizer scales the loss and skips steps; take precision = 'bfloat16' or 'float32'"
             yield key, f"this key does not go with precision = 'float16', {rule}"
 

@@ -1,4 +1,4 @@
-"""Weights averaged over the steps of a phase (`phase.ema`), which Keras's optimizers keep beside the weights."""
+"""Weights averaged over steps (`phase.ema`, `phase.swa`), which Keras's optimizers keep beside the weights."""
 
 from __future__ import annotations
 
@@ -41,6 +41,30 @@ class Averages:
         if optimizer is None or not optimizer.use_ema or not optimizer.built:
             return []
         return averages(optimizer) if int(keras.ops.convert_to_numpy(optimizer.iterations)) else []
+
+
+def average_equally(base: Any, start: int) -> Any:
+    """Make a class of an optimizer class whose averages count each step the same, from a step on.
+
+    Stochastic weight averaging (Izmailov et al. 2018). Keras moves an average to the momentum's share of itself and the
+    rest of the weight, so the momentum of the n-th weight is (n - 1) / n. Up to `start` the averages are the weights.
+
+    Args:
+        base: The class, of an optimizer with `use_ema`.
+        start: How many steps the optimizer makes before those whose weights are averaged.
+    """
+
+    class EquallyAveraged(base):
+        @property
+        def ema_momentum(self) -> Any:
+            before = keras.ops.cast(keras.ops.maximum(self.iterations - start, 0), "float32")
+            return before / (before + 1)
+
+        @ema_momentum.setter
+        def ema_momentum(self, value: float) -> None:
+            """Take no other momentum."""
+
+    return EquallyAveraged
 
 
 def _assign(pairs: Sequence[tuple[Any, Any]]) -> None:

@@ -25,6 +25,7 @@ def compile_phase(
     former: Any = None,
     saved: OptimizerState | None = None,
     *,
+    steps: int,
     class_weights: NDArray[np.float64] | None = None,
     scale: NumberScale | None = None,
 ) -> None:
@@ -37,6 +38,7 @@ def compile_phase(
         plan: What trains in the phase.
         former: The optimizer of the phase before, from which moments are carried over; None at the start.
         saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
+        steps: The steps of the phase.
         class_weights: By how much the loss of an example counts, by its class, or of the labels that it has,
             (classes,); None where all count the same.
         scale: The scale of the numbers of regression; None for other tasks.
@@ -56,9 +58,9 @@ def compile_phase(
     variables = model.trainable_variables
     exempt = list_exempt_weights(phase, plan)
     model.compile(
-        optimizer=restore_optimizer(phase, variables, multipliers, saved, exempt)
+        optimizer=restore_optimizer(phase, variables, multipliers, saved, exempt, steps=steps)
         if saved
-        else make_optimizer(phase, variables, multipliers, former, exempt),
+        else make_optimizer(phase, variables, multipliers, former, exempt, steps=steps),
         loss=objectives.loss_for(task, recipe.model.head, scale),
         metrics=objectives.metrics_for(task, recipe.model.head),
         jit_compile=backend.jit_compile(),

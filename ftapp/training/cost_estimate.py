@@ -74,7 +74,9 @@ def estimate_cost(
         flops_uncut=phase.batch_size * per_example,
         weights=_WEIGHT * plan.parameters,
         gradients=_WEIGHT * trained,
-        optimizer=_WEIGHT * (_SLOTS[phase.optimizer] + (phase.accumulate > 1) + (phase.ema is not None)) * trained,
+        optimizer=_WEIGHT
+        * (_SLOTS[phase.optimizer] + (phase.accumulate > 1) + (phase.averaged_by is not None))
+        * trained,
         activations=width * phase.batch_size * (_activations(calls) - _activations(below)),
     )
 

@@ -41,5 +41,6 @@ def take_norm(optimizer: Any) -> Any:
 def compute_norm(gradients: Sequence[Any]) -> Any:
     """Compute the Euclidean norm of all gradients as one vector, float32; None among them are left out."""
     dense = [keras.ops.cast(each, "float32") for each in gradients if each is not None]
-    squares = [keras.ops.vdot(each, each) for each in dense]  # without a copy of the gradient for its squares
+    flat = [keras.ops.reshape(each, (-1,)) for each in dense]  # torch takes products of vectors alone
+    squares = [keras.ops.vdot(each, each) for each in flat]  # without a copy of the gradient for its squares
     return keras.ops.sqrt(sum(squares))

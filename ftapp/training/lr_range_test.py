@@ -56,7 +56,7 @@ def test(
     model, plans, splits = setup.model, setup.plans, setup.splits
     former = _train_phases_before(recipe, index, model, plans, splits, progress)
     # Each batch is an update, so that each rate is tried.
-    phase, plan = recipe.phase[index].model_copy(update={"accumulate": 1, "ema": None}), plans[index]
+    phase, plan = recipe.phase[index].model_copy(update={"accumulate": 1, "ema": None, "swa": None}), plans[index]
     recipe = recipe.model_copy(update={"phase": [*recipe.phase[:index], phase, *recipe.phase[index + 1 :]]})
     before, others = proof.digest_weights(plan), proof.hash_variables(_others(model, former))
     # Statistics stay out of these: a new head's are given their first values.

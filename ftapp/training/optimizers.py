@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from ftapp.models.keras_internals import moments, optimizer_variables, variable_
 from ftapp.models.layers import copy_value
 from ftapp.recipe import Phase
 from ftapp.training import embedding_gradients, gradient_norm
+from ftapp.training.averages import average_equally
 
 _CLASSES = {
     "adam": keras.optimizers.Adam,
@@ -43,6 +45,8 @@ def make_optimizer(
     multipliers: Sequence[tuple[Any, float]] = (),
     former: Any = None,
     exempt: Sequence[Any] = (),
+    *,
+    steps: int = 0,
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of a phase: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
 
@@ -60,9 +64,10 @@ def make_optimizer(
             at each step (`ftapp.recipe.schedule`).
         former: The optimizer of the phase before; None at the start.
         exempt: Those that weight decay does not shrink.
+        steps: The steps of the phase, a share of which are averaged (`phase.swa`).
     """
     leads = _leads(former, phase.optimizer)
-    optimizer = _make(phase, variables, multipliers, leads, exempt)
+    optimizer = _make(phase, variables, multipliers, leads, exempt, steps)
     for variable in variables:
         if id(variable) in leads:
             _copy_moments(former, optimizer, variable)
@@ -98,6 +103,8 @@ def restore_optimizer(
     multipliers: Sequence[tuple[Any, float]],
     state: OptimizerState,
     exempt: Sequence[Any] = (),
+    *,
+    steps: int = 0,
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of a phase as it was when its state was saved.
 
@@ -107,12 +114,13 @@ def restore_optimizer(
         multipliers: As for `make_optimizer`.
         state: Of an optimizer of the same phase for the same variables.
         exempt: As for `make_optimizer`.
+        steps: As for `make_optimizer`.
 
     Raises:
         ValueError: The state does not fit the phase.
     """
     leads = {id(variable): lead for variable, lead in zip(variables, state.leads, strict=True)}
-    optimizer = _make(phase, variables, multipliers, leads, exempt)
+    optimizer = _make(phase, variables, multipliers, leads, exempt, steps)
     if not optimizer.built:
         optimizer.build(list(variables))
     for variable, value in zip(optimizer.variables, state.values, strict=True):
@@ -126,6 +134,7 @@ def _make(
     multipliers: Sequence[tuple[Any, float]],
     leads: Mapping[int, int],
     exempt: Sequence[Any],
+    steps: int,
 ) -> Any:
     """Make the optimizer of a phase. leads: by the ids of variables; it is built if there is a group of any."""
     by_id = {id(variable): multiplier for variable, multiplier in multipliers}
@@ -142,6 +151,8 @@ def _make(
         options["gradient_accumulation_steps"] = phase.accumulate
     if phase.ema is not None:
         options |= {"use_ema": True, "ema_momentum": phase.ema}
+    if phase.swa is not None:
+        options["use_ema"] = True
     if phase.optimizer == "sgd":
         options["momentum"] = _SGD_MOMENTUM
     # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
@@ -155,6 +166,8 @@ def _make(
         kind = _without_decay(kind, exempt)
     if phase.gradient_norm:
         kind = gradient_norm.watch_norm(kind)
+    if phase.swa is not None:
+        kind = average_equally(kind, math.floor(phase.swa * steps))
     if not is_grouped:
         return kind(**options)
     optimizer = _grouped(kind)(**options)

@@ -198,6 +198,7 @@ class PhaseSession:
         """
         compile_phase(
             *(self.recipe, self.phase, self.model, self.plan, former, saved),
+            steps=self.steps,
             class_weights=self._class_weights,
             scale=self.splits.scale,
         )

@@ -152,6 +152,8 @@ def describe_rate(phase: Phase) -> str:
         parts.append(f"an update from {phase.accumulate} batches")
     if phase.ema is not None:
         parts.append(f"averaged weights, {phase.ema:g}")
+    if phase.swa is not None:
+        parts.append(f"averaged weights from {phase.swa:.0%} on")
     return ", ".join(parts)
 
 

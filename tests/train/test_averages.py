@@ -33,6 +33,24 @@ def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: st
     assert history.evaluations[-1].loss != plain.evaluations[-1].loss
 
 
+def test_weights_of_the_last_steps_are_averaged_equally(do: Do, image_recipe: str) -> None:
+    code, history, run = do(image_recipe, "phase.head.swa=0.5")
+    assert code == 0
+    _, plain, other = do(image_recipe, *EVERY_STEP)
+    assert history.steps.loss == plain.steps.loss, "averages change no step"
+    kernels = {}
+    for step, folder in list_checkpoints(other):
+        facts = read_facts(folder)
+        assert facts is not None
+        kernels[step] = read_checkpoint(folder, facts).weights["classifier/kernel"]
+    steps = len(plain.steps)
+    assert steps == 9
+    averaged = np.mean([kernels[step] for step in range(5, steps + 1)], axis=0)
+    saved = np.array(saved_model.load(run.model_folder).model.get_layer("classifier").kernel)
+    assert np.allclose(saved, averaged, atol=1e-6)
+    assert not np.allclose(saved, kernels[steps], atol=1e-6)
+
+
 @pytest.mark.slow
 def test_steps_count_batches_and_a_phase_ends_with_an_update(do: Do, text_recipe: str) -> None:
     sets = (

@@ -83,7 +83,7 @@ RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "",
         ("phase.finetune.accumulate=3", "phase.finetune.weight_decay=0.1", "phase.finetune.weight_decay_on=kernels"),
     ),
-    "averaged": ("image_recipe", TWO_PHASES, ("phase.head.ema=0.9", "phase.finetune.ema=0.8", "keep.best=loss")),
+    "averaged": ("image_recipe", TWO_PHASES, ("phase.head.ema=0.9", "phase.finetune.swa=0.25", "keep.best=loss")),
 }
 
 

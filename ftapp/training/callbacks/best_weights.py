@@ -36,7 +36,7 @@ class BestWeights(Callback):
 
     def get_values(self, step: int, state: TrainState) -> Arrays | None:
         """Give the copy for a checkpoint after a step; None where the checkpoint's own weights are the best ones."""
-        averages = self._setup.recipe.phase[state.position.phase].ema is not None
+        averages = self._setup.recipe.phase[state.position.phase].averaged_by is not None
         is_other = self._values and state.best is not None and (averages or state.best.step != step)
         return self._values if is_other else None
 

@@ -116,8 +116,8 @@ class Commands(Callback):
     def _change_layers(self, command: Freeze | Unfreeze) -> str | None:
         """Have layers freeze or thaw before the next step. Returns the reason why not."""
         setup, state, index = self._setup, self._state, self._session.index
-        if self._session.phase.ema is not None:
-            return "the phase averages its weights (ema), so its layers stay as they are: averages would begin anew"
+        if key := self._session.phase.averaged_by:
+            return f"the phase averages its weights ({key}), so its layers stay as they are: averages would begin anew"
         now = plan_segment(setup, index, state.commanded_rules)
         if unmatched := find_unmatched([Selections(command.layers)], now.descriptions):
             return unmatched[0]

@@ -76,6 +76,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield FieldLine("phase.gradient_norm")
         yield FieldLine("phase.accumulate")
         yield FieldLine("phase.ema", "averages", empty="none")
+        yield FieldLine("phase.swa", "average from", empty="none")
         with Horizontal(id="phase-buttons"):
             yield Button("Find a rate", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)

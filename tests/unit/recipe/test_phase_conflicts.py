@@ -16,6 +16,8 @@ from tests.support.recipe_files import problems
         (["accumulate=4", "gradient_norm=true"], "gradient_norm: this key does not go with accumulate"),
         (["accumulate=4", "ema=0.9"], "ema: this key does not go with accumulate"),
         (["ema=1.0"], "ema: 1.0 is too large; it is below 1"),
+        (["accumulate=4", "swa=0.5"], "swa: this key does not go with accumulate"),
+        (["ema=0.9", "swa=0.5"], "swa: this key does not go with ema"),
     ],
 )
 def test_keys_of_updates_that_do_not_go_together_are_refused(file: Path, overrides: list[str], message: str) -> None:

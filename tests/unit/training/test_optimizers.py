@@ -10,7 +10,7 @@ import pytest
 
 from ftapp.recipe import Optimizer, Phase
 from ftapp.training.averages import Averages
-from ftapp.training.gradient_norm import take_norm
+from ftapp.training.gradient_norm import compute_norm, take_norm
 from ftapp.training.optimizers import make_optimizer
 
 KINDS = get_args(Optimizer)
@@ -282,6 +282,26 @@ def test_accumulated_batches_are_one_update(kind: str) -> None:
     for one, other in zip(weights(whole), weights(parts), strict=True):
         assert np.allclose(one, other, atol=1e-6)
     assert int(keras.ops.convert_to_numpy(optimizer.iterations)) == 2
+
+
+def test_a_norm_is_that_of_all_gradients_as_one_vector() -> None:
+    gradients = [keras.ops.ones((2, 3)), None, keras.ops.full((4,), 2.0), keras.ops.ones((2, 1, 2), "bfloat16")]
+    assert float(keras.ops.convert_to_numpy(compute_norm(gradients))) == pytest.approx(26**0.5)
+
+
+def test_averages_from_a_step_on_count_each_step_the_same() -> None:
+    trained, spec = model(), phase("adam", swa=0.5)
+    rates = [(trained.trainable_variables[0], 0.5)]
+    optimizer, averages = make_optimizer(spec, trained.trainable_variables, rates, steps=6), Averages()
+    averages.follow(optimizer)
+    trained.compile(optimizer, "mse", jit_compile=False)
+    made: list[list[Any]] = []
+    for step in range(6):
+        trained.train_on_batch(X[step * 2 : step * 2 + 2], Y[step * 2 : step * 2 + 2])
+        made.append(weights(trained))
+        expected = [np.mean(each, axis=0) for each in zip(*(made[3:] or made[-1:]), strict=True)]
+        with averages.applied():
+            assert all(np.allclose(*pair, atol=1e-6) for pair in zip(weights(trained), expected, strict=True))
 
 
 def test_averages_follow_the_weights() -> None:
