@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from ftapp.recipe.measures import MeasureName as MeasureName
     from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
+    from ftapp.recipe.phase_schema import Phase as Phase
     from ftapp.recipe.schema import Checkpoints as Checkpoints
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
     from ftapp.recipe.schema import Keep as Keep
     from ftapp.recipe.schema import Model as Model
-    from ftapp.recipe.schema import Phase as Phase
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
     from ftapp.recipe.schema import StopRule as StopRule
@@ -60,8 +60,9 @@ _HOMES = {
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Checkpoints Evaluate Finding Frozen Keep Model Phase Recipe Samples StopRule say_too_long suits"
+        "Checkpoints Evaluate Finding Frozen Keep Model Recipe Samples StopRule say_too_long suits"
     ),
+    "ftapp.recipe.phase_schema": "Phase",
     "ftapp.recipe.section": "Section",
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ftapp.recipe.overrides import make_arm_prefix
-from ftapp.recipe.schema import Phase
+from ftapp.recipe.phase_schema import Phase
 
 
 def replace_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from ftapp.common.errors import quote, shorten, suggest_nearest
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, list_names, merge
-from ftapp.recipe.schema import Phase, Recipe, say_too_long
+from ftapp.recipe.phase_schema import Phase
+from ftapp.recipe.schema import Recipe, say_too_long
 from ftapp.recipe.section import Section
 from ftapp.recipe.tasks import TASKS
 from ftapp.recipe.value_types import MARKS
