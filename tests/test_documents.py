@@ -129,7 +129,9 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "line", [line for line in commands() if re.match("ftapp (predict|evaluate|generate|export) ", line)]
 )
-def test_requests_to_a_model_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_commands_about_a_model_have_valid_arguments(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     run = record_run(tmp_path / "runs")

@@ -27,7 +27,9 @@ SETS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
-def test_the_result_of_the_run_comes_again_to_the_last_digit(name: str, request: pytest.FixtureRequest, do: Do) -> None:
+def test_evaluating_again_gives_the_result_of_the_run_to_the_last_digit(
+    name: str, request: pytest.FixtureRequest, do: Do
+) -> None:
     text = request.getfixturevalue(f"{name}_recipe")
     code, history, run = do(text, *SETS[name])
     assert code == 0

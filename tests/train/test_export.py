@@ -131,7 +131,7 @@ def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, t
 
 
 @pytest.mark.parametrize("to", ["openvino", "litert"])
-def test_int8_is_judged_by_its_answers(to: str, make_run: MakeRun, tmp_path: Path) -> None:
+def test_an_export_in_int8_is_checked_by_its_answers(to: str, make_run: MakeRun, tmp_path: Path) -> None:
     # LiteRT leaves small kernels as they are.
     run = make_run("bert") if to == "openvino" else make_run("vgg", "model.pooling=flatten", "model.hidden=[64]")
     made = export_run(run, to, tmp_path / "int8", int8=True)
@@ -155,7 +155,7 @@ def test_a_run_in_bfloat16_is_exported_in_float32(make_run: MakeRun, tmp_path: P
     assert [axis.dim_param for axis in graph.input[0].type.tensor_type.shape.dim] == ["batch", "", "", ""]
 
 
-def test_an_export_that_answers_otherwise_is_not_written(
+def test_an_export_whose_answers_differ_from_the_model_is_not_written(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The written model has other weights than the run's, as that of a wrong converter."""
@@ -185,7 +185,7 @@ def test_an_export_that_answers_otherwise_is_not_written(
         ("keras-hub", "vgg", ["model.features=block1_pool"], r"on the inner layer 'block1_pool'"),
     ],
 )
-def test_a_model_without_a_place_in_a_format_is_told(
+def test_a_format_that_cannot_hold_a_model_is_refused_with_the_reason(
     to: str, family: str, overrides: list[str], message: str, make_run: MakeRun, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=rf"cannot be exported to {to}: .*{message}"):
@@ -193,7 +193,7 @@ def test_a_model_without_a_place_in_a_format_is_told(
     assert not (tmp_path / "made").exists()
 
 
-def test_without_its_data_a_run_is_exported_unchecked(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_run_without_its_data_is_exported_without_the_check(tiny: Tiny, tmp_path: Path) -> None:
     shutil.copy(tiny.reviews, tmp_path / "own.csv")
     run = save_run(recipes.text_recipe(tiny).replace(str(tiny.reviews), str(tmp_path / "own.csv")), tmp_path)
     (tmp_path / "own.csv").unlink()

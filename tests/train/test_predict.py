@@ -108,7 +108,7 @@ def start(run: RunFolder, *arguments: str, folder: Path) -> subprocess.Popen[str
     )
 
 
-def test_standard_input_gives_rows_and_damage_an_exit_code(run: RunFolder, tmp_path: Path) -> None:
+def test_standard_input_is_predicted_and_damaged_rows_end_with_code_3(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     process = start(run, "empty.txt", "-o", "none.csv", folder=tmp_path)
     process.communicate(timeout=300)
@@ -127,7 +127,7 @@ def test_standard_input_gives_rows_and_damage_an_exit_code(run: RunFolder, tmp_p
     assert float(rows[0]["top_1_probability"]) + float(rows[0]["top_2_probability"]) == pytest.approx(1)
 
 
-def test_an_interrupted_and_killed_prediction_goes_on_to_the_same_file(run: RunFolder, tmp_path: Path) -> None:
+def test_a_prediction_that_was_interrupted_and_killed_writes_the_same_file(run: RunFolder, tmp_path: Path) -> None:
     chance = random.Random(1)
     texts = [" ".join(chance.choices([*GOOD, *BAD, "film"], k=chance.randint(1, 40))) for _ in range(20_000)]
     texts[3] = ""
@@ -159,7 +159,7 @@ def test_an_interrupted_and_killed_prediction_goes_on_to_the_same_file(run: RunF
     assert not list(tmp_path.glob("*.partial*"))
 
 
-def test_other_inputs_and_other_options_do_not_go_on(run: RunFolder, tmp_path: Path) -> None:
+def test_a_prediction_does_not_go_on_with_other_inputs_or_options(run: RunFolder, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "in.txt", ["good film"] * 2100)
     parts = predict_parts(run, [file])
     digest = next(part.digest for part in parts if part.digest)

@@ -158,7 +158,7 @@ def test_examples_of_the_test_split_come_with_mistakes_first(
 
 
 @pytest.mark.slow
-def test_it_says_what_scores_are(text_recipe: str, do: Do, tmp_path: Path) -> None:
+def test_a_prediction_tells_the_meaning_of_its_scores(text_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(text_recipe, "model.head=linear-svm", "phase.finetune.steps=2")
     handlers = make_handlers(RunModels(), tmp_path)
     text = "the film was very very good and fine and i found it lovely in a superb plot with it"
@@ -203,7 +203,7 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
 
 
 @pytest.mark.slow
-def test_top_p_and_stop_words_bound_a_text(lm_recipe: str, do: Do, tmp_path: Path) -> None:
+def test_top_p_and_stop_words_limit_a_text(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(lm_recipe)
     handlers = make_handlers(RunModels(), tmp_path)
     options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}

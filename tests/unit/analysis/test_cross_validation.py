@@ -49,7 +49,7 @@ def make_experiment(folder: Path, *arms: str) -> Experiment:
     return made
 
 
-def test_the_mean_has_the_corrected_interval(tmp_path: Path) -> None:
+def test_the_mean_over_folds_has_the_corrected_interval(tmp_path: Path) -> None:
     (arm,) = read_experiment(make_experiment(tmp_path, "mine"))
     found = summarize_folds(arm)
     assert found is not None
@@ -67,14 +67,14 @@ def test_the_mean_has_the_corrected_interval(tmp_path: Path) -> None:
     assert plain.high - plain.low < (accuracy.mean.high - accuracy.mean.low) / 2
 
 
-def test_intervals_end_where_a_metric_ends(tmp_path: Path) -> None:
+def test_intervals_stay_within_the_bounds_of_a_metric(tmp_path: Path) -> None:
     (arm,) = read_experiment(make_experiment(tmp_path, "mine"))
     found = summarize_folds(arm)
     assert found is not None
     assert all(each.mean.low >= 0 for each in found.metrics)
 
 
-def test_answers_of_all_folds_are_measured_as_one(tmp_path: Path) -> None:
+def test_the_answers_of_all_folds_give_one_result(tmp_path: Path) -> None:
     runs = [record_run(tmp_path, "model.sequence_length=32") for _ in range(2)]
     answers = [[("bad", "good"), ("good", "good")], [("bad", "bad"), ("good", "good"), ("good", "bad")]]
     for run, kept in zip(runs, answers, strict=True):
@@ -89,7 +89,7 @@ def test_answers_of_all_folds_are_measured_as_one(tmp_path: Path) -> None:
     assert pool_answers(records) == {}
 
 
-def test_sets_and_numbers_are_measured_as_one(tmp_path: Path) -> None:
+def test_several_labels_and_numbers_of_all_folds_give_one_result(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("text,label\n")
     sets = record_run(tmp_path, "task=text-multi-label", f"data.source=csv:{file}")
@@ -123,7 +123,7 @@ def test_arms_are_paired_by_fold(tmp_path: Path) -> None:
     assert "Nadeau and Bengio (2003)" in page
 
 
-def test_runs_of_folds_that_nobody_ran_together_are_one_arm(tmp_path: Path) -> None:
+def test_single_runs_of_folds_are_compared_as_one_arm(tmp_path: Path) -> None:
     runs = [member.run for member in make_experiment(tmp_path, "mine").list_members()]
     (arm,) = read_arms([runs[2], runs[0]])
     assert [each.round for each in arm.records] == ["fold 1", "fold 3"]

@@ -46,7 +46,7 @@ def test_weights_of_classes_that_the_data_lack_are_refused_with_the_nearest_clas
     ]
 
 
-def test_of_several_labels_those_with_one_count_as_much_as_those_without() -> None:
+def test_balanced_weights_make_examples_with_a_label_count_as_much_as_those_without() -> None:
     weights = compute_weights(Balance(class_weights="balanced"), ("a", "rare", "absent", "all"), (40, 2, 0, 100), 100)
     assert weights is not None
     assert weights.tolist() == [1.5, 49, 1, 1]

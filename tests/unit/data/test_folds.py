@@ -30,7 +30,7 @@ def test_the_limit_draws_the_same_examples_for_all_folds() -> None:
     assert len(set(np.concatenate([each.test.indices for each in found]))) == 30
 
 
-def test_copies_are_in_no_two_folds() -> None:
+def test_copies_of_an_example_are_tested_once() -> None:
     source = examples([40, 40])
     texts = [*source.texts, *source.texts[:20]]
     copied = Texts(texts, np.concatenate([source.labels, source.labels[:20]]), source.classes)
@@ -40,7 +40,7 @@ def test_copies_are_in_no_two_folds() -> None:
     assert {each.duplicates for each in found} == {20}
 
 
-def test_conflicts_and_near_copies_are_told_in_each_fold() -> None:
+def test_conflicts_and_near_copies_are_reported_in_each_fold() -> None:
     source = examples([40, 40])
     disputed = Texts([*source.texts, source.texts[0]], np.append(source.labels, np.int32(1)), source.classes)
     assert "2 examples contradict each other" in refusal(disputed, folds=4, fold=3)
@@ -77,7 +77,7 @@ def test_more_folds_than_examples_of_a_range_are_drawn() -> None:
     assert np.bincount(drawn).min() >= 4
 
 
-def test_what_cannot_be_divided_is_refused() -> None:
+def test_data_that_cannot_be_divided_into_folds_are_refused() -> None:
     given = [TRAIN, TEST] * 20
     assert "the source has splits of its own; folds divide all examples" in refusal(examples([20, 20], given), folds=4)
     assert refusal(examples([2, 2]), folds=5, validation=0) == (

@@ -84,7 +84,7 @@ def test_converted_files_are_read_with_their_splits_and_class_names(hub: DataHub
     assert len(hub.requests) == asked, "a commit in the cache needs no hub"
 
 
-def test_a_revision_names_the_own_files(hub: DataHub) -> None:
+def test_a_revision_selects_the_data_sets_own_files(hub: DataHub) -> None:
     hub.commit(CONVERTED, {"default/train/0.parquet": rows("a", "b")})
     hub.commit("v1", {"data/train-00000-of-00001.csv": table("x", "y"), "notes.txt": b"no table"})
     assert list_texts(read("owner/name@v1")) == ["x", "y"]
@@ -161,6 +161,6 @@ def test_a_run_names_the_commit_that_it_reads(
 
 
 @pytest.mark.parametrize("name", ["imdb", "a/b/c/d", "owner/na me", "owner/name@", "/name"])
-def test_what_names_no_data_set_is_refused(name: str) -> None:
+def test_a_source_that_names_no_data_set_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="names no data set of Hugging Face; such a name is OWNER/NAME"):
         sources.parse(f"hf:{name}")

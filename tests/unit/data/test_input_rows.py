@@ -101,7 +101,7 @@ def test_damaged_rows_come_with_their_problem_and_the_others_follow(tmp_path: Pa
     assert [row.place for row in read(tmp_path / "a.csv")][1] == "a.csv, row 3"
 
 
-def test_an_open_quote_ends_its_file_alone(tmp_path: Path) -> None:
+def test_a_quote_that_is_not_closed_loses_only_the_rest_of_its_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,id\nfine,1\n"never closed,2\nlost,3\n')
     (tmp_path / "b.csv").write_text("text,id\ngood,1\n")
     rows = read(tmp_path / "a.csv", tmp_path / "b.csv")
@@ -120,7 +120,7 @@ def test_a_missing_column_is_refused_with_those_that_are_there(tmp_path: Path) -
             read(tmp_path / name, keeps=["other"])
 
 
-def test_folders_and_archives_have_a_text_or_an_image_a_file(tmp_path: Path) -> None:
+def test_each_file_of_a_folder_or_archive_is_a_text_or_an_image(tmp_path: Path) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     for number, name in enumerate(("b.txt", "sub/a.txt", ".hidden.txt")):
         (tmp_path / "in" / name).write_text(f"text {number}\nof two lines")

@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_what_does_not_go_with_folds_is_refused(file: Path, overrides: list[str], told: str) -> None:
+def test_keys_that_cannot_be_combined_with_folds_are_refused(file: Path, overrides: list[str], told: str) -> None:
     (found,) = problems(file, *overrides)
     assert found.endswith(told)
 
@@ -61,7 +61,7 @@ def test_a_recipe_with_folds_is_an_experiment_unless_it_names_one(file: Path) ->
     assert not recipe.is_experiment(str(file), None, ["data.folds=1"])
 
 
-def test_arms_share_their_folds(file: Path) -> None:
+def test_an_arm_with_other_folds_is_refused(file: Path) -> None:
     with file.open("a", encoding="utf-8") as added:
         added.write('[[arm]]\nname = "A"\n[[arm]]\nname = "B"\ndata.folds = 3\n')
     assert any("this arm has other folds; arms are compared on the same folds" in each for each in problems(file))
