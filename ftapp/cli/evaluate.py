@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ def evaluate(
     The test split is measured as the run has measured it. Other data have the classes of the model. The result has 95%
     intervals, the measures of a constant answer, and the confusion matrix of classes.
     """
-    from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
 
     for each in overrides or ():
@@ -58,14 +56,10 @@ def evaluate(
             refuse("--set data.classes: the classes are those of the model, in its order")
     if source is None and (split or overrides):
         refuse("--split and --set are about other data, and no --source is given")
-    with refuse_bad_recipes():
+    with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(name, runs_dir)
         other = load_other(run, source, overrides or []) if source else None
-        try:
-            found = _ask(run, other, split, offline=offline)
-        except RunError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(1) from None
+        found = _ask(run, other, split, offline=offline)
     from ftapp.cli import evaluation_text
 
     if as_json:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ def export(
     """
     from ftapp.cli.ask_helper import ask_helper
     from ftapp.common import durable
-    from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
     from ftapp.models.export.formats import FORMATS
     from ftapp.rpc.export_client import ExportClient
@@ -61,7 +59,7 @@ def export(
     if int8 and not chosen.has_int8:
         able = " and ".join(name for name, each in FORMATS.items() if each.has_int8)
         refuse(f"--int8 does not go with --to {to.value}; int8 is for {able}")
-    with refuse_bad_recipes():
+    with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(run_name, runs_dir)
         folder = output or run.folder / "export" / (f"{to.value}-int8" if int8 else to.value)
         _check_place(folder, force=force)
@@ -81,9 +79,6 @@ def export(
                     progress=progress,
                 ),
             )
-        except RunError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(1) from None
         finally:
             durable.remove_leftovers(folder.parent, folder.name)  # of a process that was ended
     _print_result(made, as_json=as_json)

@@ -74,6 +74,18 @@ def refuse_bad_recipes() -> Iterator[None]:
         refuse(str(error))
 
 
+@contextmanager
+def fail_on_run_errors() -> Iterator[None]:
+    """Turn a RunError into its message on stderr and exit code 1."""
+    from ftapp.common.errors import RunError
+
+    try:
+        yield
+    except RunError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
 def end(error: BaseException) -> NoReturn:
     """End the program because of an error, with a message in place of a traceback.
 

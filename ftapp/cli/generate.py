@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftapp.cli.failure import UNANSWERED, refuse, refuse_bad_recipes
+from ftapp.cli.failure import UNANSWERED, fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.input_arguments import EncodingOption, FormatOption, check_inputs, make_inputs
 from ftapp.cli.options import RunArgument, RunsDirOption
 
@@ -60,7 +60,6 @@ def generate(
     The continuation of one prompt is printed while it is written. Several prompts give JSON lines. Exit code 3: some
     prompts have no continuation, for example because they are too long; their lines say why.
     """
-    from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
 
     if not prompts and not files:
@@ -70,7 +69,7 @@ def generate(
     if "" in (stop or ()):
         refuse("--stop is empty; a stop word has at least one character")
     check_inputs(files or [])
-    with refuse_bad_recipes():
+    with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(name, runs_dir)
         from ftapp.rpc.prediction_messages import PredictQuestion, Sampling
 
@@ -80,14 +79,10 @@ def generate(
         question = PredictQuestion(
             inputs=make_inputs(files or []), column=column, format=format.value if format else None, encoding=encoding
         )
-        try:
-            if files or as_json or len(prompts or ()) > 1:
-                problems = _write_lines(run, prompts or [], question, sampling)
-            else:
-                problems = _write_text(run, (prompts or [""])[0], sampling)
-        except RunError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(1) from None
+        if files or as_json or len(prompts or ()) > 1:
+            problems = _write_lines(run, prompts or [], question, sampling)
+        else:
+            problems = _write_text(run, (prompts or [""])[0], sampling)
     if problems:
         raise typer.Exit(UNANSWERED)
 

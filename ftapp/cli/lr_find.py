@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.options import (
     ArmOption,
     BackendOption,
@@ -48,20 +48,15 @@ def lr_find(
     """
     from ftapp import recipe
     from ftapp.cli import range_test, range_test_text
-    from ftapp.common.errors import RunError
 
     chosen = combine_overrides(overrides, backend=backend, seed=seed)
-    with refuse_bad_recipes():
+    with refuse_bad_recipes(), fail_on_run_errors():
         resolved = range_test.load_recipe(recipe.find(recipe_name), profile, chosen, arm)
         index = range_test.check_arguments(resolved, phase, (low, high), plot)
         from ftapp.cli import activity
 
         activity.check([resolved])
-        try:
-            found = range_test.run_range_test(resolved, index, (low, high), steps, arm=arm, offline=offline)
-        except RunError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(1) from None
+        found = range_test.run_range_test(resolved, index, (low, high), steps, arm=arm, offline=offline)
     result = {"recipe": Path(recipe_name).stem, "profile": profile, **found}
     if plot is not None:
         from ftapp.report import lr_find as drawn

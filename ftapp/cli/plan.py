@@ -7,9 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from ftapp.cli.failure import refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
@@ -62,15 +60,10 @@ def make_plans(recipes: Sequence[Recipe], *, offline: bool) -> list[dict[str, An
         typer.Exit: A plan cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
     """
     from ftapp.cli.ask_helper import ask_helper
-    from ftapp.common.errors import RunError
     from ftapp.rpc.inspector_client import InspectorClient
 
     async def ask(inspector: InspectorClient, progress: Progress) -> list[dict[str, Any]]:
         return [await inspector.plan(each, progress) for each in recipes]
 
-    with refuse_bad_recipes():
-        try:
-            return ask_helper("the plan", InspectorClient(offline=offline), ask)
-        except RunError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(1) from None
+    with refuse_bad_recipes(), fail_on_run_errors():
+        return ask_helper("the plan", InspectorClient(offline=offline), ask)
