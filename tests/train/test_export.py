@@ -67,6 +67,11 @@ def make_run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     return make
 
 
+def skip_unless_installed(to: str) -> None:
+    if missing := [package for package in FORMATS[to].needs if find_spec(package) is None]:
+        pytest.skip(f"{missing[0]} is not installed")
+
+
 @pytest.mark.parametrize(
     ("to", "family", "overrides"),
     [
@@ -91,8 +96,7 @@ def make_run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
 def test_an_export_answers_as_the_model(
     to: str, family: str, overrides: list[str], make_run: MakeRun, tiny: Tiny, tmp_path: Path
 ) -> None:
-    if missing := [package for package in FORMATS[to].needs if find_spec(package) is None]:
-        pytest.skip(f"{missing[0]} is not installed")
+    skip_unless_installed(to)
     run, folder = make_run(family, *overrides), tmp_path / "made"
     made = export_run(run, to, folder, examples=12)
     assert made.check is not None
@@ -116,8 +120,7 @@ def test_an_export_answers_as_the_model(
 
 @pytest.mark.backends
 def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, tmp_path: Path) -> None:
-    if find_spec("torch") is None:
-        pytest.skip("torch is not installed")
+    skip_unless_installed("torch")
     run, folder = make_run("bert"), tmp_path / "made"
     arguments = ["export", str(run.folder), "--to", "torch", "-o", str(folder), "--examples", "9", "--json"]
     result = CliRunner().invoke(app.app, arguments)
@@ -188,6 +191,7 @@ def test_an_export_whose_answers_differ_from_the_model_is_not_written(
 def test_a_format_that_cannot_hold_a_model_is_refused_with_the_reason(
     to: str, family: str, overrides: list[str], message: str, make_run: MakeRun, tmp_path: Path
 ) -> None:
+    skip_unless_installed(to)
     with pytest.raises(RunError, match=rf"cannot be exported to {to}: .*{message}"):
         export_run(make_run(family, *overrides), to, tmp_path / "made", examples=0)
     assert not (tmp_path / "made").exists()
