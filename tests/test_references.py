@@ -33,9 +33,10 @@ def test_recipe_reference_has_every_key_with_its_meaning() -> None:
     for name, section in sections.items():
         part = text.partition(f"{{#{name}}}")[2].partition("\n## ")[0]
         rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", part, re.MULTILINE))
-        assert {key for key, info in section.model_fields.items() if info.description} - {"finding"} <= rows.keys(), (
-            name
-        )
+        assert {key for key, info in section.model_fields.items() if info.description} - {
+            "finding",
+            "phase",
+        } <= rows.keys(), name
         assert all(rows.values()), name
     assert "| `batch_size` | whole number from 1 to 65,536 | `32` |" in text
     assert "| `dropout` | number from 0 to below 1 | `0` |" in text

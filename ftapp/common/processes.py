@@ -28,6 +28,11 @@ def make_module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
+def make_script_command(script: str, *arguments: str) -> list[str]:
+    """The command that runs a script with this Python, isolated: no folder or variable of the user adds to its path."""
+    return [sys.executable, "-I", "-B", "-c", script, *arguments]
+
+
 def make_child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's variables for a child, and for whatever it starts itself, without paths to the current folder.
 

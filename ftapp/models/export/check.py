@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from ftapp.common.errors import RunError
+from ftapp.common.processes import make_child_environment, make_script_command
 from ftapp.models.export.request import ExportCheck
 from ftapp.models.export.tokenizer_json import count_equal, encode_prompt
 from ftapp.models.saved_model import TrainedModel
@@ -121,13 +120,10 @@ def _name(example: Any, place: Path) -> str:
 
 def _run_program(folder: Path, place: Path, backend: Backend, on_wait: Callable[[], None]) -> None:
     """Run an export's program on what lies in a folder, and have it write what it found there."""
-    environment = os.environ | {
-        "KERAS_BACKEND": backend,
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    command = [sys.executable, "-I", "-B", "-c", _DRIVER, str(folder), *(str(place / each) for each in _FILES)]
+    environment = make_child_environment(
+        {"KERAS_BACKEND": backend, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    )
+    command = make_script_command(_DRIVER, str(folder), *(str(place / each) for each in _FILES))
     with (place / "log").open("w+b") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         try:

@@ -81,8 +81,8 @@ def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Pa
     script = (
         "import sys\nfrom pathlib import Path\nfrom ftapp.workers import run as worker\n"
         "from ftapp.runs.commands import Control\n"
-        "from ftapp.runs.event_log import EventLog\nfrom ftapp.runs.run_folder import Run\n"
-        "run = Run(Path(sys.argv[1]))\n"
+        "from ftapp.runs.event_log import EventLog\nfrom ftapp.runs.run_folder import RunFolder\n"
+        "run = RunFolder(Path(sys.argv[1]))\n"
         "log = EventLog(run.events_file)\ncontrol = Control(run, log)\n"
         "worker._end_stuck(log, control)('it is stuck')\n"
     )
