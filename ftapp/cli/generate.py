@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ftapp.rpc.prediction_messages import PredictQuestion, Sampling
     from ftapp.rpc.predictor_client import PredictorClient
     from ftapp.runs.run_folder import RunFolder
+
+_LARGEST = 2**31 - 1  # of whole numbers in a model
 
 
 def generate(
@@ -39,16 +42,21 @@ def generate(
     ] = None,
     format: FormatOption = None,
     encoding: EncodingOption = None,
-    tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Write at most N tokens.")] = 64,
+    tokens: Annotated[int, typer.Option(min=1, max=_LARGEST, metavar="N", help="Write at most N tokens.")] = 64,
     temperature: Annotated[
         float, typer.Option(min=0, metavar="T", help="How freely tokens are chosen; 0 always takes the likeliest.")
     ] = 0.8,
-    top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Choose among the K likeliest tokens.")] = 40,
+    top_k: Annotated[
+        int, typer.Option(min=1, max=_LARGEST, metavar="K", help="Choose among the K likeliest tokens.")
+    ] = 40,
     top_p: Annotated[
         float,
         typer.Option(metavar="P", help="Choose among the likeliest tokens whose probabilities add up to P."),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Decides the choices. All prompts have the same seed.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=_LARGEST, metavar="N", help="Decides the choices. All prompts have the same seed."),
+    ] = 0,
     stop: Annotated[
         list[str] | None, typer.Option("--stop", metavar="WORD", help="End before this text. Can be repeated.")
     ] = None,
@@ -64,11 +72,15 @@ def generate(
 
     if not prompts and not files:
         refuse("there is no prompt; --prompt TEXT gives one, and --file FILE many")
+    if not all(map(str.strip, prompts or ())):
+        refuse("--prompt is empty; a prompt has words")
+    if math.isinf(temperature):
+        refuse(f"--temperature is a finite number, such as 0.8; got {temperature:g}")
     if not 0 < top_p <= 1:
         refuse(f"--top-p {top_p:g} is no probability; it is above 0 and at most 1, and 1 allows all tokens")
     if "" in (stop or ()):
         refuse("--stop is empty; a stop word has at least one character")
-    check_inputs(files or [])
+    check_inputs(files or [], encoding)
     with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(name, runs_dir)
         from ftapp.rpc.prediction_messages import PredictQuestion, Sampling

@@ -30,12 +30,18 @@ EncodingOption = Annotated[
 ]
 
 
-def check_inputs(inputs: Sequence[str]) -> None:
-    """End the command unless all inputs are there.
+def check_inputs(inputs: Sequence[str], encoding: str | None) -> None:
+    """End the command unless all inputs are there, and their encoding is one.
 
     Raises:
         typer.Exit: An input is not there, or standard input is named twice.
     """
+    from ftapp.recipe.value_types import check_encoding
+
+    try:
+        check_encoding(encoding or "utf-8")
+    except ValueError as error:
+        refuse(f"--encoding: {error}")
     if inputs.count("-") > 1:
         refuse("'-' is given more than once; standard input is read once")
     for each in inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,17 +69,21 @@ class PartialFile:
     def open(self, head: bytes) -> None:
         """Open the file behind its last whole rows, or begin it with what stands before the first row.
 
+        The file is locked until it is closed.
+
         Raises:
+            RunError: Another process writes the file.
             OSError: The folder cannot be written.
         """
+        self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        if not self._is_locked():
+            raise RunError(f"another process writes {self.path}; wait for its end, or name another file")
         self.converted.unlink(missing_ok=True)
         if not self.progress.rows:
             self._note.unlink(missing_ok=True)  # of a former file, which is overwritten now
-        self._file = self.path.open("r+b" if self.progress.rows else "wb")
-        if self.progress.rows:
-            self._file.truncate(self.progress.size)
-            self._file.seek(0, os.SEEK_END)
-        else:
+        self._file.truncate(self.progress.size)
+        self._file.seek(0, os.SEEK_END)
+        if not self.progress.rows:
             self._file.write(head)
 
     def write(self, content: bytes) -> None:
@@ -102,19 +107,34 @@ class PartialFile:
         )
         durable.replace_file(self._note, msgspec.json.encode(self.progress))
 
+    def flush(self) -> None:
+        """Give what is written to the file system."""
+        if self._file:
+            self._file.flush()
+
     def close(self) -> None:
         """Close the file, which stays."""
         if self._file:
             self._file.close()
 
     def finish(self) -> None:
-        """Put the file, or what was made of it at `converted`, into its place."""
+        """Put the file, or what was made of it at `converted`, into its place. Nothing is written any more."""
+        self.flush()
         source = self.converted if self.converted.exists() else self.path
         durable.sync(source)
         source.replace(self.place)
         durable.sync(self.place.parent)
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+
+    def _is_locked(self) -> bool:
+        """Lock the open file, unless another process has it, or has just put it into its place."""
+        assert self._file is not None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
 
     def _read_note(self) -> PartialNote | None:
         """Read the note; None where there is none, or the file does not have what it says."""

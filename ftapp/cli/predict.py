@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import UNANSWERED, refuse, refuse_bad_recipes
+from ftapp.cli.failure import UNANSWERED, fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.input_arguments import EncodingOption, FormatOption, check_inputs, make_inputs
 from ftapp.cli.options import RunArgument, RunsDirOption
 
@@ -56,13 +56,16 @@ def predict(
     Each row has an input, its answer, the probability and an error, in the order of the inputs. After an interruption,
     the same command goes on where FILE.partial ends. Exit code 3: some inputs have no answer; their rows say why.
     """
-    from ftapp.common.errors import RunError
+    from ftapp.common.safe_files import explain_error
     from ftapp.experiments.find_run import find_run
     from ftapp.rpc.prediction_messages import PredictQuestion
 
     written_as = _choose_format(output, as_json=as_json)
-    check_inputs(inputs)
-    with refuse_bad_recipes():
+    check_inputs(inputs, encoding)
+    files = [path for path, name in make_inputs(inputs) if name != "-"]
+    if output and output.exists() and any(map(output.samefile, files)):
+        refuse(f"'{output}' is an input too, which --output would replace; name another file")
+    with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(name, runs_dir)
         from ftapp.cli.run_prediction import run_prediction
 
@@ -80,8 +83,8 @@ def predict(
             done = run_prediction(run, question, output, written_as, anew=restart)
         except BrokenPipeError:  # whoever reads the rows has enough of them
             raise
-        except (RunError, OSError) as error:
-            print(error, file=sys.stderr)
+        except OSError as error:
+            print(f"{output or 'standard output'} cannot be written: {explain_error(error)}", file=sys.stderr)
             raise typer.Exit(1) from None
     print(done, file=sys.stderr)
     if done.problems:

@@ -50,6 +50,7 @@ class _Writer(Protocol):
     def open(self, head: bytes) -> None: ...
     def write(self, content: bytes) -> None: ...
     def commit(self, rows: int, problems: int, digest: str) -> None: ...
+    def flush(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -77,8 +78,10 @@ class _Stream:
     def commit(self, rows: int, problems: int, digest: str) -> None:
         """Keep no note: what is written has gone."""
 
-    def close(self) -> None:
+    def flush(self) -> None:
         self._file.flush()
+
+    close = flush
 
 
 def run_prediction(
@@ -113,6 +116,8 @@ def run_prediction(
     with piped(question) as led:
         try:
             _ask(recipe, run, led, writer, format, done)
+            if partial:
+                partial.finish()
         except KeyboardInterrupt:
             if partial and partial.progress.rows:
                 rows = partial.progress.rows
@@ -120,8 +125,6 @@ def run_prediction(
             raise
         finally:
             writer.close()
-    if partial:
-        partial.finish()
     return done
 
 
@@ -148,7 +151,7 @@ def _ask(
                     writer.commit(done.inputs, done.problems, part.digest)
         if not is_open:
             writer.open(table.encode_head(format))
-        writer.close()
+        writer.flush()
         if format == "parquet" and isinstance(writer, PartialFile):
             await client.write_parquet(writer.path, writer.converted, table.columns, progress)
 

@@ -224,6 +224,11 @@ class InputReader:
         begun = list(itertools.islice(iterator, 20))
         known = list(header) or list(dict.fromkeys(name for _, row, _ in begun for name in row or ()))
         for name, option in ((self.column, "--column"), *((each, "--keep") for each in self.keeps)):
+            if (count := header.count(name)) > 1:
+                rule = "each column has a name of its own; rename all but one"
+                _refuse(file.name, f"{count} columns are named '{name}'; {rule}")
+            if not known and (fault := next((f"{place}: {fault}" for place, _, fault in begun if fault), "")):
+                _refuse(file.name, f"the first rows have no columns; {fault}")
             if (begun or header) and name not in known:
                 self._refuse_column(file, name, option, [row for _, row, _ in begun if row], known)
         for place, values, fault in itertools.chain(begun, iterator):

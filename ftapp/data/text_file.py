@@ -173,19 +173,27 @@ def _unpack(path: Path, content: bytes, unpack: Opener, findings: DataProblems) 
                 if (size := size + len(piece)) > _LARGEST:
                     findings.add(path, f"this file unpacks to more than {_LARGEST >> 30} GiB of text")
                     return b""
-    except _DocumentError as document:
-        findings.add(path, f"this is {document}, not text; {_EXCEL}")
-        return b""
     except BROKEN as error:
-        if path.suffix.lower() in _DOCUMENTS:
-            findings.add(path, f"this is a document ({path.suffix}), not text; {_EXCEL}")
-            return b""
-        findings.add(path, f"this file is compressed, and cannot be unpacked: {error or type(error).__name__}")
+        damage = f"this file is compressed, and cannot be unpacked: {error or type(error).__name__}"
+        findings.add(path, explain_document(path, error) or damage)
         return b""
     return b"".join(pieces)
 
 
-class _DocumentError(Exception):
+def explain_document(path: Path, error: BaseException) -> str:
+    """Say that a file that cannot be unpacked is a document; "" where it is none.
+
+    Args:
+        path: The file.
+        error: What an opener of `UNPACKED`, or what it has opened, raised.
+    """
+    if not isinstance(error, _DocumentError) and path.suffix.lower() not in _DOCUMENTS:
+        return ""
+    kind = error if isinstance(error, _DocumentError) else f"a document ({path.suffix})"
+    return f"this is {kind}, not text; {_EXCEL}"
+
+
+class _DocumentError(ValueError):
     """A ZIP archive that is a document."""
 
 

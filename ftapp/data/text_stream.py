@@ -102,7 +102,8 @@ class TextStream:
         except (UnicodeError, *text_file.BROKEN) as error:
             reason = explain_error(error) if isinstance(error, OSError) else str(error) or type(error).__name__
             findings = DataProblems()
-            findings.add(self._path, f"this file cannot be read, or is damaged: {reason}")
+            damage = f"this file cannot be read, or is damaged: {reason}"
+            findings.add(self._path, text_file.explain_document(self._path, error) or damage)
             findings.check()
 
 

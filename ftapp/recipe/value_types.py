@@ -70,7 +70,8 @@ def _check_label_columns(names: list[str]) -> list[str]:
     return names
 
 
-def _check_encoding(name: str) -> str:
+def check_encoding(name: str) -> str:
+    """Return the name of an encoding of texts. Raises ValueError: there is no such encoding."""
     try:
         "a".encode(name)
         if codecs.lookup(name).name in _NOT_OF_FILES:
@@ -196,7 +197,7 @@ LearningRate = Annotated[
 ]
 ClassNames = Annotated[list[str], AfterValidator(_check_classes)]
 LabelColumns = Annotated[list[str], Field(min_length=2), AfterValidator(_check_label_columns)]
-Encoding = Annotated[str, AfterValidator(_check_encoding)]
+Encoding = Annotated[str, AfterValidator(check_encoding)]
 PhaseName = Annotated[str, AfterValidator(_check_phase_name)]
 PresetUri = Annotated[str, AfterValidator(presets.resolve)]
 SourceUri = Annotated[str, AfterValidator(sources.resolve)]

@@ -183,6 +183,21 @@ def test_a_prediction_does_not_go_on_with_other_inputs_or_options(run: RunFolder
     assert PartialFile(place, {"model": "a", "set of options": 1}, anew=False).progress.rows == 0
 
 
+def test_a_partial_file_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    first, second, third = (PartialFile(tmp_path / "out.csv", {}, anew=False) for _ in range(3))
+    first.open(b"head\n")
+    first.write(b"row\n")
+    with pytest.raises(RunError, match=r"another process writes .*partial; wait for its end, or name another file"):
+        second.open(b"head\n")
+    first.finish()
+    first.close()
+    assert (tmp_path / "out.csv").read_bytes() == b"head\nrow\n"
+    third.open(b"head\n")
+    third.finish()
+    third.close()
+    assert (tmp_path / "out.csv").read_bytes() == b"head\n"
+
+
 def test_tables_become_parquet_with_the_columns_that_are_kept(run: RunFolder, tiny: Tiny, tmp_path: Path) -> None:
     process = start(run, str(tiny.reviews), "--keep", "label", "--scores", "-o", "out.parquet", folder=tmp_path)
     process.communicate(timeout=300)
@@ -206,7 +221,10 @@ def test_wrong_arguments_are_refused_before_anything_is_loaded(run: RunFolder, t
         ("/dev/null",): "'/dev/null' is a pipe or a device; redirect it to standard input",
         ("-", "-o", "out.xlsx"): "does not end in .csv, .jsonl or .parquet",
         ("-", "-o", "none/out.csv"): "there is no folder 'none' for out.csv",
+        ("a.csv", "-o", "a.csv"): "'a.csv' is an input too, which --output would replace",
+        ("a.csv", "--encoding", "latin-x"): "--encoding: there is no encoding 'latin-x'; did you mean 'latin-1'?",
     }
+    (tmp_path / "a.csv").write_text("text\nfine\n")
     for arguments, message in wrong.items():
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import os
 import threading
@@ -45,6 +46,15 @@ def write_list(path: Path) -> None:
 
 def write_parquet(path: Path) -> None:
     parquet.write_table(pyarrow.table({"id": range(len(TEXTS)), "text": TEXTS}), path)
+
+
+def zipped(*names: str) -> bytes:
+    """Make a ZIP archive of empty files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return content.getvalue()
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
@@ -118,6 +128,24 @@ def test_a_missing_column_is_refused_with_those_that_are_there(tmp_path: Path) -
         assert str(refused.value) == message
         with pytest.raises(RecipeError, match=r"there is no column 'other'.*--keep names another one"):
             read(tmp_path / name, keeps=["other"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("twice.csv", b"text,text\na,b\n", "2 columns are named 'text'; each column has a name of its own"),
+        ("lines.jsonl", b"a fine film\n", "the first rows have no columns; line 1: it is no JSON"),
+        ("book.xlsx", zipped("[Content_Types].xml", "xl/workbook.xml"), "this is an Excel workbook, not text; save it"),
+        ("page.odt", zipped("mimetype"), "this is an OpenDocument file, not text; save it"),
+        ("damaged.xlsx", b"PK\x03\x04", r"this is a document \(.xlsx\), not text; save it"),
+    ],
+)
+def test_files_that_are_no_tables_are_refused_with_the_reason(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RecipeError, match=message):
+        read(tmp_path / name)
 
 
 def test_each_file_of_a_folder_or_archive_is_a_text_or_an_image(tmp_path: Path) -> None:
