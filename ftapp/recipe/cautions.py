@@ -217,8 +217,8 @@ def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution
         if recipe.evaluate.every and recipe.evaluate.every > sum(steps) and recipe.kept_metric is None:
             yield Caution(
                 "never-evaluated",
-                f"the run makes {sum(steps)} steps and evaluates every {recipe.evaluate.every}, so that no evaluation "
-                "takes place while it trains",
+                f"the run makes {format_quantity(sum(steps), 'step')} and evaluates every {recipe.evaluate.every}, so "
+                "that no evaluation takes place while it trains",
                 f"evaluate more often, for example --set evaluate.every={max(1, sum(steps) // 5)}",
                 "evaluate.every",
             )

@@ -44,7 +44,7 @@ _SUFFIXES = _OF_MEMBERS | {
     **dict.fromkeys((".arrow", ".feather"), "arrow"),
 }
 _SKLEARN = ("digits",)
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)?(@[\w.-]+(/[\w.-]+)*)?")
+_HUB_NAME = re.compile(r"P/P(/P)?(@P(/P)*)?".replace("P", r"\w[\w.-]*"))
 _FILTER = re.compile(r"(.*?)\?([^?/=]+=.*)", re.DOTALL)  # a "?" of a pattern is followed by no name and "="
 
 
@@ -130,11 +130,11 @@ def parse(uri: str) -> Source:
     if scheme == "gutenberg" and not name.isdecimal():
         raise ValueError(f"'{name}' is no number of a book; 'gutenberg:' is followed by one, such as gutenberg:11")
     where: dict[str, str] = {}
-    if scheme == "hf" and not _HUB_NAME.fullmatch(name.partition("?")[0]):
+    if scheme in TABLES and not Path(name).exists() and (filtered := _FILTER.fullmatch(name)):
+        name, where = filtered[1], dict(parse_qsl(filtered[2], keep_blank_values=True))
+    if scheme == "hf" and not _HUB_NAME.fullmatch(name):
         rule = "such a name is OWNER/NAME, OWNER/NAME/CONFIG or OWNER/NAME@REVISION, for example stanfordnlp/imdb"
         raise ValueError(f"'{name}' names no data set of Hugging Face; {rule}")
-    if scheme in TABLES and not Path(name).exists() and (filtered := _FILTER.fullmatch(name)):
-        name, where = filtered[1], dict(parse_qsl(filtered[2]))
     return Source(scheme, name, None, where)
 
 

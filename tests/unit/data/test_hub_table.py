@@ -160,7 +160,7 @@ def test_a_run_names_the_commit_that_it_reads(
     assert hub_table.pin(pinned) is pinned
 
 
-@pytest.mark.parametrize("name", ["imdb", "a/b/c/d", "owner/na me", "owner/name@", "/name"])
+@pytest.mark.parametrize("name", ["imdb", "a/b/c/d", "owner/na me", "owner/name@", "/name", "../..", "a/b?c"])
 def test_a_source_that_names_no_data_set_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="names no data set of Hugging Face; such a name is OWNER/NAME"):
         sources.parse(f"hf:{name}")

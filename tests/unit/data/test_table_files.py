@@ -43,6 +43,7 @@ def test_a_folder_or_a_pattern_is_one_table(parts: Path, name: str) -> None:
 def test_filters_follow_a_pattern(parts: Path) -> None:
     source = sources.parse(f"csv:{parts}/part-?.csv?label=good&text=a=b?")
     assert (source.name, source.where) == (f"{parts}/part-?.csv", {"label": "good", "text": "a=b?"})
+    assert sources.parse("csv:part.csv?lang=").where == {"lang": ""}, "rows whose cell is empty, not all rows"
 
 
 def test_each_file_has_its_own_way_of_writing(parts: Path) -> None:
