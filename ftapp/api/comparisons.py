@@ -27,11 +27,17 @@ def compare(runs: Sequence[Run | str | Path], *, runs_dir: str | Path | None = N
 
     Raises:
         RecipeError: There is no such run.
-        RunError: There are fewer than two runs.
+        RunError: There are fewer than two runs, or they are folds of one job.
+        TypeError: One run came in place of a list.
     """
     from ftapp.analysis.compare import compare_all
     from ftapp.analysis.records import read_arms
 
+    if isinstance(runs, Run | str | Path):
+        raise TypeError("one run came in place of a list; a comparison is of two runs or more, such as [run, other]")
     if len(runs) < 2:
         raise RunError(f"{format_quantity(len(runs), 'run')} cannot be compared; a comparison is of two runs or more")
-    return compare_all(read_arms([get_run_folder(each, runs_dir) for each in runs]))
+    arms = read_arms([get_run_folder(each, runs_dir) for each in runs])
+    if len(arms) < 2:
+        raise RunError("the runs are folds of one job, which are not compared; 'ftapp compare' puts them together")
+    return compare_all(arms)

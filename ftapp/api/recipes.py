@@ -12,7 +12,7 @@ from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
 
 Overrides = Mapping[str, Any] | Sequence[str]
-"""Changes of a recipe: values by dotted keys, or texts `key=value` as `--set` takes them."""
+"""Changes of a recipe: values by dotted keys, or a text or texts `key=value` as `--set` takes them."""
 
 
 def load_recipe(name: str | Path, *, profile: str | None = None, overrides: Overrides = ()) -> Recipe:
@@ -29,9 +29,7 @@ def load_recipe(name: str | Path, *, profile: str | None = None, overrides: Over
     Raises:
         RecipeError: There is no such recipe, it is an experiment, or it has problems; the error names all of them.
     """
-    if isinstance(overrides, Mapping):
-        overrides = [format_override(key, value) for key, value in overrides.items()]
-    loaded = recipes.load_experiment(recipes.find(str(name)), profile, overrides)
+    loaded = recipes.load_experiment(recipes.find(str(name)), profile, _format_overrides(overrides))
     if loaded.arms:
         arms = ", ".join(loaded.arms)
         message = f"this recipe is an experiment with the arms {arms}; 'ftapp run {name}' runs it"
@@ -61,3 +59,17 @@ def get_recipe(recipe: str | Path | Recipe, profile: str | None, overrides: Over
         given = f"profile {profile!r}" if profile else "overrides"
         raise RecipeError([Problem("", "", f"{given} came beside a recipe that is loaded; load_recipe takes them")])
     return recipe
+
+
+def _format_overrides(overrides: Overrides) -> Sequence[str]:
+    if isinstance(overrides, str):
+        return [overrides]
+    if not isinstance(overrides, Mapping):
+        return overrides
+    texts = []
+    for key, value in overrides.items():
+        try:
+            texts.append(format_override(key, value))
+        except TypeError as error:
+            raise RecipeError([Problem("overrides", key, str(error))]) from error
+    return texts

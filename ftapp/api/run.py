@@ -11,6 +11,8 @@ from typing import Any
 from ftapp import recipe as recipes
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RunError
+from ftapp.common.safe_files import is_file
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import Recipe
 from ftapp.runs import commands, run_folder
 from ftapp.runs.events import AnyEvent
@@ -39,6 +41,8 @@ class Run:
             RunError: It is not the folder of a run.
         """
         self._files = run_folder.RunFolder(Path(folder).expanduser().absolute())
+        if is_file(Experiment(self.folder).facts_file):
+            raise RunError(f"'{folder}' is the folder of an experiment; its runs have folders of their own")
         if not self._files.recipe_file.is_file():
             raise RunError(f"'{folder}' is not the folder of a run: it has no {self._files.recipe_file.name}")
 

@@ -136,10 +136,15 @@ class TrainedModel:
 
         Raises:
             ValueError: An array has another shape or range, or a file holds no image.
+            TypeError: The examples are none of these, or one alone.
         """
+        _refuse_single(examples)
+        if not len(examples):
+            return np.empty((0, self.model.output_shape[-1]), np.float32)
         if TASKS[self.task].inputs == "images":
             pixels = [_read_pixels(example, get_longer_side(self.preprocessor)) for example in examples]
             return self.model.predict(encode_images(pixels, self.preprocessor), verbose=0)
+        _refuse_non_texts(examples)
         inputs = encode_texts(examples, self.preprocessor)
         mask = inputs["padding_mask"]
         width = compute_padded_width(mask.sum(axis=1), mask.shape[1])
@@ -150,15 +155,30 @@ class TrainedModel:
 
         Raises:
             ValueError: The model is no causal language model.
+            TypeError: The prompts are no texts, or one alone.
         """
         if self.causal_lm is None:
             raise ValueError(f"a model for '{self.task}' generates no text; only a causal language model does")
+        _refuse_single(prompts)
+        _refuse_non_texts(prompts)
         rendered = [self.render_prompt(prepare(prompt)) for prompt in prompts]
         return list(self.causal_lm.generate(rendered, max_length=tokens))
 
     def render_prompt(self, prompt: str) -> str:
         """Put a prompt into the template that the model has learned, if there is one."""
         return self.template.render_prompt(prompt) if self.template else prompt
+
+
+def _refuse_single(examples: Any) -> None:
+    """Refuse one text or path in place of a list: its letters would count as examples."""
+    if isinstance(examples, str | Path):
+        raise TypeError(f"{str(examples)!r} is one example; give a list, such as [{str(examples)!r}]")
+
+
+def _refuse_non_texts(texts: Sequence[Any]) -> None:
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"example {position} is of the type {type(text).__name__}; the model takes texts")
 
 
 def _read_pixels(image: Any, at_least: int) -> Any:

@@ -110,6 +110,8 @@ def prepare_resume(
     """
     if steps and epochs:
         raise RunError(f"steps and epochs both say how much longer the run is; got {steps} and {epochs}")
+    if min(steps, epochs) < 0:
+        raise RunError(f"a run becomes longer by 1 or more, not by {min(steps, epochs)}")
     recipe = recipes.load(run.recipe_file)
     check_installed(recipe)
     if run.alive():

@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ftapp
+from ftapp.runs import run_folder
 from ftapp.runs.events import RunEnded
+from tests.support.presets import Tiny
 from tests.support.recipes import DIVERGES
 
 pytestmark = pytest.mark.usefixtures("quickly_started")
@@ -66,6 +69,15 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
     assert [row.answer for row in rows] == [model.classes[best] for best in scores.argmax(axis=1)]
     with pytest.raises(ftapp.RunError, match=r"there is no file or folder '.*none\.csv'"):
         ftapp.predict(other, [texts, "none.csv"])
+    assert model.predict([]).shape == (0, len(model.classes))
+    with pytest.raises(TypeError, match=r"'a fine film' is one example; give a list, such as \['a fine film'\]"):
+        model.predict("a fine film")
+    with pytest.raises(TypeError, match="example 1 is of the type int; the model takes texts"):
+        model.predict(["a fine film", 1])
+    with pytest.raises(ftapp.RunError, match="a run becomes longer by 1 or more, not by -2"):
+        ftapp.resume(run, steps=-2)
+    with pytest.raises(TypeError, match=r"one run came in place of a list; .* such as \[run, other\]"):
+        ftapp.compare("last")
     with pytest.raises(ftapp.RunError, match="has ended"):
         other.stop()
 
@@ -116,3 +128,31 @@ def test_recipes_are_refused_with_reasons(file: Path, tmp_path: Path) -> None:
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = ftapp.trian
     assert ftapp.load_recipe(file, overrides={"evaluate.every": None}).evaluate.every != 4
+
+
+def test_changes_are_values_of_python_and_numpy(file: Path, tiny: Tiny) -> None:
+    changes = {
+        "seed": np.int64(3),
+        "phase.finetune.learning_rate": np.float64(0.25),
+        "model.preset": tiny.bert,
+        "model.hidden": np.array([8, 4]),
+    }
+    recipe = ftapp.load_recipe(file, overrides=changes)
+    assert (recipe.seed, recipe.phase[0].learning_rate, recipe.model.hidden) == (3, 0.25, [8, 4])
+    assert recipe.model.preset == str(tiny.bert)
+    assert ftapp.load_recipe(file, overrides="seed=4").seed == 4
+    with pytest.raises(ftapp.RecipeError, match=r"seed: \{1\} is no text, path, number, truth value, list or table"):
+        ftapp.load_recipe(file, overrides={"seed": {1}})
+
+
+def test_experiments_and_their_folds_are_no_runs_to_compare(file: Path, tmp_path: Path) -> None:
+    experiment = tmp_path / "runs" / "experiments" / "20260101-000000-tiny-0000"
+    experiment.mkdir(parents=True)
+    (experiment / "experiment.json").write_text("{}", encoding="utf-8")
+    (experiment / "recipe.toml").write_text("", encoding="utf-8")
+    with pytest.raises(ftapp.RunError, match="is the folder of an experiment"):
+        ftapp.Run(experiment)
+    folds = [ftapp.load_recipe(file, overrides={"data.folds": 2, "data.fold": fold}) for fold in (1, 2)]
+    runs = [run_folder.create(recipe, "tiny", None, tmp_path / "runs") for recipe in folds]
+    with pytest.raises(ftapp.RunError, match="the runs are folds of one job, which are not compared"):
+        ftapp.compare([run.folder for run in runs])
