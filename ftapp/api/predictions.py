@@ -47,7 +47,10 @@ def predict(
     Raises:
         RecipeError: There is no such run, or an input cannot be read.
         RunError: There is no such file, the run has no model, or the model writes text.
+        TypeError: One file came in place of a list.
     """
+    if isinstance(inputs, str | Path):
+        raise TypeError(f"'{inputs}' came in place of a list; give one, such as ['{inputs}']")
     folder = get_run_folder(run, runs_dir)
     paths = [Path(each).expanduser().absolute() for each in inputs]
     if missing := [path for path in paths if not (path.is_file() or path.is_dir())]:

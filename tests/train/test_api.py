@@ -78,6 +78,8 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
         ftapp.resume(run, steps=-2)
     with pytest.raises(TypeError, match=r"one run came in place of a list; .* such as \[run, other\]"):
         ftapp.compare("last")
+    with pytest.raises(TypeError, match=r"'texts.csv' came in place of a list; give one, such as \['texts.csv'\]"):
+        ftapp.predict(other, "texts.csv")
     with pytest.raises(ftapp.RunError, match="has ended"):
         other.stop()
 
