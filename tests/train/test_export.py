@@ -108,7 +108,9 @@ def test_an_export_answers_as_the_model(
     if family in ("gpt2", "pairs"):
         assert made.check.continuations == (5, 5)
     # The lines of the README work as they stand.
-    (snippet,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL)
+    readme = (folder / "README.md").read_text("utf-8")
+    assert not re.findall(r"^- [A-Z]\w+\.\w", readme, re.MULTILINE), "a note that begins with code has a capital"
+    (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     shutil.copy(tiny.photos / "down" / "3.png", folder / "photo.jpg")
     shown = execute(snippet, folder)
     if family in ("vgg", "vit", "bert", "sets", "numbers"):

@@ -101,7 +101,7 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
     trained = request.trained
     if trained.causal_lm is not None:
         trained.causal_lm.save_to_preset(str(folder))
-        return WrittenModel(_WRITES, ["keras_hub.models.CausalLM.from_preset(FOLDER) reads it"], True)
+        return WrittenModel(_WRITES, ["read it with keras_hub.models.CausalLM.from_preset(FOLDER)"], True)
     if request.features is not None:
         reason = f"its head stands on the inner layer '{request.features}', and KerasHub's on the last one"
         raise UnfitError(_NAME, reason, "saved_model")
@@ -122,7 +122,7 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
         weight.assign(value)
     task.save_to_preset(str(folder))
     return WrittenModel(
-        _IMAGES if is_image else _TEXTS, [f"keras_hub.models.{base.__name__}.from_preset(FOLDER) reads it"], True
+        _IMAGES if is_image else _TEXTS, [f"read it with keras_hub.models.{base.__name__}.from_preset(FOLDER)"], True
     )
 
 

@@ -167,7 +167,7 @@ def _write_tokenizer(trained: TrainedModel, folder: Path) -> WrittenModel:
         **{name: token for name, token in special.items() if token},
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    return WrittenModel(_TEXTS, ["transformers.pipeline('text-classification', FOLDER) reads it"], True)
+    return WrittenModel(_TEXTS, ["read it with transformers.pipeline('text-classification', FOLDER)"], True)
 
 
 def _write_image_processor(trained: TrainedModel, folder: Path) -> WrittenModel:
@@ -188,7 +188,7 @@ def _write_image_processor(trained: TrainedModel, folder: Path) -> WrittenModel:
     file = folder / "preprocessor_config.json"
     file.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     note = (
-        "transformers.pipeline('image-classification', FOLDER) reads it too; it smooths images as it makes them "
+        "read it with transformers.pipeline('image-classification', FOLDER) too; it smooths images as it makes them "
         "smaller, which the training did not, so its scores differ somewhat from those of predict.py"
     )
     return WrittenModel(_IMAGES, [note])
@@ -205,4 +205,4 @@ def _write_language_model(trained: TrainedModel, folder: Path) -> WrittenModel:
         file = folder / "tokenizer_config.json"
         described = json.loads(file.read_text("utf-8")) | {"tokenizer_class": "PreTrainedTokenizerFast"}
         file.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    return WrittenModel(_WRITES, ["transformers.pipeline('text-generation', FOLDER) reads it"], True)
+    return WrittenModel(_WRITES, ["read it with transformers.pipeline('text-generation', FOLDER)"], True)
