@@ -15,7 +15,7 @@ lint:  ## the checks of .pre-commit-config.yaml: style, types, imports
 unit:  ## the quick tests
 	.venv/bin/pytest tests/unit
 
-test:  ## all tests of up to five seconds; CI runs the slow ones too
+test:  ## all tests but the slow ones, which CI runs too
 	.venv/bin/pytest
 
 docs:  ## build the documentation into site/; a warning is an error

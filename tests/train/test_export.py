@@ -86,7 +86,7 @@ def skip_unless_installed(to: str) -> None:
         ),
         pytest.param("transformers", "vit", [], marks=pytest.mark.backends),
         pytest.param("transformers", "pairs", [], marks=pytest.mark.backends),
-        ("keras-hub", "numbers", ["model.normalize=true"]),
+        pytest.param("keras-hub", "numbers", ["model.normalize=true"], marks=pytest.mark.slow),
         pytest.param("keras-hub", "vit", [], marks=pytest.mark.slow),
         pytest.param("keras-hub", "gpt2", [], marks=pytest.mark.slow),
         pytest.param("openvino", "gpt2", [], marks=pytest.mark.slow),

@@ -35,7 +35,7 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
 
     file = folder / "model.xml"
     export_graph(request.trained, file, "openvino")
-    notes = ["predict.py computes in float32; OpenVINO's own choice may be bfloat16, which is faster and less exact"]
+    notes = ["the program predict.py computes in float32; OpenVINO may choose bfloat16, which is faster and less exact"]
     if request.int8:
         attention = has_attention(request.trained.model)
         quantized = quantize_graph(load_graph(file), request.calibration, attention=attention)
