@@ -35,10 +35,9 @@ def load_recipe(name: str | Path, *, profile: str | None = None, overrides: Over
         message = f"this recipe is an experiment with the arms {arms}; 'ftapp run {name}' runs it"
         raise RecipeError([Problem(str(name), "arm", message)])
     if loaded.folds:
-        message = (
-            f"this recipe is an experiment of {loaded.folds} folds; 'ftapp run {name}' runs it; take one of them, "
-        )
-        raise RecipeError([Problem(str(name), "data.folds", f"{message}such as data.fold = 1")])
+        mend = f"'ftapp run {name}' runs it; take one of them, such as data.fold = 1"
+        message = f"this recipe is an experiment of {loaded.folds} folds; {mend}"
+        raise RecipeError([Problem(str(name), "data.folds", message)])
     return loaded.base
 
 

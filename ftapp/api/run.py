@@ -103,8 +103,7 @@ class Run:
                 "split": each.split,
                 "examples": each.examples,
                 "final": each.final,
-                "loss": each.loss,
-                **each.metrics,
+                **each.values,
             }
             for each in self.history.evaluations
         ]

@@ -16,6 +16,7 @@ from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import RunFolder
 
 _MOST_CLASSES = 12  # of a confusion matrix in a terminal
+_SET_COLUMNS = ("examples", "threshold", "precision", "recall", "F1")
 
 
 def describe(run: RunFolder, source: str | None, found: Remeasured) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def describe(run: RunFolder, source: str | None, found: Remeasured) -> dict[str,
     assert data is not None, "the data come with the result"
     confusion = final_confusion(history)
     scored = next((each for each in history.set_scores if each.final), None)
-    measures = {"loss": result.loss, **result.metrics}
+    measures = result.values
     labels = None if scored is None else msgspec.to_builtins(scored)
     return {
         "run": str(run.folder),
@@ -49,7 +50,7 @@ def print_evaluation(run: RunFolder, source: str | None, found: Remeasured) -> N
     """Print an evaluation."""
     history = History.of(found.events)
     result, baseline = _get_result(history), find_baseline(history)
-    measures = {"loss": result.loss, **result.metrics}
+    measures = result.values
     constant = baseline.metrics if baseline else {}
     print_text(f"{result.examples:,} examples of {source or 'the test split'}")
     columns = [
@@ -89,8 +90,11 @@ def _find_differences(run: RunFolder, result: Evaluated) -> list[str]:
         return ["the run has no result of its own to compare with"]
     pairs = {"loss": (former.loss, result.loss)}
     pairs |= {name: (value, result.metrics.get(name, value)) for name, value in former.metrics.items()}
-    return [f"the run has {get_metric(name).label} {one!r}, and this is {other!r}"
-            for name, (one, other) in pairs.items() if one != other]  # fmt: skip
+    return [
+        f"the run has {get_metric(name).label} {one!r}, and this is {other!r}"
+        for name, (one, other) in pairs.items()
+        if one != other
+    ]
 
 
 def _print_answers(history: History) -> None:
@@ -102,16 +106,16 @@ def _print_answers(history: History) -> None:
     if scored is not None:
         columns = [Column("label", 0, least=12), *(Column(name, 1, right=True) for name in _SET_COLUMNS)]
         values = zip(scored.counts, scored.thresholds, scored.precision, scored.recall, scored.f1, strict=True)
-        print_table(columns, [[name, f"{count:,}", *(f"{value:.3f}" for value in rest)]
-                              for name, (count, *rest) in zip(data.classes, values, strict=True)])  # fmt: skip
+        rows = [
+            [name, f"{count:,}", *(f"{value:.3f}" for value in rest)]
+            for name, (count, *rest) in zip(data.classes, values, strict=True)
+        ]
+        print_table(columns, rows)
     elif confusion is not None and len(data.classes) <= _MOST_CLASSES:
         columns = [Column("truth \\ answer", 0, least=12), *(Column(name, 0, right=True) for name in data.classes)]
-        rows = zip(data.classes, confusion.counts, strict=True)
-        print_table(columns, [[name, *(f"{count:,}" for count in row)] for name, row in rows])
+        counts = zip(data.classes, confusion.counts, strict=True)
+        print_table(columns, [[name, *(f"{count:,}" for count in row)] for name, row in counts])
     elif confusion is not None:
         found = sorted(count_recalls(history), key=lambda each: each.found / max(1, each.examples))
         columns = [Column("class", 0, least=12), Column("found", 0, right=True), Column("examples", 0, right=True)]
         print_table(columns, [[each.name, f"{each.found:,}", f"{each.examples:,}"] for each in found])
-
-
-_SET_COLUMNS = ("examples", "threshold", "precision", "recall", "F1")

@@ -114,9 +114,9 @@ def _write_text(run: RunFolder, prompt: str, sampling: Sampling) -> int:
 
 def _write_lines(run: RunFolder, prompts: list[str], question: PredictQuestion, sampling: Sampling) -> int:
     """Print the continuations of prompts as JSON lines. Returns how many have none."""
-    from ftapp.cli.piped_input import piped
+    from ftapp.cli.piped_input import pipe_standard_input
 
-    with piped(question) as led:
+    with pipe_standard_input(question) as piped_question:
 
         async def ask(client: PredictorClient, progress: Progress) -> int:
             await client.load(progress)
@@ -124,7 +124,7 @@ def _write_lines(run: RunFolder, prompts: list[str], question: PredictQuestion, 
             if shows_lines:
                 progress("", 0, None)  # its display would stand among the lines
             async with aclosing(
-                client.generate_all(prompts, led, sampling, None if shows_lines else progress)
+                client.generate_all(prompts, piped_question, sampling, None if shows_lines else progress)
             ) as texts:
                 async for each in texts:
                     problems += bool(each.problem)

@@ -1,4 +1,4 @@
-"""Standard input, led to a helper process by a named pipe: the helper's own standard input carries its requests."""
+"""Standard input, passed to a helper process by a named pipe: the helper's own standard input carries its requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftapp.rpc.prediction_messages import PredictQuestion
 
 
 @contextmanager
-def piped(question: PredictQuestion) -> Iterator[PredictQuestion]:
+def pipe_standard_input(question: PredictQuestion) -> Iterator[PredictQuestion]:
     """Put a named pipe in the place of standard input, if that is among the inputs, and copy into it.
 
     Args:

@@ -80,14 +80,14 @@ def predict(
             scores=scores,
         )
         try:
-            done = run_prediction(run, question, output, written_as, anew=restart)
+            counts = run_prediction(run, question, output, written_as, anew=restart)
         except BrokenPipeError:  # whoever reads the rows has enough of them
             raise
         except OSError as error:
             print(f"{output or 'standard output'} cannot be written: {explain_error(error)}", file=sys.stderr)
             raise typer.Exit(1) from None
-    print(done, file=sys.stderr)
-    if done.problems:
+    print(counts, file=sys.stderr)
+    if counts.problems:
         raise typer.Exit(UNANSWERED)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from ftapp import recipe as recipes
 from ftapp.cli.ask_helper import ask_helper
 from ftapp.cli.partial_file import PartialFile
-from ftapp.cli.piped_input import piped
+from ftapp.cli.piped_input import pipe_standard_input
 from ftapp.cli.prediction_table import PredictionTable, TableFormat
 from ftapp.common import cache_folders
 from ftapp.common.downloads import Progress
@@ -28,7 +28,7 @@ from ftapp.runs.run_folder import RunFolder
 
 
 @dataclass
-class Done:
+class PredictionCounts:
     """What was predicted.
 
     Attributes:
@@ -86,7 +86,7 @@ class _Stream:
 
 def run_prediction(
     run: RunFolder, question: PredictQuestion, output: Path | None, format: TableFormat, *, anew: bool
-) -> Done:
+) -> PredictionCounts:
     """Predict inputs with a run's model, and write their rows.
 
     Args:
@@ -112,10 +112,10 @@ def run_prediction(
             print(f"going on after {partial.progress.rows:,} inputs in {partial.path}", file=sys.stderr)
             question = msgspec.structs.replace(question, skip=partial.progress.rows, digest=partial.progress.digest)
     writer: _Writer = partial or _Stream(output)
-    done = Done(question.skip, partial.progress.problems if partial else 0)
-    with piped(question) as led:
+    counts = PredictionCounts(question.skip, partial.progress.problems if partial else 0)
+    with pipe_standard_input(question) as piped_question:
         try:
-            _ask(recipe, run, led, writer, format, done)
+            _ask(recipe, run, piped_question, writer, format, counts)
             if partial:
                 partial.finish()
         except KeyboardInterrupt:
@@ -125,11 +125,16 @@ def run_prediction(
             raise
         finally:
             writer.close()
-    return done
+    return counts
 
 
 def _ask(
-    recipe: Recipe, run: RunFolder, question: PredictQuestion, writer: _Writer, format: TableFormat, done: Done
+    recipe: Recipe,
+    run: RunFolder,
+    question: PredictQuestion,
+    writer: _Writer,
+    format: TableFormat,
+    counts: PredictionCounts,
 ) -> None:
     """Ask the predictor, and write the rows as they come; those of a Parquet file once more when all are there."""
 
@@ -145,10 +150,10 @@ def _ask(
                     writer.open(table.encode_head(format))
                     is_open = True
                 writer.write(table.encode_rows(part.rows, format))
-                done.inputs += len(part.rows)
-                done.problems += sum(bool(row.problem) for row in part.rows)
+                counts.inputs += len(part.rows)
+                counts.problems += sum(bool(row.problem) for row in part.rows)
                 if part.digest:
-                    writer.commit(done.inputs, done.problems, part.digest)
+                    writer.commit(counts.inputs, counts.problems, part.digest)
         if not is_open:
             writer.open(table.encode_head(format))
         writer.flush()
