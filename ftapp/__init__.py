@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftapp.api.comparisons import compare as compare
+    from ftapp.api.evaluations import evaluate as evaluate
+    from ftapp.api.exports import export as export
     from ftapp.api.models import load_model as load_model
     from ftapp.api.plans import plan as plan
     from ftapp.api.predictions import predict as predict
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
     from ftapp.api.runs import list_runs as list_runs
     from ftapp.api.runs import resume as resume
     from ftapp.api.runs import run as run
+    from ftapp.api.texts import generate as generate
     from ftapp.common.errors import RecipeError as RecipeError
     from ftapp.common.errors import RunError as RunError
 
 __version__ = "0.1.0"
 _HOMES = {
     "compare": "ftapp.api.comparisons",
+    "evaluate": "ftapp.api.evaluations",
+    "export": "ftapp.api.exports",
     "find_run": "ftapp.api.runs",
+    "generate": "ftapp.api.texts",
     "list_runs": "ftapp.api.runs",
     "load_model": "ftapp.api.models",
     "load_recipe": "ftapp.api.recipes",

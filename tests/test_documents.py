@@ -276,6 +276,7 @@ def test_code_of_the_python_page(
     told = capfd.readouterr().out
     assert "done {" in told
     assert "RunEnded" in told
+    assert re.search(r"/export/saved_model (\d+) of \1\n", told)
     assert "training loss" in told
     assert re.search(r"down/\d+\.png (down|across) \(\('", told)
 

@@ -29,7 +29,7 @@ def load_recipe(name: str | Path, *, profile: str | None = None, overrides: Over
     Raises:
         RecipeError: There is no such recipe, it is an experiment, or it has problems; the error names all of them.
     """
-    loaded = recipes.load_experiment(recipes.find(str(name)), profile, _format_overrides(overrides))
+    loaded = recipes.load_experiment(recipes.find(str(name)), profile, format_overrides(overrides))
     if loaded.arms:
         arms = ", ".join(loaded.arms)
         message = f"this recipe is an experiment with the arms {arms}; 'ftapp run {name}' runs it"
@@ -60,7 +60,15 @@ def get_recipe(recipe: str | Path | Recipe, profile: str | None, overrides: Over
     return recipe
 
 
-def _format_overrides(overrides: Overrides) -> Sequence[str]:
+def format_overrides(overrides: Overrides) -> Sequence[str]:
+    """Return changes as texts `key=value`.
+
+    Args:
+        overrides: The changes.
+
+    Raises:
+        RecipeError: A value is of a type that recipes do not have.
+    """
     if isinstance(overrides, str):
         return [overrides]
     if not isinstance(overrides, Mapping):

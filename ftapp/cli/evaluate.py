@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from ftapp.rpc.evaluation_messages import Remeasured
     from ftapp.runs.run_folder import RunFolder
 
-_OF_RUN = ("split_column", "group_column", "order_column", "weight_column", "limit", "folds", "fold")
-"""Keys of [data] about the run's own data. Other data are read without them."""
-
 
 def evaluate(
     name: RunArgument,
@@ -47,39 +44,23 @@ def evaluate(
     The test split is measured as the run has measured it. Other data have the classes of the model. The result has 95%
     intervals, the measures of a constant answer, and the confusion matrix of classes.
     """
+    from ftapp.api.evaluations import check_overrides, describe, load_other
     from ftapp.experiments.find_run import find_run
 
-    for each in overrides or ():
-        if not each.startswith("data."):
-            refuse(f"--set {each}: only keys of [data] say how a source is read; the model is as it was trained")
-        if each.startswith("data.classes"):
-            refuse("--set data.classes: the classes are those of the model, in its order")
+    with fail_on_run_errors(2):
+        check_overrides(overrides or ())
     if source is None and (split or overrides):
         refuse("--split and --set are about other data, and no --source is given")
     with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(name, runs_dir)
         other = load_other(run, source, overrides or []) if source else None
         found = _ask(run, other, split, offline=offline)
-    from ftapp.cli import evaluation_text
-
     if as_json:
-        print(json.dumps(evaluation_text.describe(run, source, found)))
+        print(json.dumps(describe(run, source, found)))
     else:
-        evaluation_text.print_evaluation(run, source, found)
+        from ftapp.cli.evaluation_text import print_evaluation
 
-
-def load_other(run: RunFolder, source: str, overrides: list[str]) -> Recipe:
-    """Load the run's recipe with other data, which have the classes of its model."""
-    from ftapp import recipe as recipes
-    from ftapp.recipe import TASKS
-
-    removals = [f"data.{key}=" for key in _OF_RUN]
-    loaded = recipes.load(run.recipe_file, None, [*removals, f"data.source={source}", *overrides])
-    history = run.history()
-    if not TASKS[loaded.task].has_classes or not history.data or loaded.data.label_columns is not None:
-        return loaded
-    classes = list(history.data.classes)
-    return loaded.model_copy(update={"data": loaded.data.model_copy(update={"classes": classes})})
+        print_evaluation(run, source, found)
 
 
 def _ask(run: RunFolder, other: Recipe | None, split: str | None, *, offline: bool) -> Remeasured:

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
+from ftapp.api.evaluations import find_differences, get_result
 from ftapp.common.tables import Column, print_table, print_text
 from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.class_results import count_recalls, final_confusion
 from ftapp.runs.history import History
-from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import RunFolder
 
 _MOST_CLASSES = 12  # of a confusion matrix in a terminal
 _SET_COLUMNS = ("examples", "threshold", "precision", "recall", "F1")
 
 
-def describe(run: RunFolder, source: str | None, found: Remeasured) -> dict[str, Any]:
-    """Describe an evaluation as JSON has it."""
-    history = History.of(found.events)
-    result, data, baseline = _get_result(history), history.data, find_baseline(history)
-    assert data is not None, "the data come with the result"
-    confusion = final_confusion(history)
-    scored = next((each for each in history.set_scores if each.final), None)
-    measures = result.values
-    labels = None if scored is None else msgspec.to_builtins(scored)
-    return {
-        "run": str(run.folder),
-        "source": source,
-        "examples": result.examples,
-        "metrics": {
-            name: {"value": value, **dict(zip(("low", "high"), found.intervals.get(name, ()), strict=False))}
-            for name, value in measures.items()
-        },
-        "baseline": baseline and {"answer": baseline.answer, "metrics": baseline.metrics},
-        "classes": data.classes or None,
-        "confusion": confusion and confusion.counts,
-        "labels": labels and {key: labels[key] for key in ("thresholds", "precision", "recall", "f1", "counts")},
-        "equal_to_run": None if source else not _find_differences(run, result),
-        "seen_in_training": found.seen,
-        "notes": data.notes,
-    }
-
-
 def print_evaluation(run: RunFolder, source: str | None, found: Remeasured) -> None:
     """Print an evaluation."""
     history = History.of(found.events)
-    result, baseline = _get_result(history), find_baseline(history)
+    result, baseline = get_result(history), find_baseline(history)
     measures = result.values
     constant = baseline.metrics if baseline else {}
     print_text(f"{result.examples:,} examples of {source or 'the test split'}")
@@ -73,28 +42,8 @@ def print_evaluation(run: RunFolder, source: str | None, found: Remeasured) -> N
     if found.seen:
         print_text(f"{found.seen:,} of these examples are among those that the run has trained on")
     if source is None:
-        differences = _find_differences(run, result)
+        differences = find_differences(run, result)
         print_text("; ".join(differences) or "equal to the result of the run to the last digit")
-
-
-def _get_result(history: History) -> Evaluated:
-    result = history.result
-    assert result is not None, "an evaluation has a result"
-    return result
-
-
-def _find_differences(run: RunFolder, result: Evaluated) -> list[str]:
-    """Say how an evaluation of the test split differs from the result that the run has written."""
-    former = run.history().result
-    if former is None:
-        return ["the run has no result of its own to compare with"]
-    pairs = {"loss": (former.loss, result.loss)}
-    pairs |= {name: (value, result.metrics.get(name, value)) for name, value in former.metrics.items()}
-    return [
-        f"the run has {get_metric(name).label} {one!r}, and this is {other!r}"
-        for name, (one, other) in pairs.items()
-        if one != other
-    ]
 
 
 def _print_answers(history: History) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
@@ -53,16 +52,16 @@ def export(
     from ftapp.common import durable
     from ftapp.experiments.find_run import find_run
     from ftapp.models.export.formats import FORMATS
-    from ftapp.rpc.export_client import ExportClient
+    from ftapp.rpc.export_client import ExportClient, check_export_folder, find_export_folder
 
     chosen = FORMATS[to.value]
-    if int8 and not chosen.has_int8:
-        able = " and ".join(name for name, each in FORMATS.items() if each.has_int8)
-        refuse(f"--int8 does not go with --to {to.value}; int8 is for {able}")
+    with fail_on_run_errors(2):
+        chosen.check_int8(to.value, int8=int8)
     with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(run_name, runs_dir)
-        folder = output or run.folder / "export" / (f"{to.value}-int8" if int8 else to.value)
-        _check_place(folder, force=force)
+        folder = output or find_export_folder(run.folder, to.value, int8=int8)
+        with fail_on_run_errors(2):
+            check_export_folder(folder, replaces=force)
         try:
             chosen.check_installed(to.value, int8=int8)
             client = ExportClient(run.folder, offline=offline)
@@ -82,19 +81,6 @@ def export(
         finally:
             durable.remove_leftovers(folder.parent, folder.name)  # of a process that was ended
     _print_result(made, as_json=as_json)
-
-
-def _check_place(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that cannot be written, or that holds something else than an export."""
-    if not os.path.lexists(folder):
-        return
-    if not folder.is_dir():
-        refuse(f"'{folder}' is a file; an export is a folder")
-    held = sorted(each.name for each in folder.iterdir())
-    if held and not force:
-        refuse(f"'{folder}' exists and is not empty; --force replaces it, and -o FOLDER writes another one")
-    if held and "predict.py" not in held:
-        refuse(f"'{folder}' holds no export but '{held[0]}'; --force replaces only exports; choose another -o FOLDER")
 
 
 def _print_result(made: Exported, *, as_json: bool) -> None:

@@ -75,15 +75,19 @@ def refuse_bad_recipes() -> Iterator[None]:
 
 
 @contextmanager
-def fail_on_run_errors() -> Iterator[None]:
-    """Turn a RunError into its message on stderr and exit code 1."""
+def fail_on_run_errors(code: int = 1) -> Iterator[None]:
+    """Turn a RunError into its message on stderr and an exit code.
+
+    Args:
+        code: The exit code; 2 where arguments are checked.
+    """
     from ftapp.common.errors import RunError
 
     try:
         yield
     except RunError as error:
         print(error, file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(code) from None
 
 
 def end(error: BaseException) -> NoReturn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from ftapp.rpc.prediction_messages import PredictQuestion, Sampling
     from ftapp.rpc.predictor_client import PredictorClient
     from ftapp.runs.run_folder import RunFolder
-
-_LARGEST = 2**31 - 1  # of whole numbers in a model
 
 
 def generate(
@@ -42,20 +39,18 @@ def generate(
     ] = None,
     format: FormatOption = None,
     encoding: EncodingOption = None,
-    tokens: Annotated[int, typer.Option(min=1, max=_LARGEST, metavar="N", help="Write at most N tokens.")] = 64,
+    tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Write at most N tokens.")] = 64,
     temperature: Annotated[
         float, typer.Option(min=0, metavar="T", help="How freely tokens are chosen; 0 always takes the likeliest.")
     ] = 0.8,
-    top_k: Annotated[
-        int, typer.Option(min=1, max=_LARGEST, metavar="K", help="Choose among the K likeliest tokens.")
-    ] = 40,
+    top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Choose among the K likeliest tokens.")] = 40,
     top_p: Annotated[
         float,
         typer.Option(metavar="P", help="Choose among the likeliest tokens whose probabilities add up to P."),
     ] = 1.0,
     seed: Annotated[
         int,
-        typer.Option(min=0, max=_LARGEST, metavar="N", help="Decides the choices. All prompts have the same seed."),
+        typer.Option(min=0, metavar="N", help="Decides the choices. All prompts have the same seed."),
     ] = 0,
     stop: Annotated[
         list[str] | None, typer.Option("--stop", metavar="WORD", help="End before this text. Can be repeated.")
@@ -74,20 +69,16 @@ def generate(
         refuse("there is no prompt; --prompt TEXT gives one, and --file FILE many")
     if not all(map(str.strip, prompts or ())):
         refuse("--prompt is empty; a prompt has words")
-    if math.isinf(temperature):
-        refuse(f"--temperature is a finite number, such as 0.8; got {temperature:g}")
-    if not 0 < top_p <= 1:
-        refuse(f"--top-p {top_p:g} is no probability; it is above 0 and at most 1, and 1 allows all tokens")
-    if "" in (stop or ()):
-        refuse("--stop is empty; a stop word has at least one character")
+    from ftapp.rpc.prediction_messages import PredictQuestion, Sampling
+
+    sampling = Sampling(
+        tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=list(stop or ())
+    )
+    with fail_on_run_errors(2):
+        sampling.check()
     check_inputs(files or [], encoding)
     with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(name, runs_dir)
-        from ftapp.rpc.prediction_messages import PredictQuestion, Sampling
-
-        sampling = Sampling(
-            tokens=tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, stop=list(stop or ())
-        )
         question = PredictQuestion(
             inputs=make_inputs(files or []), column=column, format=format.value if format else None, encoding=encoding
         )
@@ -137,14 +128,10 @@ def _write_lines(run: RunFolder, prompts: list[str], question: PredictQuestion, 
 
 def _ask(run: RunFolder, ask: Any) -> int:
     from ftapp import recipe as recipes
+    from ftapp.api.texts import check_writes
     from ftapp.cli.ask_helper import ask_helper
-    from ftapp.common.errors import RunError
-    from ftapp.recipe import TASKS
     from ftapp.rpc.predictor_client import PredictorClient
 
     recipe = recipes.load(run.recipe_file)
-    if not TASKS[recipe.task].writes:
-        raise RunError(
-            f"this run's model does not write text; 'ftapp predict {run.folder.name} ...' asks for its answers"
-        )
+    check_writes(run, recipe.task)
     return int(ask_helper("the model", PredictorClient(recipe, run.folder, offline=True), ask))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
 
+from ftapp.common.errors import RunError
+
+LARGEST = 2**31 - 1
+"""The largest whole number in the options of a language model."""
 Answer = str | tuple[str, ...] | float | None
 """A class, any number of classes, or a number; None where there is none."""
 
@@ -28,6 +33,22 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float = 1.0
     seed: int = 0
     stop: list[str] = []
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            RunError: One is out of its range.
+        """
+        for name, least in (("tokens", 1), ("top_k", 1), ("seed", 0)):
+            if not least <= (value := getattr(self, name)) <= LARGEST:
+                raise RunError(f"{name} is from {least} to {LARGEST:,}; got {value}")
+        if not 0 <= self.temperature < math.inf:
+            raise RunError(f"temperature is a finite number from 0 on, such as 0.8; got {self.temperature:g}")
+        if not 0 < self.top_p <= 1:
+            raise RunError(f"top_p is above 0 and at most 1, and 1 allows all tokens; got {self.top_p:g}")
+        if "" in self.stop:
+            raise RunError("a stop word is empty; it has at least one character")
 
 
 class WrittenText(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

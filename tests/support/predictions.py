@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ftapp.cli import evaluate
+from ftapp.api.evaluations import load_other
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
@@ -36,6 +36,6 @@ def measure(
     run: RunFolder, source: str | None = None, overrides: Sequence[str] = (), split: str | None = None
 ) -> Remeasured:
     """Evaluate a run's model in this process, as the predictor does."""
-    other = evaluate.load_other(run, source, list(overrides)).to_toml() if source else None
+    other = load_other(run, source, list(overrides)).to_toml() if source else None
     request = Request(1, "evaluate", {}, list[Any]().append)
     return EvaluateRequests(RunModels()).evaluate(request, str(run.folder), other, split)

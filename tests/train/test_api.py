@@ -69,6 +69,23 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
     assert [row.answer for row in rows] == [model.classes[best] for best in scores.argmax(axis=1)]
     with pytest.raises(ftapp.RunError, match=r"there is no file or folder '.*none\.csv'"):
         ftapp.predict(other, [texts, "none.csv"])
+    told = ftapp.evaluate(other)
+    assert told["equal_to_run"]
+    assert told["metrics"]["accuracy"]["value"] == other.evaluations[-1]["accuracy"]
+    table = file.with_name("other.csv")
+    table.write_text(f"text,label\na fine film,{model.classes[0]}\na dull film,{model.classes[1]}\n", encoding="utf-8")
+    columns = {"data.text_column": "text", "data.label_column": "label"}
+    assert ftapp.evaluate(other, f"csv:{table}", split="all", overrides=columns)["examples"] == 2
+    with pytest.raises(ftapp.RunError, match=r"model\.head=linear: only keys of \[data\]"):
+        ftapp.evaluate(other, f"csv:{table}", overrides={"model.head": "linear"})
+    with pytest.raises(ftapp.RunError, match="no source is given"):
+        ftapp.evaluate(other, split="all")
+    with pytest.raises(ftapp.RunError, match="does not write text"):
+        ftapp.generate(other, ["a film"])
+    with pytest.raises(ftapp.RunError, match="there is no format 'tflite'; the formats are keras-hub"):
+        ftapp.export(other, "tflite")
+    with pytest.raises(ftapp.RunError, match="onnx has no int8; int8 is for openvino and litert"):
+        ftapp.export(other, "onnx", int8=True)
     assert model.predict([]).shape == (0, len(model.classes))
     with pytest.raises(TypeError, match=r"'a fine film' is one example; give a list, such as \['a fine film'\]"):
         model.predict("a fine film")
@@ -82,6 +99,20 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
         ftapp.predict(other, "texts.csv")
     with pytest.raises(ftapp.RunError, match="has ended"):
         other.stop()
+
+
+def test_a_language_model_continues_prompts(file: Path, lm_recipe: str) -> None:
+    file.write_text(lm_recipe, encoding="utf-8")
+    run = ftapp.run(file, overrides={"phase.finetune.steps": 2})
+    run.wait()
+    texts = ftapp.generate(run, ["the dog", "the cat"], tokens=3, seed=4)
+    assert [each.prompt for each in texts] == ["the dog", "the cat"]
+    assert all(each.text and each.tokens == 3 for each in texts)
+    assert ftapp.generate(run, ["the cat"], tokens=3, seed=4)[0].text == texts[1].text
+    with pytest.raises(ftapp.RunError, match=r"top_p is above 0 and at most 1, .*; got 1\.5"):
+        ftapp.generate(run, ["the cat"], top_p=1.5)
+    with pytest.raises(TypeError, match=r"one prompt came in place of a list; give one, such as \['the cat'\]"):
+        ftapp.generate(run, "the cat")
 
 
 def test_a_run_that_fails_raises_the_reason(file: Path, image_recipe: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp.analysis.statistics import estimate_over_examples, estimate_share
+from ftapp.api.evaluations import describe
 from ftapp.cli import app, evaluation_text
 from ftapp.common.errors import RecipeError
 from ftapp.runs.history import History
@@ -34,7 +35,7 @@ def test_evaluating_again_gives_the_result_of_the_run_to_the_last_digit(
     code, history, run = do(text, *SETS[name])
     assert code == 0
     found = measure(run)
-    told = json.loads(json.dumps(evaluation_text.describe(run, None, found)))
+    told = json.loads(json.dumps(describe(run, None, found)))
     keys = "run source examples metrics baseline classes confusion labels equal_to_run seen_in_training notes"
     assert list(told) == keys.split()
     assert told["equal_to_run"] is True
@@ -56,7 +57,7 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
         writer.writerows([("review", "stars"), *((row["text"], row["label"]) for row in rows)])
     columns = ["data.text_column=review", "data.label_column=stars"]
     found = measure(run, f"csv:{table}", columns)
-    told = evaluation_text.describe(run, f"csv:{table}", found)
+    told = describe(run, f"csv:{table}", found)
     assert history.data is not None
     assert told["examples"] == len(rows)
     assert told["seen_in_training"] == history.data.train
@@ -72,7 +73,7 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
     with pytest.raises(RecipeError, match=r"the label 'neutral' is none of data\.classes"):
         measure(run, f"csv:{table}", columns)
     table.write_text("review,stars\nfine,positive\ngood,positive\n")  # not all classes need to occur
-    assert evaluation_text.describe(run, "", measure(run, f"csv:{table}", columns))["examples"] == 2
+    assert describe(run, "", measure(run, f"csv:{table}", columns))["examples"] == 2
     with pytest.raises(RecipeError, match="the source has no split 'test'; it has no splits of its own; or name all"):
         measure(run, f"csv:{table}", columns, split="test")
 

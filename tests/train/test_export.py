@@ -132,7 +132,7 @@ def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, t
     assert "model.pt2" in made["files"]
     # A folder that is there stays, unless it is to be replaced.
     again = CliRunner().invoke(app.app, arguments)
-    assert (again.exit_code, "--force replaces it" in again.output) == (2, True)
+    assert (again.exit_code, "replace it (--force)" in again.output) == (2, True)
 
 
 @pytest.mark.parametrize("to", ["openvino", "litert"])
@@ -259,7 +259,7 @@ def test_what_cannot_be_exported_is_refused_before_keras_starts(make_run: MakeRu
     for arguments, message in [
         (["--to", "onnx", "--int8"], "int8 is for openvino and litert"),
         (["--to", "onnx", "-o", str(tmp_path / "file")], "is a file; an export is a folder"),
-        (["--to", "onnx", "-o", str(tmp_path / "held")], "--force replaces it"),
+        (["--to", "onnx", "-o", str(tmp_path / "held")], "replace it (--force)"),
         (["--to", "onnx", "-o", str(tmp_path / "held"), "--force"], "holds no export but 'mine.txt'"),
         (["--to", "tflite"], "'tflite' is not one of"),
     ]:

@@ -10,7 +10,7 @@ import pytest
 
 from ftapp import data, recipe
 from ftapp.analysis.metrics.sets import score_sets
-from ftapp.cli import evaluation_text
+from ftapp.api.evaluations import describe
 from ftapp.models import saved_model
 from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from tests.conftest import Do
@@ -75,7 +75,7 @@ def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tm
     assert history.result.metrics["micro-f1"] == pytest.approx(again.micro_f1)
     assert scored.average_precision == pytest.approx(again.average_precision.tolist(), abs=1e-6)
     assert scored.counts == test.labels.sum(axis=0).tolist()
-    told = evaluation_text.describe(run, None, measure(run))
+    told = describe(run, None, measure(run))
     assert told["equal_to_run"]
     assert told["labels"]["thresholds"] == scored.thresholds
     (tmp_path / "test.txt").write_text("".join(f"{test[at]}\n" for at in range(len(test))), encoding="utf-8")
@@ -108,10 +108,10 @@ def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str, tmp_path: 
     answers = saved_model.load(run.model_folder).predict([test[at] for at in range(len(test))])
     assert answers.shape == (len(test), 1)
     assert np.abs(answers[:, 0] - test.labels).mean() == pytest.approx(result.metrics["mae"], rel=1e-4)
-    assert evaluation_text.describe(run, None, measure(run))["equal_to_run"]
+    assert describe(run, None, measure(run))["equal_to_run"]
     (tmp_path / "test.txt").write_text("".join(f"{test[at]}\n" for at in range(len(test))), encoding="utf-8")
     assert [row.answer for row in predict(run, tmp_path / "test.txt")] == pytest.approx(answers[:, 0], rel=1e-5)
-    whole = evaluation_text.describe(run, "", measure(run, loaded.data.source))
+    whole = describe(run, "", measure(run, loaded.data.source))
     assert whole["metrics"]["loss"]["value"] == pytest.approx(result.loss, rel=0.9)  # in the scale of the run's numbers
 
 

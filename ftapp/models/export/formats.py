@@ -28,6 +28,20 @@ class ExportFormat:
     runtime: str
     has_int8: bool = False
 
+    def check_int8(self, name: str, *, int8: bool) -> None:
+        """Check that this format can be written as it is asked for.
+
+        Args:
+            name: The format's name.
+            int8: Whether the export is in int8.
+
+        Raises:
+            RunError: It is, and the format has no int8.
+        """
+        if int8 and not self.has_int8:
+            able = " and ".join(each for each, row in FORMATS.items() if row.has_int8)
+            raise RunError(f"{name} has no int8; int8 is for {able}")
+
     def check_installed(self, name: str, *, int8: bool) -> None:
         """Check that the packages of this format are installed, without importing them.
 

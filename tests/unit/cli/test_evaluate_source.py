@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe as recipes
-from ftapp.cli.evaluate import load_other
+from ftapp.api.evaluations import load_other
 from ftapp.runs.run_folder import RunFolder
 
 

@@ -13,9 +13,9 @@ from ftapp.cli import app
     [
         ([], "there is no prompt; --prompt TEXT gives one"),
         (["--prompt", " "], "--prompt is empty; a prompt has words"),
-        (["--prompt", "a", "--temperature", "inf"], "--temperature is a finite number, such as 0.8; got inf"),
-        (["--prompt", "a", "--top-p", "nan"], "--top-p nan is no probability"),
-        (["--prompt", "a", "--seed", "4294967296"], "'--seed'"),
+        (["--prompt", "a", "--temperature", "inf"], "temperature is a finite number from 0 on, such as 0.8; got inf"),
+        (["--prompt", "a", "--top-p", "nan"], "top_p is above 0 and at most 1, and 1 allows all tokens; got nan"),
+        (["--prompt", "a", "--seed", "4294967296"], "seed is from 0 to 2,147,483,647"),
         (["--prompt", "a", "--encoding", "latin-x"], "there is no encoding 'latin-x'; did you mean 'latin-1'?"),
     ],
 )
