@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
+import notebooks
 from ftapp.common import downloads
 from ftapp.common.errors import RunError
 from ftapp.common.package_uri import Artifact
@@ -65,10 +68,31 @@ def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
     assert phase["cache"]["layers"][-1] == "block4_conv3"
     # Kernels and biases of ten convolutions; a kernel and a bias.
     assert (phase["proof"]["frozen"], phase["proof"]["changed"], phase["proof"]["moved"]) == (20, [], 2)
-    for to in ("onnx", "litert"):
-        check = check_export(tmp_path, to)
-        assert (check["agreeing"], check["examples"]) == (50, 50)
-        assert check["difference"] < 1e-4
+    check = check_export(tmp_path, "onnx")
+    assert (check["agreeing"], check["examples"]) == (50, 50)
+    assert check["difference"] < 1e-4
+
+
+def test_the_notebook_trains_plots_compares_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path))
+    (path,) = notebooks.NOTEBOOKS
+    told = list_outputs(notebooks.execute(path))
+    assert re.search(r"'accuracy': (0\.9[5-9]|1\.0)", told[1])
+    assert "frozen weights that changed: []; weights that moved: 2" in told[2]
+    assert told[3] == "image/png"
+    assert "slow has a higher training loss than" in told[4]
+    assert re.search(r"50 of 50 answers are equal; largest difference (\de-0[5-9]|0)", told[5])
+    shown = list_outputs(nbformat.read(path, as_version=4))
+    assert len(shown) == len(told), "python docs/make/notebooks.py writes the outputs into the notebook"
+
+
+def list_outputs(executed: nbformat.NotebookNode) -> list[str]:
+    """List the texts that a notebook shows, and the types of its pictures."""
+    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [
+        "image/png" if "image/png" in (data := output.get("data", {})) else output.get("text") or data["text/plain"]
+        for output in outputs
+    ]
 
 
 def test_vgg16_in_int8_tells_digits_apart(tmp_path: Path) -> None:
