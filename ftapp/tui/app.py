@@ -6,10 +6,10 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -18,6 +18,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.signal import Signal
 
 from ftapp.common import user_folders
 from ftapp.common.console import PlainConsole
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from ftapp.tui.editor.draft import Draft
 
 _LIVE_SECONDS = 2.0
-_SOON = 0.5  # seconds
 
 
 def _load_commands() -> type[Provider]:
@@ -55,6 +55,7 @@ class FtApp(App[None]):
         offline: Whether runs make no network call.
         settings: What the interface remembers between sessions.
         deleted: The folders that were moved into the trash, a list for each deletion, the last at the end.
+        runs_changed: Published when runs were deleted, restored or changed by an action.
     """
 
     TITLE = "ftapp"
@@ -88,6 +89,7 @@ class FtApp(App[None]):
         self.offline = offline
         self.settings = Settings.load()
         self.deleted: list[list[Deleted]] = []
+        self.runs_changed: Signal[None] = Signal(self, "runs-changed")
         self._palette = PaletteFilter()
         self._visible = ControlCharacterFilter()
         self.error_console = PlainConsole(sys.stderr)
@@ -134,11 +136,15 @@ class FtApp(App[None]):
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        from ftapp.tui.run_page import RunPage
+
         for active in screen.active_bindings.values():  # the keys in the footer, without those of the app
             binding = active.binding
             if binding.show and active.enabled and active.node is not self:
                 act = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(binding.description, binding.tooltip or binding.description, act)
+        if isinstance(screen, RunPage):
+            yield from screen.list_commands()
         yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
         yield SystemCommand("Runs", "Show all runs, running and ended", lambda: self.action_show("runs"))
@@ -210,78 +216,35 @@ class FtApp(App[None]):
 
     @work(exclusive=True, group="start")
     async def _start(self, draft: Draft) -> None:
-        from ftapp.common.errors import RecipeError
         from ftapp.runs.run_folder import RunFolder
+        from ftapp.tui.actions.start import await_refusal, start
 
-        try:
-            checked = asyncio.create_task(asyncio.to_thread(draft.check))
-            if not (await asyncio.wait({checked}, timeout=_SOON))[0]:
-                self.notify("It starts when its data are read.", title=f"Reading the data of {draft.name}")
-            await checked
-            started = draft.start(self.runs_dir, offline=self.offline)
-        except RecipeError as error:
-            self.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
-        except OSError as error:
-            self.notify(f"{self.runs_dir} cannot be written: {error.strerror}", severity="error")
-        else:
-            self._count_live()
-            if isinstance(started, RunFolder):
-                self.open_run(started)
-            else:
-                self.open_experiment(started)
-            self._await_refusal(started)
-
-    @work
-    async def _await_refusal(self, started: RunFolder | Experiment) -> None:
-        """Tell that the data of a run or an experiment were refused, whatever the screen, and remove what is left."""
-        from ftapp.runs.run_folder import RunFolder, remove_refused
-
-        if isinstance(started, RunFolder):
-            while (history := started.history()).started is None and started.alive():
-                await asyncio.sleep(_SOON)
-            history = started.history()
-            reason = history.ended.error if history.ended and history.started is None else None
-            remove: Callable[[], bool] = partial(remove_refused, started, history)
-        else:
-            while started.alive():
-                await asyncio.sleep(_SOON)
-            reason, remove = started.refusal, started.remove_refused
-        if reason:
-            self.notify(reason, title="This recipe cannot run", severity="error", timeout=12)
-        if not remove():
+        started = await start(self, draft)
+        if started is None:
             return
-        while any(screen for screen in self.screen_stack if _shows(screen, started)):
-            if _shows(self.screen, started):
-                self.pop_screen()
-            else:
-                await asyncio.sleep(_SOON)
+        self._count_live()
+        if isinstance(started, RunFolder):
+            self.open_run(started)
+        else:
+            self.open_experiment(started)
+        self.run_worker(await_refusal(self, started))
 
     @work(exclusive=True, group="resume")
     async def resume(self, run: RunFolder) -> None:
         """Resume a run whose process has ended, after the questions that it needs, and show it."""
         from ftapp.runs.event_reader import read_last_time
-        from ftapp.tui.resume import resume
+        from ftapp.tui.actions.resume import await_refused_resume, resume
         from ftapp.tui.screens.run import RunScreen
 
         begun = read_last_time(run.events_file)
         if not await resume(self, run):
             return
         self._count_live()
-        self._await_refused_resume(run, begun)
+        self.run_worker(await_refused_resume(self, run, begun))
         if isinstance(self.screen, RunScreen) and self.screen.run == run:
             self.screen.follow()
         else:
             self.open_run(run)
-
-    @work
-    async def _await_refused_resume(self, run: RunFolder, begun: float) -> None:
-        """Tell why a run did not go on, whatever the screen."""
-        from ftapp.runs.resuming import find_refusal
-
-        while run.alive():
-            await asyncio.sleep(_SOON)
-        if reason := find_refusal(await asyncio.to_thread(run.history), begun):
-            self.notify(reason, title="This run cannot be resumed", severity="error", timeout=12)
 
     def open_run(self, run: RunFolder) -> None:
         """Show a run, live or ended."""
@@ -295,46 +258,12 @@ class FtApp(App[None]):
 
         self.push_screen(ExperimentScreen(experiment))
 
-    def stop_experiment(self, experiment: Experiment) -> None:
-        """Stop an experiment and its runs, after a question: the steps to come are lost."""
-        from ftapp.tui.dialogs.dialog import Dialog
-
-        def confirm(choice: str | None) -> None:
-            try:
-                if choice == "Stop":
-                    experiment.stop()
-            except OSError as error:
-                self.notify(f"{experiment.folder} cannot be written: {error.strerror}", severity="error")
-
-        text = (
-            "Running runs end after their current step and keep their models. No other run starts. "
-            "A stopped experiment cannot be resumed."
-        )
-        self.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Continue"]), confirm)
-
     @work
     async def empty_trash(self) -> None:
-        """Remove deleted runs for good, after a question that says how many there are."""
-        from ftapp.common import formatting
-        from ftapp.experiments import trash
-        from ftapp.tui.dialogs.dialog import Dialog
+        """Remove deleted runs for good, after a question."""
+        from ftapp.tui.actions.deletion import empty_trash
 
-        found = await asyncio.to_thread(trash.list_deleted, self.runs_dir)
-        if not found:
-            self.notify("The trash is empty.")
-            return
-        size = await asyncio.to_thread(lambda: sum(deleted.size for deleted in found))
-        folders = formatting.format_quantity(len(found), "deleted folder")
-        text = f"The trash has {folders} of {formatting.format_size(size)}. Removed runs cannot be restored."
-        dialog = Dialog("Empty the trash?", text, ["Remove for good", "Keep"])
-        if await self.push_screen_wait(dialog) == "Remove for good":
-            self.deleted.clear()
-            errors: list[str] = []
-            await asyncio.to_thread(
-                trash.empty, self.runs_dir, failed=lambda folder, error: errors.append(f"{folder}: {error.strerror}")
-            )
-            for message in errors:
-                self.notify(message, title="Not removed", severity="error", markup=False)
+        await empty_trash(self)
 
     def compare(self, chosen: Sequence[RunFolder]) -> None:
         """Show two or more runs beside each other."""
@@ -370,11 +299,6 @@ class FtApp(App[None]):
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name
         self.settings.save()
-
-
-def _shows(screen: Screen[Any], started: RunFolder | Experiment) -> bool:
-    """Whether a screen shows this run or experiment."""
-    return started in (getattr(screen, "run", None), getattr(screen, "experiment", None))
 
 
 def _collect_garbage() -> None:

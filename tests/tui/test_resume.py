@@ -14,6 +14,7 @@ from ftapp.runs.events import Noted, Resumed, RunEnded, StateSaved
 from ftapp.runs.phase_events import Stepped
 from ftapp.runs.rewind import rewind_log
 from ftapp.runs.run_folder import RunFolder
+from ftapp.tui.actions.resume import await_refused_resume
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
@@ -156,7 +157,7 @@ async def test_why_a_run_did_not_go_on_is_told_on_any_screen(write_run: Write) -
     async with app.run_test(size=(80, 24)) as pilot:
         begun = time.time()
         with living(run):
-            app._await_refused_resume(run, begun)
+            app.run_worker(await_refused_resume(app, run, begun))
             EventLog(run.events_file).write(Noted(time=time.time(), message="the run could not go on: no data"))
             await pilot.pause()
             assert not notes(app)

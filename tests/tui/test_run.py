@@ -20,7 +20,7 @@ from ftapp.runs.example_results import ExampleResult
 from ftapp.runs.phase_events import Confused, Drifted, PhaseEnded, Sampled, Stepped
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
-from ftapp.tui.screens.run import PANES, RunScreen
+from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.errors_pane import ErrorsPane
@@ -31,6 +31,7 @@ from ftapp.tui.widgets.log_pane import LogPane
 from ftapp.tui.widgets.pane import Pane
 from ftapp.tui.widgets.phases_pane import PhasesPane
 from ftapp.tui.widgets.pictures import Pictures
+from ftapp.tui.widgets.run_panes import PANES
 from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane, shorten_path
 from tests.support.example_results import FOUND, write_examples
 from tests.tui.conftest import Write

@@ -10,14 +10,15 @@ from textual.widgets import Button, Input, Static
 
 from ftapp.runs import commands, run_folder
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled, ModelSaved, RunEnded
+from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.phase_events import Stepped
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.headline import Headline
 from tests.tui.conftest import Write
-from tests.tui.harness import living, start_long_run, until
+from tests.tui.harness import living, notes, start_long_run, until
 from tests.tui.test_run import opened, text
 
 
@@ -27,7 +28,6 @@ async def test_commands_are_gone_for_an_ended_run(write_run: Write) -> None:
         await until(pilot, lambda: "pause" not in {each.binding.action for each in screen.active_bindings.values()})
         actions = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
         assert not {"stop", "checkpoint", "rate", "resume"} & set(actions)
-        assert actions["try_model"] is False  # nothing is saved
 
 
 async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: Write) -> None:
@@ -64,12 +64,18 @@ async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:
             assert not screen._draw()
 
 
-async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None:
-    run = write_run(status=None)
-    EventLog(run.events_file).write(ModelSaved(time=time.time(), folder="model"))
-    async with FtApp().run_test(size=(120, 40)) as pilot:
-        screen = await opened(pilot, run)
-        assert screen.check_action("try_model", ()) is True
+async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, app, tried = write_run(status="interrupted"), FtApp(), list[RunFolder]()
+    monkeypatch.setattr(app, "try_model", tried.append)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, run)
+        await until(pilot, lambda: "g" in app.screen.active_bindings)
+        await pilot.press("t")
+        assert "has no saved model, since the run is interrupted" in notes(app)
+        run.model_folder.mkdir()
+        (run.model_folder / "ftapp.json").write_text("{}")
+        await pilot.press("t")
+        assert tried == [run]
 
 
 async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(image_recipe: str, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ftapp.recipe import Finding
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import recipe_words
+from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.run_columns import describe_results, describe_status
 from ftapp.tui.screens.compare import CompareScreen, run_style
 from ftapp.tui.widgets.findings_pane import FindingsPane
@@ -225,7 +226,7 @@ has the mean over the folds.
 
     def action_stop(self) -> None:
         """End the experiment and its runs."""
-        self.app.stop_experiment(self.experiment)
+        stop_experiment(self.app, self.experiment)
 
     def action_report(self) -> None:
         """Open the report."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,10 +14,17 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from ftapp.common.formatting import format_share
-from ftapp.recipe import rule_edits
+from ftapp.recipe import Recipe, rule_edits
 from ftapp.recipe.structure import Structure
+from ftapp.runs import commands
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.structure_file import read_structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.layer_tree import LayerTree
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
 
 _KEYS = "Space: a layer   a m e n h b: a group   + -: last blocks   u: undo   s: send   Esc: cancel"
 
@@ -141,3 +148,33 @@ class FreezeLayers(ModalScreen[list[str] | None]):
             self.notify("No layer is changed yet.")
         elif self._choice.trained:
             self.dismiss(self._changes)
+
+
+def ask_for_layers(
+    app: FtApp, run: RunFolder, history: History, recipe: Recipe | None, send: Callable[[commands.AnyCommand], None]
+) -> None:
+    """Ask which layers of a run's model train from the next step on.
+
+    Args:
+        app: Shows the dialog, or why there is none.
+        run: The run.
+        history: The run so far.
+        recipe: Its recipe; None where it cannot be read.
+        send: Sends a command to the run.
+    """
+    if not (recipe and history.phases):
+        app.notify("No phase has begun yet.")
+        return
+    structure = read_structure(run)
+    if structure is None:
+        app.notify(f"{run.structure_file.name} cannot be read, so the layers are not known.", severity="warning")
+        return
+    index = [each.name for each in recipe.phase].index(history.phases[-1].phase)
+    phase = recipe.phase[index]
+    structure = structure.carry_adapters(each.layers for each in recipe.phase[: index + 1])
+
+    def send_all(rules: list[str] | None) -> None:
+        for rule in rules or ():
+            send(commands.make_layer_command(rule))
+
+    app.push_screen(FreezeLayers(phase.name, structure, [*phase.layers, *history.commanded_rules]), send_all)

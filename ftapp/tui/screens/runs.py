@@ -15,30 +15,23 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ftapp.common import formatting
-from ftapp.common.errors import RunError
 from ftapp.experiments import trash
-from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summary
-from ftapp.experiments.trash import Deleted
-from ftapp.runs.resuming import RESUMABLE
-from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import run_columns
-from ftapp.tui.dialogs.dialog import Dialog
-from ftapp.tui.page import Page
+from ftapp.tui.actions.run_actions import RUN_ACTIONS
+from ftapp.tui.actions.target import Target
+from ftapp.tui.run_page import RunPage
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.run_table import RunTable
 from ftapp.tui.widgets.search_line import SearchLine
 
 _REREAD_SECONDS = 1.0
 _PIECE = 100  # runs read before those so far are shown
-_UNDONE = f"u restores deleted runs. After {trash.DAYS} days they are removed for good."
 
 
-class RunsScreen(Page):
+class RunsScreen(RunPage):
     """Lists the runs and experiments."""
 
-    PLACE = "runs"
     HELP = """
 # Runs
 
@@ -65,14 +58,13 @@ after a week, or when you empty the trash with `Ctrl-P`.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Mark", tooltip="Mark to compare or delete"),
         Binding("c", "compare", "Compare", tooltip="Compare the marked runs"),
-        Binding("t", "try_model", "Try", tooltip="Try the model"),
-        Binding("g", "resume", "Resume", tooltip="Continue an ended run from its newest checkpoint"),
-        Binding("x", "stop", "Stop", tooltip="End the experiment early"),
+        RunPage.MENU_KEY,
+        RUN_ACTIONS["try_model"].bind(),
+        RUN_ACTIONS["resume"].bind(),
+        RUN_ACTIONS["stop"].bind(),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse the order", show=False),
-        Binding("e", "report", "Report", tooltip="Open the report"),
-        Binding("d", "delete", "Delete", tooltip="Delete the run, or the marked runs"),
-        Binding("o", "folder", "Folder", tooltip="Open the folder"),
+        *(RUN_ACTIONS[name].bind() for name in ("report", "delete", "folder")),
         Binding("u,ctrl+z", "restore", "Undo", tooltip="Restore the runs deleted last"),
         SearchLine.KEY,
         Binding("escape", "unmark", "Remove all marks", show=False),
@@ -82,7 +74,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[Summary] | None = None
-        self._offered = (False, False)  # whether the run under the cursor can be stopped, and resumed
+        self._offered: object = None  # the status of the run under the cursor, which decides the keys
 
     def body(self) -> Iterable[Widget]:
         pane = Vertical(id="list", classes="pane")
@@ -93,6 +85,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         yield Static(id="note")
 
     def on_mount(self) -> None:
+        self.app.runs_changed.subscribe(self, lambda _: self._update())
         self._follow()
 
     @property
@@ -112,6 +105,11 @@ after a week, or when you empty the trash with `Ctrl-P`.
         while True:
             taken = await self._reread() if self.is_current or self._runs is None else 0.0
             await asyncio.sleep(rest(taken, _REREAD_SECONDS))
+
+    @work(exclusive=True, group="update")
+    async def _update(self) -> None:
+        self.refresh_bindings()
+        await self._reread()
 
     async def _reread(self) -> float:
         """Read and show the runs, and return the seconds of a core that reading took."""
@@ -183,30 +181,26 @@ after a week, or when you empty the trash with `Ctrl-P`.
             elif summary.status == "running" and (summary.activity or summary.phase):
                 text = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", text)
         self.query_one("#note", Static).update(text)
-        if (offered := (bool(self._live_experiment), bool(self._resumable_run))) != self._offered:
+        if (offered := summary and (summary.status, summary.experiment is None)) != self._offered:
             self._offered = offered
             self.refresh_bindings()
 
     @property
-    def _live_experiment(self) -> Experiment | None:
-        """The experiment under the cursor, if it is running."""
+    def target(self) -> Target | None:
         current = self.table.current
-        return current.experiment if current and current.status == "running" else None
+        return Target.of(current) if current else None
 
     @property
-    def _resumable_run(self) -> RunFolder | None:
-        """The run under the cursor, if it can be resumed."""
-        current = self.table.current
-        return current.run if current and not current.experiment and current.status in RESUMABLE else None
+    def targets(self) -> Sequence[Target]:
+        """The marked runs, or the run under the cursor where none is marked."""
+        return [Target.of(summary) for summary in self.marked] or super().targets
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "search":
             return not isinstance(self.focused, SearchLine)
         if action == "restore":
             return bool(self.app.deleted)
-        if action == "resume":
-            return self.is_mounted and bool(self._resumable_run)
-        return action != "stop" or (self.is_mounted and bool(self._live_experiment))
+        return super().check_action(action, parameters)
 
     @on(RunTable.HeaderClicked)
     def _sort_by(self, event: RunTable.HeaderClicked) -> None:
@@ -233,11 +227,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
 
     @on(RunTable.Opened)
     def _open(self) -> None:
-        current = self.table.current
-        if current and current.experiment:
-            self.app.open_experiment(current.experiment)
-        elif current:
-            self.app.open_run(current.run)
+        self.action_on_run("open")
 
     def action_mark(self) -> None:
         if current := self.table.current:
@@ -262,139 +252,9 @@ after a week, or when you empty the trash with `Ctrl-P`.
             chosen = {summary.run: summary.created or 0 for summary in (*marked, *below) if not summary.experiment}
             self.app.compare(sorted(chosen, key=chosen.__getitem__))
 
-    def action_try_model(self) -> None:
-        current = self.table.current
-        if current is None:
-            return
-        if current.experiment:
-            self.notify("An experiment has a model for each of its runs. Choose a run below it.")
-        elif current.run.has_model():
-            self.app.try_model(current.run)
-        elif current.status == "running":
-            self.notify(f"{current.recipe} is running. Its model can be tried after its end.")
-        else:
-            self.notify(f"{current.recipe} has no saved model, since the run is {current.status}.", severity="warning")
-
-    def action_folder(self) -> None:
-        if current := self.table.current:
-            self.app.open_path(current.run.folder)
-
-    def action_report(self) -> None:
-        current = self.table.current
-        if current is None:
-            return
-        report = current.run.folder / "report.html"
-        if report.is_file():
-            self.app.open_path(report)
-        else:
-            self.notify(
-                f"{current.recipe} has no report yet. Make it with: ftapp report {current.run.folder.name}",
-                severity="warning",
-            )
-
-    def action_delete(self) -> None:
-        """Ask, and delete the marked runs, or the run under the cursor where none is marked."""
-        current = self.table.current
-        chosen = self.marked or ([current] if current else [])
-        live = [summary for summary in chosen if summary.status == "running"]
-        if live:
-            what = "An experiment" if live[0].experiment else "A run"
-            self.notify(
-                f"{live[0].recipe} is running. {what} that is running cannot be deleted. Open it and stop it first.",
-                severity="warning",
-            )
-        elif any(summary.experiment for summary in chosen):
-            self._ask_for_experiments(chosen)
-        elif chosen:
-            names = "\n".join(summary.run.folder.name for summary in chosen[:8])
-            more = f"\nand {len(chosen) - 8} more" if len(chosen) > 8 else ""
-            title = "Delete this run?" if len(chosen) == 1 else f"Delete these {len(chosen)} runs?"
-            dialog = Dialog(title, f"{names}{more}\n\n{_UNDONE}", ["Delete", "Keep"])
-
-            def confirm(answer: str | None) -> None:
-                if answer == "Delete":
-                    self._delete(chosen)
-
-            self.app.push_screen(dialog, confirm)
-
-    def _ask_for_experiments(self, chosen: Sequence[Summary]) -> None:
-        """Ask which runs to delete with experiments."""
-        found = [summary for summary in chosen if summary.experiment]
-        names = {summary.run.folder.name for summary in found}
-        count = sum(summary.parent in names for summary in self._runs or ())
-        also = (
-            f" {formatting.format_quantity(len(chosen) - len(found), 'other run')} also."
-            if len(chosen) > len(found)
-            else ""
-        )
-        text = (
-            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are deleted. The "
-            f"{formatting.format_quantity(count, 'run')} can be deleted too, or stay as separate runs."
-            f"{also}"
-            f"\n\n{_UNDONE}"
-        )
-        title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"
-
-        def confirm(answer: str | None) -> None:
-            if answer in ("Delete all", "Keep the runs"):
-                self._delete(chosen, with_runs=answer == "Delete all")
-
-        self.app.push_screen(Dialog(title, text, ["Delete all", "Keep the runs", "Cancel"]), confirm)
-
-    def action_resume(self) -> None:
-        """Resume the run under the cursor."""
-        if run := self._resumable_run:
-            self.app.resume(run)
-
-    def action_stop(self) -> None:
-        """Ask, and end the experiment under the cursor early."""
-        if experiment := self._live_experiment:
-            self.app.stop_experiment(experiment)
-
-    @work
-    async def _delete(self, chosen: Sequence[Summary], *, with_runs: bool = False) -> None:
-        deleted: list[Deleted] = []
-        for summary in chosen:
-            try:
-                if summary.experiment:
-                    deleted += await asyncio.to_thread(trash.delete_experiment, summary.experiment, with_runs=with_runs)
-                else:
-                    deleted.append(await asyncio.to_thread(trash.delete_run, summary.run))
-            except RunError as error:
-                self.notify(str(error), severity="warning", markup=False)
-            except FileNotFoundError:
-                pass  # it is deleted already
-            except OSError as error:
-                message = f"{summary.run.folder} could not be deleted: {error.strerror}"
-                self.notify(message, severity="error", markup=False)
-        if deleted:
-            self.app.deleted.append(deleted)
-            self.refresh_bindings()
-            size = await asyncio.to_thread(lambda: sum(each.size for each in deleted))
-            what = deleted[0].place.name if len(deleted) == 1 else f"{len(deleted)} folders"
-            room = formatting.format_size(size)
-            self.notify(
-                f"{what}: u restores. {room} stay on the disk for {trash.DAYS} days, or until you empty the trash "
-                "(Ctrl-P).",
-                title="Deleted",
-                timeout=10,
-                markup=False,
-            )
-        await self._reread()
-
     @work
     async def action_restore(self) -> None:
         """Restore the runs that were deleted last."""
-        if not self.app.deleted:
-            return
-        restored = 0
-        for deleted in self.app.deleted.pop():
-            try:
-                await asyncio.to_thread(trash.restore, deleted)
-                restored += 1
-            except RunError as error:
-                self.notify(str(error), severity="warning", markup=False)
-        self.refresh_bindings()
-        if restored:
-            self.notify(f"{formatting.format_quantity(restored, 'folder')} restored.")
-        await self._reread()
+        from ftapp.tui.actions.deletion import restore
+
+        await restore(self.app)

@@ -23,6 +23,8 @@ from ftapp.tui.dialogs.dialog import Dialog
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
 
+_LOOK_SECONDS = 0.5
+
 
 async def resume(app: FtApp, run: RunFolder) -> bool:
     """Start the process of a run again, after the questions that it needs. Called by a worker of the app.
@@ -80,3 +82,17 @@ async def _confirm(app: FtApp, point: ResumePoint, steps: int) -> bool:
     else:
         return True
     return await app.push_screen_wait(dialog) in ("Begin again", "Resume")
+
+
+async def await_refused_resume(app: FtApp, run: RunFolder, begun: float) -> None:
+    """Tell why a run did not go on, whatever the screen. Called by a worker of the app.
+
+    Args:
+        app: Shows the reason.
+        run: The run that was resumed.
+        begun: The time of its last event before.
+    """
+    while run.alive():
+        await asyncio.sleep(_LOOK_SECONDS)
+    if reason := resuming.find_refusal(await asyncio.to_thread(run.history), begun):
+        app.notify(reason, title="This run cannot be resumed", severity="error", timeout=12)

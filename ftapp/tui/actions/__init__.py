@@ -1,0 +1,1 @@
+"""What a user can do with runs and experiments, on any screen."""

@@ -1,0 +1,145 @@
+"""The table of actions on a run or an experiment: their keys, when they are possible, and what does them.
+
+The Runs screen, the screen of a run, the menu of actions and the command palette all read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+
+from ftapp.runs.resuming import RESUMABLE
+from ftapp.tui.actions.target import Target
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
+
+
+@dataclass(frozen=True)
+class RunAction:
+    """An action on a run.
+
+    Attributes:
+        name: The name by which screens bind it.
+        key: Its key in the menu of actions, and on screens that bind it.
+        title: Its short name.
+        help: What it does, in a line.
+        act: Does it. The app may have to ask the user first.
+        find_obstacle: Explains why it is not possible for a target; None where it is possible.
+        takes_several: Whether it is done with all marked runs at once.
+        is_hidden: Whether a footer leaves its key out while it is not possible.
+    """
+
+    name: str
+    key: str
+    title: str
+    help: str
+    act: Callable[[FtApp, Sequence[Target]], None]
+    find_obstacle: Callable[[Target], str | None] = lambda _: None
+    takes_several: bool = False
+    is_hidden: bool = False
+
+    def bind(self) -> Binding:
+        """Make its key for a screen."""
+        return Binding(self.key, f"on_run('{self.name}')", self.title, tooltip=self.help)
+
+    def find_first_obstacle(self, targets: Iterable[Target]) -> str | None:
+        """Explain why it is not possible for the first target for which it is not; None where it is possible."""
+        return next((found for target in targets if (found := self.find_obstacle(target))), None)
+
+
+def _open(app: FtApp, targets: Sequence[Target]) -> None:
+    if experiment := targets[0].experiment:
+        app.open_experiment(experiment)
+    else:
+        app.open_run(targets[0].run)
+
+
+def _try_model(app: FtApp, targets: Sequence[Target]) -> None:
+    app.try_model(targets[0].run)
+
+
+def _resume(app: FtApp, targets: Sequence[Target]) -> None:
+    app.resume(targets[0].run)
+
+
+def _stop(app: FtApp, targets: Sequence[Target]) -> None:
+    from ftapp.tui.actions.run_commands import RunCommands
+    from ftapp.tui.actions.stop import stop_experiment
+
+    if experiment := targets[0].experiment:
+        stop_experiment(app, experiment)
+    else:
+        RunCommands(app, targets[0].run).ask_to_stop()
+
+
+def _open_report(app: FtApp, targets: Sequence[Target]) -> None:
+    app.open_path(targets[0].run.folder / "report.html")
+
+
+def _open_folder(app: FtApp, targets: Sequence[Target]) -> None:
+    app.open_path(targets[0].run.folder)
+
+
+def _delete(app: FtApp, targets: Sequence[Target]) -> None:
+    from ftapp.tui.actions.deletion import delete
+
+    app.run_worker(delete(app, targets))
+
+
+def _explain_no_model(target: Target) -> str | None:
+    if target.experiment:
+        return "An experiment has a model for each of its runs. Choose a run below it."
+    if target.run.has_model():
+        return None
+    if target.status == "running":
+        return f"{target.recipe} is running. Its model can be used after its end."
+    return f"{target.recipe} has no saved model, since the run is {target.status}."
+
+
+def _explain_not_resumable(target: Target) -> str | None:
+    if target.experiment:
+        return "An experiment cannot be resumed. Choose a run below it."
+    return None if target.status in RESUMABLE else f"{target.recipe} is {target.status}, so it cannot be resumed."
+
+
+def _explain_not_running(target: Target) -> str | None:
+    return None if target.status == "running" else f"{target.recipe} has ended."
+
+
+def _explain_no_report(target: Target) -> str | None:
+    if (target.run.folder / "report.html").is_file():
+        return None
+    return f"{target.recipe} has no report yet. Make it with: ftapp report {target.run.folder.name}"
+
+
+def _explain_running(target: Target) -> str | None:
+    if target.status != "running":
+        return None
+    what = "An experiment" if target.experiment else "A run"
+    return f"{target.recipe} is running. {what} that is running cannot be deleted. Stop it first."
+
+
+_TABLE = (
+    RunAction("open", "enter", "Open", "Show its curves, its phases and its log", _open),
+    RunAction("try_model", "t", "Try", "Try the model", _try_model, _explain_no_model),
+    RunAction(
+        "resume",
+        "g",
+        "Resume",
+        "Continue an ended run from its newest checkpoint",
+        _resume,
+        _explain_not_resumable,
+        is_hidden=True,
+    ),
+    RunAction("stop", "x", "Stop", "End early and keep the model", _stop, _explain_not_running, is_hidden=True),
+    RunAction("report", "e", "Report", "Open the report", _open_report, _explain_no_report),
+    RunAction("folder", "o", "Folder", "Open the folder", _open_folder),
+    RunAction(
+        "delete", "d", "Delete", "Delete the run, or the marked runs", _delete, _explain_running, takes_several=True
+    ),
+)
+RUN_ACTIONS = {action.name: action for action in _TABLE}

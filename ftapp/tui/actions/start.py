@@ -1,0 +1,74 @@
+"""Starting a draft from the interface, and what happens where its recipe or its data are refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.screen import Screen
+
+from ftapp.common.errors import RecipeError
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.runs.run_folder import RunFolder, remove_refused
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
+    from ftapp.tui.editor.draft import Draft
+
+_SOON = 0.5  # seconds
+
+
+async def start(app: FtApp, draft: Draft) -> RunFolder | Experiment | None:
+    """Check a draft and start it, detached from the interface. Called by a worker of the app.
+
+    Args:
+        app: Shows why the draft cannot run.
+        draft: The draft of a run or an experiment.
+
+    Returns:
+        What was started; None where the recipe or its data have an error.
+    """
+    try:
+        checked = asyncio.create_task(asyncio.to_thread(draft.check))
+        if not (await asyncio.wait({checked}, timeout=_SOON))[0]:
+            app.notify("It starts when its data are read.", title=f"Reading the data of {draft.name}")
+        await checked
+        return draft.start(app.runs_dir, offline=app.offline)
+    except RecipeError as error:
+        app.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
+    except OSError as error:
+        app.notify(f"{app.runs_dir} cannot be written: {error.strerror}", severity="error")
+    return None
+
+
+async def await_refusal(app: FtApp, started: RunFolder | Experiment) -> None:
+    """Tell that the data of a run or an experiment were refused, whatever the screen, and remove what is left.
+
+    Called by a worker of the app.
+    """
+    if isinstance(started, RunFolder):
+        while (history := started.history()).started is None and started.alive():
+            await asyncio.sleep(_SOON)
+        history = started.history()
+        reason = history.ended.error if history.ended and history.started is None else None
+        remove: Callable[[], bool] = partial(remove_refused, started, history)
+    else:
+        while started.alive():
+            await asyncio.sleep(_SOON)
+        reason, remove = started.refusal, started.remove_refused
+    if reason:
+        app.notify(reason, title="This recipe cannot run", severity="error", timeout=12)
+    if not remove():
+        return
+    while any(_shows(screen, started) for screen in app.screen_stack):
+        if _shows(app.screen, started):
+            app.pop_screen()
+        else:
+            await asyncio.sleep(_SOON)
+
+
+def _shows(screen: Screen[Any], started: RunFolder | Experiment) -> bool:
+    """Whether a screen shows this run or experiment."""
+    return started in (getattr(screen, "run", None), getattr(screen, "experiment", None))

@@ -1,0 +1,33 @@
+"""Stopping an experiment from the interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.tui.dialogs.dialog import Dialog
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
+
+
+def stop_experiment(app: FtApp, experiment: Experiment) -> None:
+    """Stop an experiment and its runs, after a question: the steps to come are lost.
+
+    Args:
+        app: Asks the question.
+        experiment: The experiment.
+    """
+
+    def confirm(choice: str | None) -> None:
+        try:
+            if choice == "Stop":
+                experiment.stop()
+        except OSError as error:
+            app.notify(f"{experiment.folder} cannot be written: {error.strerror}", severity="error")
+
+    text = (
+        "Running runs end after their current step and keep their models. No other run starts. "
+        "A stopped experiment cannot be resumed."
+    )
+    app.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Continue"]), confirm)

@@ -1,0 +1,46 @@
+"""The curves of one run, from its history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ftapp.runs.history import History
+from ftapp.tui.curves import Curve
+
+
+def make_curves(history: History, metric: str | None) -> dict[str, Sequence[Curve]]:
+    """Make the curves of a run by the names of their charts.
+
+    Args:
+        history: The run so far.
+        metric: The name of the metric beside the loss; None for none.
+
+    Returns:
+        The curves; none for the metric where none is named.
+    """
+    steps = history.steps
+    at_step = np.asarray(steps.step, np.float64)
+    held_out = [each for each in history.evaluations if not each.final]
+    at = [each.step for each in held_out]
+    with np.errstate(divide="ignore"):
+        pace = 1 / np.asarray(steps.seconds)
+    curves: dict[str, Sequence[Curve]] = {
+        "loss": (
+            Curve.of("train", at_step, steps.loss, "primary", noisy=True),
+            Curve.of("held out", at, [each.loss for each in held_out], "accent", dots=True),
+        ),
+        "rate": (Curve.of("", at_step, steps.rate, "primary"),),
+        "gradient": (Curve.of("", at_step, steps.gradient_norm, "primary", noisy=True),),
+        "speed": (Curve.of("", at_step, pace, "primary", noisy=True),),
+        "memory": (Curve.of("", at_step, np.asarray(steps.memory) / 2**30, "primary"),),
+    }
+    if metric:
+        known = [math.nan if (value := each.value(metric)) is None else value for each in held_out]
+        curves["metric"] = (
+            Curve.of("train", at_step, steps.column(metric), "primary", noisy=True),
+            Curve.of("held out", at, known, "accent", dots=True),
+        )
+    return curves

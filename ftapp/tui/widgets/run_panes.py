@@ -1,0 +1,155 @@
+"""The panes of a run: its curves, phases, layers, examples and log, and their arrangement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal, Vertical
+
+from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.metrics import get_metric
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import RunFolder
+from ftapp.tui.run_curves import make_curves
+from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.errors_pane import ErrorsPane
+from ftapp.tui.widgets.examples_pane import ExamplesPane
+from ftapp.tui.widgets.log_pane import LogPane
+from ftapp.tui.widgets.phases_pane import PhasesPane
+from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
+
+PANES = {
+    "loss": "Loss",
+    "metric": "Accuracy or another metric",
+    "rate": "Learning rate",
+    "gradient": "Gradient norm",
+    "speed": "Steps/s",
+    "memory": "Memory",
+    "phases": "Phases",
+    "layers": "Layers that train",
+    "examples": "Samples or answers",
+    "errors": "Highest test losses",
+    "log": "Log",
+}
+
+
+class RunPanes(Container):
+    """Shows the history of a run in panes, in up to three groups: charts, facts and details.
+
+    Args:
+        run: The run, whose log and examples have panes.
+    """
+
+    SCOPED_CSS = False  # the rules depend on the size of the screen, a class of the screen
+    DEFAULT_CSS = """
+    RunPanes {
+        layout: grid; grid-size: 2 2; grid-columns: 1fr 44; grid-rows: 4fr 1fr; height: 1fr;
+        #facts { row-span: 2; }
+        #loss, #metric { height: 1fr; min-height: 7; }
+        #details Chart { width: 1fr; height: 100%; }
+        #phases { height: auto; max-height: 40%; }
+        #layers, #examples, #errors { height: auto; min-height: 3; max-height: 30%; }
+        .-five > #layers, .-five > #examples, .-five > #errors { max-height: 22%; }
+        #log { height: 1fr; min-height: 5; }
+        &.-no-details { grid-size: 2 1; grid-rows: 1fr; }
+        &.-no-facts { grid-size: 1; grid-columns: 1fr; }
+        &.-no-charts { grid-size: 1; grid-columns: 1fr; grid-rows: 3fr 1fr; }
+        &.-no-details #facts, &.-no-charts #facts { row-span: 1; }
+        .-off, .-empty { display: none; }
+    }
+    .-wide RunPanes { grid-columns: 1fr 64; }
+    .-short, .-low {
+        RunPanes .-five { overflow-y: auto; }
+        RunPanes .-five > #examples, RunPanes .-five > #errors { max-height: 9; }
+    }
+    .-narrow RunPanes {
+        layout: vertical; overflow-y: auto;
+        #charts, #facts, #details { width: 100%; height: auto; }
+        #loss, #metric { height: 13; }
+        #details { layout: vertical; }
+        #details Chart { width: 100%; height: 9; }
+        #facts > * { height: auto; max-height: 14; }
+    }
+    """
+
+    app: FtApp
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__(id="panes")
+        self._run = run
+        self._history: History | None = None  # another one after a resume
+        self._plotted: object = None  # the lengths of what the charts show
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="charts"):
+            yield Chart("Loss", id="loss")
+            yield Chart("Accuracy", id="metric")
+        with Vertical(id="facts"):
+            yield PhasesPane(id="phases")
+            yield TrainedLayersPane(id="layers")
+            yield ExamplesPane(id="examples")
+            yield ErrorsPane(self._run, id="errors")
+            yield LogPane(self._run, id="log")
+        with Horizontal(id="details"):
+            yield Chart("Learning rate", id="rate", smooth=False)
+            yield Chart("Gradient norm", id="gradient").add_class("-empty")  # until a step has one
+            yield Chart("Steps/s", id="speed")
+            yield Chart("Memory, GiB", id="memory", smooth=False)
+
+    def show(self, history: History, recipe: Recipe | None, status: str) -> None:
+        """Show a run.
+
+        Args:
+            history: The run so far.
+            recipe: Its recipe; None where it cannot be read.
+            status: Its status.
+        """
+        self.query_one(PhasesPane).show(history, recipe, status)
+        self.query_one(TrainedLayersPane).show(history)
+        self.query_one(ExamplesPane).show(history)
+        self.query_one("#facts").set_class(self.query_one(ErrorsPane).show(history), "-five")
+        self.query_one(LogPane).show(history)
+        metric = _choose_metric(history, recipe)
+        chart = self.query_one("#metric", Chart)
+        chart.set_class(metric is None, "-empty")
+        if metric:
+            chart.rename(get_metric(metric).title)
+        lengths = map(len, (history.steps, history.evaluations, history.phases, history.layer_changes))
+        shown = metric, *lengths
+        if history is not self._history or shown != self._plotted:
+            self._history, self._plotted = history, shown
+            self._plot(history, metric)
+
+    def hide_panes(self) -> None:
+        """Hide the panes that are switched off in the settings, and groups without a visible pane."""
+        for name in PANES:
+            self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
+        for name in ("charts", "facts", "details"):
+            group = self.query_one(f"#{name}")
+            empty = all(pane.has_class("-off") or pane.has_class("-empty") for pane in group.children)
+            group.set_class(empty, "-off")
+            self.set_class(empty, f"-no-{name}")
+        self._plotted = None  # hidden charts have no curves
+
+    def _plot(self, history: History, metric: str | None) -> None:
+        curves = make_curves(history, metric)
+        gradient = self.query_one("#gradient")
+        if gradient.has_class("-empty") and len(curves["gradient"][0].x):
+            gradient.remove_class("-empty")
+            self.hide_panes()
+        seams = [*(phase.first_step for phase in history.phases[1:]), *history.seams]
+        for name, shown in curves.items():
+            chart = self.query_one(f"#{name}", Chart)
+            if chart.display:
+                chart.show(shown, seams)
+
+
+def _choose_metric(history: History, recipe: Recipe | None) -> str | None:
+    """Choose the metric of the chart beside the loss: the task's first one, else the first of the run."""
+    found = history.metrics
+    wanted = [each.name for each in TASKS[recipe.task].metrics] if recipe else []
+    return next((name for name in (*wanted, *found) if name in found), wanted[0] if wanted else None)

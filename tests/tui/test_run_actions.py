@@ -1,0 +1,74 @@
+"""The actions on a run: in the menu, in the command palette, and from the screen of the run."""
+
+from __future__ import annotations
+
+from textual.command import CommandList
+from textual.widgets import OptionList
+
+from ftapp.experiments import trash
+from ftapp.tui.actions.run_actions import RUN_ACTIONS
+from ftapp.tui.app import FtApp
+from ftapp.tui.dialogs.choose_action import ChooseAction
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.screens.run import RunScreen
+from ftapp.tui.screens.runs import RunsScreen
+from tests.tui.conftest import Write
+from tests.tui.harness import Opened, listed, living, notes, until
+
+
+def menu(app: FtApp) -> dict[str | None, bool]:
+    """The names of the actions in the open menu, each with whether it is possible."""
+    options = app.screen.query_one(OptionList).options
+    return {option.id: not option.disabled for option in options}
+
+
+async def test_the_menu_tells_which_actions_are_possible_and_does_one_by_its_key(write_run: Write) -> None:
+    run = write_run(status="interrupted")
+    app = Opened()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot, 1)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, ChooseAction))
+        possible = menu(app)
+        assert list(possible) == list(RUN_ACTIONS)
+        assert {name for name, can in possible.items() if not can} >= {"try_model", "stop", "report"}
+        await pilot.press("e")
+        assert "has no report yet" in notes(app)
+        await pilot.press("enter")  # the first one opens the run
+        assert app.shown == [run]
+
+
+async def test_a_run_is_deleted_from_its_screen_which_closes(write_run: Write) -> None:
+    run, app = write_run(status="interrupted"), FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "g" in app.screen.active_bindings)
+        await pilot.press("a", "d")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("left", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert [each.place for each in trash.list_deleted(app.runs_dir)] == [run.folder]
+
+
+async def test_a_running_run_is_stopped_from_the_list(write_run: Write) -> None:
+    run, app = write_run(status=None), FtApp()
+    with living(run):
+        async with app.run_test(size=(120, 40)) as pilot:
+            await listed(pilot, 1)
+            await pilot.press("x")
+            await until(pilot, lambda: isinstance(app.screen, Dialog))
+            await pilot.press("left", "enter")
+            await until(pilot, lambda: '"stop"' in run.control_file.read_text())
+
+
+async def test_the_palette_offers_actions_that_have_no_key_on_the_screen(write_run: Write) -> None:
+    write_run()
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "g" in app.screen.active_bindings)
+        await pilot.press("ctrl+p", *"folder")
+        await until(pilot, lambda: app.screen.query_one(CommandList).option_count)
+        assert str(app.screen.query_one(CommandList).get_option_at_index(0).prompt).startswith("Folder")
