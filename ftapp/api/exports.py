@@ -7,7 +7,6 @@ from pathlib import Path
 from ftapp.api.run import Run
 from ftapp.api.runs import get_run_folder
 from ftapp.api.wait_for import wait_for
-from ftapp.common import durable
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
 from ftapp.models.export.formats import FORMATS
@@ -69,7 +68,4 @@ def export(
                 to, place, chosen.backend, int8=int8, examples=examples, replaces=force, progress=progress
             )
 
-    try:
-        return wait_for(ask())
-    finally:
-        durable.remove_leftovers(place.parent, place.name)  # of a process that was ended
+    return wait_for(ask())

@@ -49,7 +49,6 @@ def export(
     The export is checked by its own runtime: its answers to test examples have to be those of the model.
     """
     from ftapp.cli.ask_helper import ask_helper
-    from ftapp.common import durable
     from ftapp.experiments.find_run import find_run
     from ftapp.models.export.formats import FORMATS
     from ftapp.rpc.export_client import ExportClient, check_export_folder, find_export_folder
@@ -62,24 +61,20 @@ def export(
         folder = output or find_export_folder(run.folder, to.value, int8=int8)
         with fail_on_run_errors(2):
             check_export_folder(folder, replaces=force)
-        try:
-            chosen.check_installed(to.value, int8=int8)
-            client = ExportClient(run.folder, offline=offline)
-            made = ask_helper(
-                "the export",
-                client,
-                lambda asked, progress: asked.export(
-                    to.value,
-                    folder,
-                    chosen.backend,
-                    int8=int8,
-                    examples=examples,
-                    replaces=force,
-                    progress=progress,
-                ),
-            )
-        finally:
-            durable.remove_leftovers(folder.parent, folder.name)  # of a process that was ended
+        chosen.check_installed(to.value, int8=int8)
+        made = ask_helper(
+            "the export",
+            ExportClient(run.folder, offline=offline),
+            lambda asked, progress: asked.export(
+                to.value,
+                folder,
+                chosen.backend,
+                int8=int8,
+                examples=examples,
+                replaces=force,
+                progress=progress,
+            ),
+        )
     _print_result(made, as_json=as_json)
 
 
@@ -91,33 +86,6 @@ def _print_result(made: Exported, *, as_json: bool) -> None:
         return
     from ftapp.cli.fact_table import make_fact_table
     from ftapp.common.console import PlainConsole
-    from ftapp.common.formatting import format_duration, format_size
+    from ftapp.rpc.export_client import describe_export
 
-    rows = {
-        "export": made.folder,
-        "files": ", ".join(f"{name} {format_size(size)}" for name, size in made.files.items() if size >= 2**16)
-        or f"{len(made.files)}",
-        **_describe_check(made),
-        **{"note" if not index else f"note {index + 1}": note for index, note in enumerate(made.notes)},
-        "seconds": format_duration(made.seconds),
-    }
-    PlainConsole().print(make_fact_table(rows))
-
-
-def _describe_check(made: Exported) -> dict[str, str]:
-    check = made.check
-    if check is None:
-        return {"check": "left out: no answers were compared"}
-    rows = {
-        "equal answers": f"{check.agreeing} of {check.examples} test examples"
-        + (f" (int8: at least {check.least_agreement:.0%})" if made.int8 else ""),
-        "largest difference": f"{check.difference:.2g}"
-        + (f" (at most {check.tolerance:.2g})" if check.tolerance is not None else ""),
-    }
-    if check.metric and check.before is not None and check.after is not None:
-        rows[f"{check.metric} on them"] = f"{check.before:.4g} before, {check.after:.4g} after"
-    if check.tokens is not None:
-        rows["equal tokens"] = f"{check.tokens} of {check.examples} texts"
-    if check.continuations:
-        rows["equal continuations"] = f"{check.continuations[0]} of {check.continuations[1]} prompts"
-    return rows
+    PlainConsole().print(make_fact_table(describe_export(made)))

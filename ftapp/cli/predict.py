@@ -13,7 +13,7 @@ from ftapp.cli.input_arguments import EncodingOption, FormatOption, check_inputs
 from ftapp.cli.options import RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
-    from ftapp.cli.prediction_table import TableFormat
+    from ftapp.rpc.prediction_table import TableFormat
 
 
 def predict(
@@ -96,11 +96,7 @@ def _choose_format(output: Path | None, *, as_json: bool) -> TableFormat:
         return "jsonl" if as_json else "csv"
     if as_json:
         refuse("--json and --output are both given; a file that ends in .jsonl gets JSON lines")
-    suffixes: dict[str, TableFormat] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
-    if output.suffix.lower() not in suffixes:
-        refuse(f"'{output}' does not end in .csv, .jsonl or .parquet; the ending says how it is written")
-    if not output.parent.is_dir():
-        refuse(f"there is no folder '{output.parent}' for {output.name}")
-    if output.is_dir():
-        refuse(f"'{output}' is a folder; --output names a file")
-    return suffixes[output.suffix.lower()]
+    from ftapp.rpc.prediction_rows import choose_table_format
+
+    with fail_on_run_errors(2):
+        return choose_table_format(output)

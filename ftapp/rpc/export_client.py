@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ftapp.common import durable
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_duration, format_size
 from ftapp.recipe import Backend
 from ftapp.rpc.client import HelperClient
 from ftapp.rpc.messages import Exported
@@ -23,6 +25,13 @@ class ExportClient(HelperClient):
     def __init__(self, folder: Path, *, offline: bool = False) -> None:
         super().__init__("ftapp.workers.predictor", offline=offline)
         self._run = str(folder.absolute())
+        self._places: set[Path] = set()
+
+    async def close(self) -> None:
+        """End the process, if there is one, and remove what it left of exports that it had not finished."""
+        await super().close()
+        for place in self._places:
+            durable.remove_leftovers(place.parent, place.name)
 
     async def export(
         self,
@@ -46,9 +55,41 @@ class ExportClient(HelperClient):
             replaces: Whether a folder that is there is replaced.
             progress: Called with what is being done.
         """
+        self._places.add(folder.absolute())
         parameters = {"run": self._run, "to": to, "folder": str(folder.absolute()), "int8": int8}
         options = {"examples": examples, "replaces": replaces}
         return await self._ask(backend, Exported, "export", progress, **parameters, **options)
+
+
+def describe_export(made: Exported) -> dict[str, str]:
+    """Describe a written export and its check, as texts by their labels."""
+    return {
+        "export": made.folder,
+        "files": ", ".join(f"{name} {format_size(size)}" for name, size in made.files.items() if size >= 2**16)
+        or f"{len(made.files)}",
+        **_describe_check(made),
+        **{"note" if not index else f"note {index + 1}": note for index, note in enumerate(made.notes)},
+        "seconds": format_duration(made.seconds),
+    }
+
+
+def _describe_check(made: Exported) -> dict[str, str]:
+    check = made.check
+    if check is None:
+        return {"check": "left out: no answers were compared"}
+    rows = {
+        "equal answers": f"{check.agreeing} of {check.examples} test examples"
+        + (f" (int8: at least {check.least_agreement:.0%})" if made.int8 else ""),
+        "largest difference": f"{check.difference:.2g}"
+        + (f" (at most {check.tolerance:.2g})" if check.tolerance is not None else ""),
+    }
+    if check.metric and check.before is not None and check.after is not None:
+        rows[f"{check.metric} on them"] = f"{check.before:.4g} before, {check.after:.4g} after"
+    if check.tokens is not None:
+        rows["equal tokens"] = f"{check.tokens} of {check.examples} texts"
+    if check.continuations:
+        rows["equal continuations"] = f"{check.continuations[0]} of {check.continuations[1]} prompts"
+    return rows
 
 
 def find_export_folder(run: Path, to: str, *, int8: bool = False) -> Path:

@@ -17,8 +17,8 @@ import pytest
 from pyarrow import parquet
 
 from ftapp import data, recipe
-from ftapp.cli.partial_file import PartialFile
 from ftapp.common.errors import RunError
+from ftapp.common.partial_file import PartialFile
 from ftapp.data import Subset
 from ftapp.runs.run_folder import RunFolder
 from ftapp.training.callbacks.example_log import ExampleLog
@@ -174,7 +174,7 @@ def test_a_prediction_does_not_go_on_with_other_inputs_or_options(run: RunFolder
     begun.open(b"head\n")
     begun.commit(5, 0, "x")
     begun.close()
-    with pytest.raises(RunError, match=r"begun with another model, so it cannot go on; --restart begins anew"):
+    with pytest.raises(RunError, match=r"begun with another model, so it cannot go on; begin anew"):
         PartialFile(place, {"model": "b", "set of options": 1}, anew=False)
     anew = PartialFile(place, {"model": "b", "set of options": 1}, anew=True)
     assert anew.progress.rows == 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.cli.prediction_table import PredictionTable
 from ftapp.common.errors import RecipeError
 from ftapp.rpc.messages import Loaded
+from ftapp.rpc.prediction_table import PredictionTable
 
 LOADED = Loaded(task="image-classification", classes=("cat", "dog"), head="softmax", no_base=None)
 

@@ -61,7 +61,7 @@ class PartialFile:
                                  if kept.facts.get(name) != self.progress.facts.get(name)):  # fmt: skip
                 raise RunError(
                     f"{self.path} was begun with another {' and another '.join(changed)}, so it cannot go on; "
-                    "--restart begins anew"
+                    "begin anew (--restart), or name another file"
                 )
             self.progress = kept
         self._file: BinaryIO | None = None
