@@ -26,9 +26,10 @@ def serve(
     Open the printed address: it holds a token, without which nobody has access. The token is new each time, or comes
     from FTAPP_TOKEN.
     """
-    from ftapp.cli.web import LOOPBACK, WebServer, read_token
+    from ftapp.cli.web import WebServer
     from ftapp.common.processes import make_module_command
     from ftapp.common.safe_files import explain_error
+    from ftapp.common.web_access import LOOPBACK, read_token
 
     with refuse_bad_recipes():
         token = read_token()

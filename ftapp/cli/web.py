@@ -8,21 +8,16 @@ web sites whose name has been made to lead here; only pages that it has served i
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import os
-import secrets
 import shlex
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
 
-from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.web_access import HEADERS, TOKEN_VARIABLE, WebAccess, format_address, make_token
 
 _FOCUS = """<script>
   // The terminal has the keys from its first picture on, and when one comes back to the page.
@@ -35,31 +30,9 @@ _FOCUS = """<script>
   }).observe(document.body, { attributeFilter: ["class"] });
   window.addEventListener("focus", takeKeys);
 </script>"""
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-TOKEN_VARIABLE = "FTAPP_TOKEN"
-_SHORTEST_TOKEN = 16  # characters
-_HEADERS = {
-    "Content-Security-Policy": "frame-ancestors 'none'",
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_HEADERS = {**HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def read_token() -> str | None:
-    """Return the token that FTAPP_TOKEN sets, for a server whose address is not to change; None if it sets none.
-
-    Raises:
-        RecipeError: The token is short.
-    """
-    token = os.environ.get(TOKEN_VARIABLE)
-    if token is not None and len(token) < _SHORTEST_TOKEN:
-        message = f"{TOKEN_VARIABLE} has {len(token)} characters; a token has {_SHORTEST_TOKEN} or more"
-        raise RecipeError([Problem("", "", message)])
-    return token
 
 
 class WebServer(Server):
@@ -79,11 +52,9 @@ class WebServer(Server):
         """
         super().__init__(shlex.join(words), host=host, port=port, title="ftapp")
         self._open: set[asyncio.Task[Any]] = set()
-        self._is_local = host in LOOPBACK
-        own = [] if self._is_local else [host, socket.gethostname()]
-        self._names = {name.lower() for name in (*LOOPBACK, *own, *names)}
         self._shown_token = f"${TOKEN_VARIABLE}" if token else ""
-        self._token = token or secrets.token_urlsafe(24)
+        self._token = token or make_token()
+        self._access = WebAccess(host, names, self._token)
         self._cookie = f"ftapp-{port}"  # a browser keeps the cookies of all ports of a machine together
 
     def serve(self, debug: bool = False) -> None:
@@ -108,8 +79,7 @@ class WebServer(Server):
         return app
 
     def _announce(self, *_: object) -> None:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        address = f"http://{host}:{self.port}/?token={self._shown_token or self._token}"
+        address = f"{format_address(self.host, self.port)}/?token={self._shown_token or self._token}"
         print(f"ftapp is at {address} ; Ctrl-C ends it, and runs go on", file=sys.stderr, flush=True)
 
     async def on_startup(self, app: web.Application) -> None:
@@ -159,33 +129,14 @@ class WebServer(Server):
         return response
 
     def _check_token(self, given: str) -> None:
-        if not secrets.compare_digest(given.encode("utf-8", "replace"), self._token.encode()):
+        if not self._access.is_known(given):
             raise web.HTTPForbidden(text="ftapp answers whoever opens the address that `ftapp serve` has printed")
 
     def _check_page(self, request: web.Request) -> None:
         """Refuse names that are not this server's, and pages of others."""
-        try:
-            name = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
-        except ValueError:
-            name = ""
-        if name not in self._names and (self._is_local or not _is_address(name)):
-            known = ", ".join(sorted(self._names))
-            raise web.HTTPForbidden(
-                text=f"{name!a} is no name of this server; ftapp answers as {known} here; --name adds a name"
-            )
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text=f"this page is of {origin!a}; ftapp answers pages of its own")
+        if fault := self._access.find_fault(request.host, request.headers.get("Origin")):
+            raise web.HTTPForbidden(text=fault)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
-
-
-def _is_address(name: str) -> bool:
-    """Tell whether a host is an IP address: nobody can make one of these lead elsewhere."""
-    try:
-        ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    return True

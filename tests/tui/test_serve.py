@@ -18,8 +18,9 @@ import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ftapp.cli.web import WebServer, read_token
+from ftapp.cli.web import WebServer
 from ftapp.common.errors import RecipeError
+from ftapp.common.web_access import read_token
 
 
 @dataclass
