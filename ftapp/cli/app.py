@@ -33,6 +33,7 @@ from ftapp.cli import (
     runs,
     schema,
     serve,
+    serve_model,
 )
 from ftapp.cli.options import OfflineOption, RunsDirOption
 from ftapp.common.safe_output import screen_output
@@ -105,6 +106,7 @@ app.command()(generate.generate)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)
+app.command(name="serve-model")(serve_model.serve_model)
 
 
 def main() -> None:

@@ -148,18 +148,11 @@ class InputReader:
         text = normalise(text_file.read(path, findings, [], self.encoding))
         self.position += path.stat().st_size
         if not findings.found:
-            return self._make_text(text, name, self._no_kept())
+            return make_text_row(text, name, self._no_kept())
         return InputRow(name, name, None, self._no_kept(), findings.found[0].message)
 
     def _no_kept(self) -> tuple[None, ...]:
         return (None,) * len(self.keeps)
-
-    def _make_text(self, value: Any, place: str, kept: tuple[Any, ...]) -> InputRow:
-        name = "" if value is None else str(value)
-        if problem := explain_undecodable(name):
-            return InputRow(name.encode("utf-8", "replace").decode(), place, None, kept, problem)
-        found = table_texts.find_text(value)
-        return InputRow(name, place, found.text or None, kept, found.lack or found.fault)
 
     def _read_file(self, file: Input) -> Iterator[InputRow]:
         guessed = _FORMATS.get(sources.guess_scheme(file.path)) if file.name != "-" else None
@@ -183,7 +176,7 @@ class InputReader:
         for number, line in enumerate(stream.lines(), start=1):
             place, value = _name_place(file, f"line {number}"), line.rstrip("\r\n")
             if self.kind == "texts":
-                yield self._make_text(value, place, self._no_kept())
+                yield make_text_row(value, place, self._no_kept())
             elif value.strip():
                 yield InputRow(value, place, Path(value), self._no_kept())
 
@@ -238,7 +231,7 @@ class InputReader:
                 continue
             value, kept = values.get(self.column), tuple(values.get(name) for name in self.keeps)
             if self.kind == "texts":
-                yield self._make_text(value, where, kept)
+                yield make_text_row(value, where, kept)
                 continue
             folder = Path() if file.name == "-" else file.path.parent
             content, name = table_images.find_content(value, folder)
@@ -253,6 +246,24 @@ class InputReader:
         mend = f"; {option} {guess} names another one" if guess else f"; {option} names another one"
         listed = quote_labels(known) if known else "none"
         _refuse(file.name, f"there is no column '{name}'; the columns are {listed}{mend}")
+
+
+def make_text_row(value: Any, place: str, kept: tuple[Any, ...] = ()) -> InputRow:
+    """Make the input of a value that is a text, or of one that should be.
+
+    Args:
+        value: The value, as JSON has it.
+        place: Where it stands.
+        kept: The values of further columns.
+
+    Returns:
+        The input, with its problem where the value is no text.
+    """
+    name = "" if value is None else str(value)
+    if problem := explain_undecodable(name):
+        return InputRow(name.encode("utf-8", "replace").decode(), place, None, kept, problem)
+    found = table_texts.find_text(value)
+    return InputRow(name, place, found.text or None, kept, found.lack or found.fault)
 
 
 def _name_place(file: Input, place: str) -> str:

@@ -8,13 +8,14 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from ftapp.common.errors import quote, shorten, suggest_nearest
+from ftapp.common.errors import shorten, suggest_nearest
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, list_names, merge
 from ftapp.recipe.phase_schema import Phase
 from ftapp.recipe.schema import Recipe, say_too_long
 from ftapp.recipe.section import Section
 from ftapp.recipe.tasks import TASKS
+from ftapp.recipe.value_errors import explain_value
 from ftapp.recipe.value_types import MARKS
 
 
@@ -80,39 +81,15 @@ def find_unknown_keys(
             yield from ((f"{path}.{part}", f"this key is not there; {suggest_nearest(part, known)}") for part in gone)
 
 
-_BOUNDS = {
-    "greater_than": ("gt", "is too small; it is above {}"),
-    "greater_than_equal": ("ge", "is too small; the least is {}"),
-    "less_than": ("lt", "is too large; it is below {}"),
-    "less_than_equal": ("le", "is too large; the most is {}"),
-    "too_short": ("min_length", "has too few items; the least is {}"),
-    "too_long": ("max_length", "has too many items; the most is {}"),
-}
-
-
 def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
     """Translate an error of Pydantic into a key and a message."""
     path, fields = _walk(error["loc"])
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
         path[1] = shorten(phase_names[int(path[1])])
-    key, arrived, kind = ".".join(path), quote(error["input"]), error["type"]
-    context = error.get("ctx", {})
-    if kind == "extra_forbidden":
+    key = ".".join(path)
+    if error["type"] == "extra_forbidden":
         return key, f"unknown key; {suggest_nearest(path[-1], fields)}"
-    if kind == "missing":
-        return key, "this key is required and is missing"
-    if kind == "literal_error":
-        choices = [choice.strip().strip("'") for choice in context["expected"].replace(" or ", ", ").split(",")]
-        word = error["input"] if isinstance(error["input"], str) else arrived
-        return key, f"unknown value {arrived}; {suggest_nearest(word, choices)}"
-    if kind == "value_error":
-        return key, shorten(str(context["error"]))
-    if kind in _BOUNDS:
-        name, rule = _BOUNDS[kind]
-        bound = context[name]
-        return key, f"{arrived} {rule.format(f'{bound:g}' if isinstance(bound, float) else bound)}"
-    rule = error["msg"].removeprefix("Input ")
-    return key, f"{arrived} {rule}" if rule.startswith("should") else f"{arrived}: {rule[0].lower()}{rule[1:]}"
+    return key, explain_value(error)
 
 
 def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:

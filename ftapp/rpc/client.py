@@ -53,6 +53,10 @@ class HelperClient:
         """Read what the process has written to its log so far; "" before it is started."""
         return self._service.read_output() if self._service else ""
 
+    async def wait_for_end(self) -> int | None:
+        """Wait until the process has ended, and return its exit code; None at once if none was started."""
+        return await self._service.wait_for_end() if self._service else None
+
     async def _ask(
         self, backend: Backend, answer: type[_Answer], kind: str, progress: Progress | None, **parameters: object
     ) -> _Answer:

@@ -215,12 +215,14 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         classes: The names of the classes.
         head: The recipe's head.
         no_base: Why there is no model from before training beside it; None when there is one.
+        longest: The most tokens that a language model reads and writes in all; None for any number.
     """
 
     task: str
     classes: tuple[str, ...]
     head: str
     no_base: str | None
+    longest: int | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,6 +320,11 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     limit: int | None
     stopped: bool = False
+
+    @property
+    def end(self) -> Literal["end token", "stop word", "length"]:
+        """Why the text ended."""
+        return "stop word" if self.stopped else "end token" if self.ended else "length"
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from ftapp.recipe import Recipe
 from ftapp.rpc.client import HelperClient, pass_on
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
-from ftapp.rpc.prediction_messages import PredictedRows, PredictQuestion, Sampling, WrittenText
+from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion, Sampling, WrittenText
 
 
 class PredictorClient(HelperClient):
@@ -82,6 +82,23 @@ class PredictorClient(HelperClient):
                     yield msgspec.convert(line["predicted"], PredictedRows)
                 elif progress and "progress" in line:
                     pass_on(progress)(line)
+
+    async def answer(
+        self, inputs: Sequence[str], batch_size: int, *, has_scores: bool = False, progress: Progress | None = None
+    ) -> list[PredictedRow]:
+        """Answer inputs in one batch.
+
+        Args:
+            inputs: Texts, or the bytes of image files in base64, whichever the model reads.
+            batch_size: The inputs of a batch at most.
+            has_scores: Whether the scores of all classes come with each answer.
+            progress: Called with what is being done.
+
+        Returns:
+            The answers in order.
+        """
+        parameters = {"inputs": list(inputs), "batch_size": batch_size, "scores": has_scores}
+        return await self._ask(self._backend, list[PredictedRow], "answer", progress, run=self._run, **parameters)
 
     async def evaluate(
         self, other: Recipe | None = None, split: str | None = None, progress: Progress | None = None

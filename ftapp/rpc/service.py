@@ -120,9 +120,10 @@ class Service:
         await self._wait_turn(kind)
         self._number += 1
         number, finished = self._number, False
-        heard = self._heard[number] = asyncio.Queue()
+        heard: asyncio.Queue[Line] = asyncio.Queue()
         try:
-            await self._start()
+            await self._start()  # before it listens: the end of a process before is no news to it
+            self._heard[number] = heard
             self._send({"id": number, "kind": kind, **parameters})
             while not finished:
                 line = await heard.get()
@@ -136,10 +137,14 @@ class Service:
                 if "cancelled" not in line:
                     yield line
         finally:
-            del self._heard[number]
-            if not finished and self.alive:
+            was_sent = self._heard.pop(number, None) is not None
+            if was_sent and not finished and self.alive:
                 self._send({"id": number, "kind": "cancel"})
             self._pass_turn(kind)
+
+    async def wait_for_end(self) -> int | None:
+        """Wait until the process has ended, and return its exit code; None at once if none was started."""
+        return await self._process.wait() if self._process else None
 
     async def close(self) -> None:
         """End the process; requests that are being answered raise CrashedError."""

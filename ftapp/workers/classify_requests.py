@@ -43,6 +43,8 @@ class ClassifyRequests:
     def load(self, request: Request, run: str) -> Loaded:
         """Load the trained model of the run in a folder."""
         trained = self._models.load(request, run)
+        from ftapp.models.generation import get_longest
+
         return Loaded(
             task=trained.task,
             classes=trained.classes,
@@ -50,6 +52,7 @@ class ClassifyRequests:
             no_base=None
             if trained.causal_lm is not None
             else "before training a classifier's head is random, so there is nothing to compare with",
+            longest=get_longest(trained.causal_lm.backbone) if trained.causal_lm else None,
         )
 
     def classify(self, request: Request, run: str, text: str | None, image: str | None) -> Prediction:

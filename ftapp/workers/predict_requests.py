@@ -77,7 +77,7 @@ class PredictRequests:
             if isinstance(found, int):
                 before.report(found)
                 continue
-            answers = [_make_row(trained, each, asked) for each in found]
+            answers = [make_row(trained, each, asked.top, has_scores=asked.scores) for each in found]
             before.add(each.row for each in found)
             for some, is_last in _split(answers):
                 digest = before.digest if is_last else ""
@@ -165,16 +165,24 @@ def _split(rows: list[PredictedRow]) -> Iterator[tuple[list[PredictedRow], bool]
     yield part, True
 
 
-def _make_row(trained: TrainedModel, scored: ScoredRow, asked: PredictQuestion) -> PredictedRow:
+def make_row(trained: TrainedModel, scored: ScoredRow, top: int, *, has_scores: bool) -> PredictedRow:
+    """Make the answer to an input of its scores.
+
+    Args:
+        trained: The model.
+        scored: The input with its scores.
+        top: How many of the classes with the highest scores come with the answer.
+        has_scores: Whether all scores come with it.
+    """
     row, classes = scored.row, trained.classes
     if scored.scores is None:
-        problem = f"{row.place}: {scored.problem}"
+        problem = f"{row.place}: {scored.problem}" if row.place else scored.problem
         return PredictedRow(name=row.name, kept=row.kept, problem=problem)
     # float32 in its shortest form: as Python's float, 0.9 would be 0.8999999761581421.
     values = tuple(float(str(value)) for value in scored.scores)
     if not classes:
         return PredictedRow(name=row.name, kept=row.kept, answer=values[0])
-    order = sorted(range(len(classes)), key=lambda at: -values[at])[: max(1, asked.top)]
+    order = sorted(range(len(classes)), key=lambda at: -values[at])[: max(1, top)]
     answer: Any = classes[order[0]]
     found = order[:1]
     if trained.thresholds is not None:
@@ -185,6 +193,6 @@ def _make_row(trained: TrainedModel, scored: ScoredRow, asked: PredictQuestion) 
         kept=row.kept,
         answer=answer,
         answer_scores=tuple(values[at] for at in found),
-        top=tuple((classes[at], values[at]) for at in order[: asked.top]),
-        scores=values if asked.scores else (),
+        top=tuple((classes[at], values[at]) for at in order[:top]),
+        scores=values if has_scores else (),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp.rpc import server
+from ftapp.workers.answer_requests import AnswerRequests
 from ftapp.workers.classify_requests import ClassifyRequests
 from ftapp.workers.evaluate_requests import EvaluateRequests
 from ftapp.workers.export_requests import export
@@ -34,6 +35,7 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         "classify": classify.classify,
         "held-out": classify.classify_held_out,
         "predict": predict.predict,
+        "answer": AnswerRequests(models).answer,
         "evaluate": EvaluateRequests(models).evaluate,
         "write-parquet": predict.write_parquet,
         "generate-trained": write.generate_trained,

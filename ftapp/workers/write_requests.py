@@ -119,11 +119,10 @@ def _continue(
     prompt = trained.render_prompt(str(row.content))
     options = msgspec.structs.asdict(sampling)
     try:
-        made = generation.stream(causal_lm, prompt, lambda piece: request.check(), **options)
+        made = Generated(**asdict(generation.stream(causal_lm, prompt, lambda piece: request.check(), **options)))
     except RunError as error:  # the prompt is too long, for instance
         return WrittenText(prompt=row.name, problem=f"{row.place}: {error}")
-    end: Any = "stop word" if made.stopped else "end token" if made.ended else "length"
-    return WrittenText(prompt=row.name, text=made.text, tokens=made.tokens, end=end)
+    return WrittenText(prompt=row.name, text=made.text, tokens=made.tokens, end=made.end)
 
 
 def _generate(request: Request, causal_lm: Any, render: Callable[[str], str], prompt: str, **options: Any) -> Generated:

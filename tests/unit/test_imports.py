@@ -25,7 +25,7 @@ def modules(*rooms: str) -> list[str]:
     return sorted(".".join(("ftapp", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in files)
 
 
-LIGHT = modules("api", "common", "recipe", "runs", "rpc", "experiments", "cli")
+LIGHT = modules("api", "common", "recipe", "runs", "rpc", "experiments", "serving", "cli")
 
 
 _PROBE = """
