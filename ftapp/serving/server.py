@@ -54,8 +54,18 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         OSError: The address cannot be listened on.
     """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family)
+    # With its protocol named: asyncio sends what is small at once (TCP_NODELAY) only where it knows that this is TCP,
+    # and each answer would wait 40 ms for the client to acknowledge its head.
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def find_free_port(host: str, port: int) -> int | None:
