@@ -56,7 +56,7 @@ def test_table_has_every_recipe() -> None:
 
 
 _TRAIN_OR_SERVE = ("run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
-_USE_A_MODEL = ("predict", "evaluate", "generate", "export")
+_USE_A_MODEL = ("predict", "evaluate", "generate", "export", "serve-model")
 
 
 def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in commands() if re.match("ftapp (predict|evaluate|generate|export) ", line)]
+    "line", [line for line in commands() if re.match("ftapp (predict|evaluate|generate|export|serve-model) ", line)]
 )
 def test_documented_commands_about_a_model_have_valid_arguments(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +146,7 @@ def test_documented_commands_about_a_model_have_valid_arguments(
 
     monkeypatch.setattr("ftapp.cli.run_prediction.run_prediction", ask)
     monkeypatch.setattr("ftapp.cli.ask_helper.ask_helper", ask)
+    monkeypatch.setattr("ftapp.serving.server.listen", ask)
     assert "tested" in invoke(*arguments).output
 
 

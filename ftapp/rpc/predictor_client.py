@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -84,12 +84,12 @@ class PredictorClient(HelperClient):
                     pass_on(progress)(line)
 
     async def answer(
-        self, inputs: Sequence[str], batch_size: int, *, has_scores: bool = False, progress: Progress | None = None
+        self, inputs: Sequence[Any], batch_size: int, *, has_scores: bool = False, progress: Progress | None = None
     ) -> list[PredictedRow]:
         """Answer inputs in one batch.
 
         Args:
-            inputs: Texts, or the bytes of image files in base64, whichever the model reads.
+            inputs: Texts, or the bytes of image files in base64, whichever the model reads. Other values are damaged.
             batch_size: The inputs of a batch at most.
             has_scores: Whether the scores of all classes come with each answer.
             progress: Called with what is being done.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Literal
+from typing import Any, Literal
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
@@ -110,7 +110,7 @@ class ModelProcess:
         if self.state != "ready":
             raise UnavailableError(_RESTARTING)
 
-    async def answer(self, inputs: Sequence[str], *, has_scores: bool) -> list[PredictedRow]:
+    async def answer(self, inputs: Sequence[Any], *, has_scores: bool) -> list[PredictedRow]:
         """Answer the inputs of a batch.
 
         Args:

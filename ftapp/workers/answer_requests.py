@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftapp.common.errors import RunError
 from ftapp.recipe import TASKS
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from ftapp.training.scoring import Scorer
 
 
+_NO_BASE64 = "the image is not in base64; an image is the bytes of its file in base64"
+
+
 class AnswerRequests:
     """The handlers of requests to answer inputs. They keep the model compiled from one request to the next.
 
@@ -35,14 +37,14 @@ class AnswerRequests:
         self._scorer: server.Last[Scorer] = server.Last()
 
     def answer(
-        self, request: Request, run: str, inputs: list[str], batch_size: int, scores: bool
+        self, request: Request, run: str, inputs: list[Any], batch_size: int, scores: bool
     ) -> list[PredictedRow]:
         """Answer inputs in one batch.
 
         Args:
             request: Receives the progress.
             run: The folder of the run.
-            inputs: Texts, or the bytes of image files in base64, whichever the model reads.
+            inputs: Texts, or the bytes of image files in base64, whichever the model reads. Other values are damaged.
             batch_size: The inputs of a batch at most.
             scores: Whether the scores of all classes come with each answer.
 
@@ -67,8 +69,9 @@ class AnswerRequests:
         return answers[: len(rows)]
 
 
-def _make_rows(trained: TrainedModel, inputs: Sequence[str]) -> list[InputRow]:
+def _make_rows(trained: TrainedModel, inputs: Sequence[Any]) -> list[InputRow]:
     from ftapp.data.input_rows import InputRow, make_text_row
+    from ftapp.data.table_images import NO_IMAGE
 
     if TASKS[trained.task].inputs == "texts":
         return [make_text_row(text, "") for text in inputs]
@@ -76,8 +79,8 @@ def _make_rows(trained: TrainedModel, inputs: Sequence[str]) -> list[InputRow]:
     for each in inputs:
         try:
             rows.append(InputRow("", "", base64.b64decode(each, validate=True)))
-        except binascii.Error:
-            rows.append(InputRow("", "", None, (), "the image is not in base64; it is the bytes of its file in base64"))
+        except (TypeError, ValueError):
+            rows.append(InputRow("", "", None, (), _NO_BASE64 if each is not None else NO_IMAGE))
     return rows
 
 

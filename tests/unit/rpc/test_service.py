@@ -173,6 +173,17 @@ def test_a_process_that_dies_is_told_of_and_started_again(service: Service) -> N
     assert answer["text"] == "here again"
 
 
+def test_what_is_asked_right_after_an_end_is_answered_by_the_next_process(service: Service) -> None:
+    async def whole() -> Any:
+        await service.ask("echo", text="first")
+        assert service.pid
+        os.kill(service.pid, signal.SIGKILL)
+        assert await service.wait_for_end() == -signal.SIGKILL
+        return await service.ask("echo", text="second")
+
+    assert done(service, whole())["text"] == "second"
+
+
 def test_a_module_that_does_not_start_is_told_of(tmp_path: Path) -> None:
     service = Service("no_such_helper", tmp_path / "log")
     with pytest.raises(CrashedError, match="No module named no_such_helper"):
