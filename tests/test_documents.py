@@ -144,9 +144,8 @@ def test_documented_commands_about_a_model_have_valid_arguments(
     def ask(*_: object, **options: object) -> None:
         raise RunError("tested")
 
-    monkeypatch.setattr("ftapp.cli.run_prediction.run_prediction", ask)
-    monkeypatch.setattr("ftapp.cli.ask_helper.ask_helper", ask)
-    monkeypatch.setattr("ftapp.serving.server.listen", ask)
+    for asked in ("cli.run_prediction.run_prediction", "cli.ask_helper.ask_helper", "serving.server.listen"):
+        monkeypatch.setattr(f"ftapp.{asked}", ask)
     assert "tested" in invoke(*arguments).output
 
 
