@@ -112,7 +112,11 @@ def lm_recipe(tiny: Tiny, probed: None) -> str:
 
 @pytest.fixture(autouse=True)
 def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A cache of its own for each test, but for those that need real downloads and keep these for the next time."""
+    """A cache of its own for each test, but for those that need real downloads and keep these for the next time.
+
+    The settings of the user hold for no test.
+    """
+    monkeypatch.setenv("FTAPP_CONFIG", str(tmp_path / "config"))
     if "network" not in request.keywords:
         monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
     return user_folders.cache()

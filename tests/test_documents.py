@@ -22,7 +22,8 @@ from ftapp import recipe
 from ftapp.cli import app
 from ftapp.cli.failure import UNANSWERED
 from ftapp.common.errors import RunError
-from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, cautions, layer_rules
+from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, Track, cautions, layer_rules
+from ftapp.recipe.user_settings import Notify
 from ftapp.rpc.messages import Survey
 from ftapp.runs import outcome
 from ftapp.runs.run_folder import EXIT_CODES
@@ -30,7 +31,6 @@ from tests.conftest import Do
 from tests.support.documents import PAGES, README, after, blocks, commands, page
 from tests.support.example_results import write_examples
 from tests.support.files import ROOT
-from tests.support.presets import Tiny
 from tests.support.recorded_runs import record_run
 from tests.support.surveys import make_survey
 
@@ -75,7 +75,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         tried.add(arguments[0])
     assert tried == {
         *("recipes", "show", "copy", "validate", "schema", "models", "cache"),
-        *("runs", "errors", "report", "compare"),
+        *("runs", "errors", "report", "compare", "track"),
     }
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
 
@@ -211,6 +211,8 @@ def test_pieces_of_recipes_are_valid() -> None:
         "stop": StopRule,
         "keep": Keep,
         "balance": Balance,
+        "notify": Notify,
+        "track": Track,
     }
     for piece in pieces:
         for name in tables.keys() & piece.keys():
@@ -254,27 +256,6 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
     examples = [np.zeros((16, 16, 3), np.uint8)]
     for block in blocks("python", page("runs")):
         exec(block.replace("RUN", str(run.folder)), {"examples": examples})
-
-
-@pytest.mark.usefixtures("quickly_started")
-def test_code_of_the_python_page(
-    image_recipe: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
-    file = tmp_path / "tiny.toml"
-    file.write_text(image_recipe, encoding="utf-8")
-    code = "".join(blocks("python", page("python")))
-    assert code.count('"vgg16-feature-extractor", profile="quick"') == 3
-    code = code.replace('"vgg16-feature-extractor", profile="quick"', repr(str(file)))
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(tiny.photos, "photos")
-    exec(code, {"examples": [np.zeros((16, 16, 3), np.uint8)]})
-    told = capfd.readouterr().out
-    assert "done {" in told
-    assert "RunEnded" in told
-    assert re.search(r"/export/saved_model (\d+) of \1\n", told)
-    assert "training loss" in told
-    assert re.search(r"down/\d+\.png (down|across) \(\('", told)
 
 
 _OF_COMMAND = {"recipe", "run", "replays", "model", "status", "constant", "recall", "warnings"}

@@ -34,6 +34,7 @@ from ftapp.cli import (
     schema,
     serve,
     serve_model,
+    track,
 )
 from ftapp.cli.options import OfflineOption, RunsDirOption
 from ftapp.common.safe_output import screen_output
@@ -103,6 +104,7 @@ app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(generate.generate)
+app.command()(track.track)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)

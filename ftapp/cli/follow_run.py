@@ -15,7 +15,10 @@ from ftapp.runs.launcher import Launcher
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import build_outcome
 from ftapp.runs.resuming import find_refusal
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import RunStart
+
+_PATIENT_SECONDS, _HURRIED_SECONDS = 300.0, 10.0  # for trackers, once a run has ended
 
 
 def follow_run(
@@ -51,6 +54,8 @@ def follow_run(
                 narrator.look()
             elif event.time > begun:  # a run that goes on has told the others before
                 narrator.tell(event, history)
+        _follow_tracking(run, narrator, interruption)
+    _ring(history)
     outcome = build_outcome(run, start.name, history, start.recipe)
     is_explained = find_refusal(history, begun) is not None and not debug
     if outcome["status"] in ("failed", "crashed", "refused") and not is_explained:
@@ -58,3 +63,32 @@ def follow_run(
     if run_folder.remove_refused(run, history):
         outcome["run"] = None
     return outcome
+
+
+def _follow_tracking(run: RunFolder, narrator: Narrator, interruption: Interruption) -> None:
+    """Wait until trackers have everything of a run that has ended, and tell where it is."""
+    from ftapp.tracking.job import TrackJob, wait_for_tracking
+    from ftapp.tracking.track_file import load_tracked
+
+    if not TrackJob(run.folder).lock_file.exists():
+        return
+    # Who has stopped a run, or a batch system whose time is over, does not wait for long.
+    seconds = _HURRIED_SECONDS if interruption.requested else _PATIENT_SECONDS
+    if not wait_for_tracking(run, seconds, narrator.look):
+        log = TrackJob(run.folder).log_file
+        narrator.say(f"the trackers do not have everything yet; their process goes on, and its log is {log}")
+        return
+    for name, tracked in load_tracked(run.folder).items():
+        if tracked.error:
+            narrator.say(f"{name}: {tracked.error}; 'ftapp track {run.folder.name}' sends what is missing")
+        elif tracked.place:
+            narrator.say(f"{name}: {tracked.place}")
+
+
+def _ring(history: History) -> None:
+    """Ring the terminal's bell at the end of a run, if the user's settings say so."""
+    from ftapp.recipe.user_settings import load_settings
+
+    settings = load_settings().notify
+    if settings.bell and sys.stderr.isatty() and (history.ended.seconds if history.ended else 0.0) >= settings.after:
+        print("\a", end="", file=sys.stderr, flush=True)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.tasks import TASKS as TASKS
     from ftapp.recipe.tasks import Head as Head
     from ftapp.recipe.tasks import Task as Task
+    from ftapp.recipe.track_schema import Track as Track
     from ftapp.recipe.value_types import Backend as Backend
     from ftapp.recipe.value_types import Optimizer as Optimizer
     from ftapp.recipe.value_types import Precision as Precision
@@ -65,6 +66,7 @@ _HOMES = {
     "ftapp.recipe.phase_schema": "Phase",
     "ftapp.recipe.section": "Section",
     "ftapp.recipe.tasks": "TASKS Head Task",
+    "ftapp.recipe.track_schema": "Track",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",
     "ftapp.common.resources": "bundled",
 }

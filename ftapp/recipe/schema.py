@@ -12,6 +12,7 @@ from ftapp.recipe.measures import MEASURES, MeasureName
 from ftapp.recipe.phase_schema import Phase
 from ftapp.recipe.section import Section
 from ftapp.recipe.tasks import TASKS, Head, KeptMetric, TaskName, WatchedMetric
+from ftapp.recipe.track_schema import Track
 from ftapp.recipe.value_types import (
     MOST_PIXELS,
     MOST_SEEDS,
@@ -256,6 +257,7 @@ class Recipe(Section):
     keep: Keep | None = None
     checkpoint: Checkpoints = Checkpoints()
     samples: Samples | None = None
+    track: Track = Track()
     finding: list[Finding] = []
     """Results that the recipe's arms are expected to show."""
 

@@ -31,7 +31,7 @@ def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(_explain(item, list_names(raw.get("phase"))) for item in error.errors()))
+        return None, list(dict.fromkeys(explain(item, list_names(raw.get("phase"))) for item in error.errors()))
     return recipe, list(_find_conflicts(recipe))
 
 
@@ -81,9 +81,17 @@ def find_unknown_keys(
             yield from ((f"{path}.{part}", f"this key is not there; {suggest_nearest(part, known)}") for part in gone)
 
 
-def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
-    """Translate an error of Pydantic into a key and a message."""
-    path, fields = _walk(error["loc"])
+def explain(
+    error: Mapping[str, Any], phase_names: Sequence[str] = (), section: type[Section] = Recipe
+) -> tuple[str, str]:
+    """Translate an error of Pydantic into a key and a message.
+
+    Args:
+        error: The error.
+        phase_names: The names of the phases of a recipe.
+        section: The schema of the tables.
+    """
+    path, fields = _walk(error["loc"], section)
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
         path[1] = shorten(phase_names[int(path[1])])
     key = ".".join(path)
@@ -92,9 +100,9 @@ def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str
     return key, explain_value(error)
 
 
-def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:
+def _walk(location: Sequence[str | int], root: type[Section]) -> tuple[list[str], list[str]]:
     """Return the readable path of an error, without pydantic's own marks, and the keys valid beside its last part."""
-    section: type[Section] | None = Recipe
+    section: type[Section] | None = root
     path: list[str] = []
     fields: list[str] = []
     for part in location:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ftapp.common.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
-    from ftapp.recipe import Backend, Recipe
+    from ftapp.recipe import Backend, Recipe, Track
 
 MAX_SECONDS = "FTAPP_MAX_SECONDS"
 """The variable that says after how many seconds a run's process ends the run."""
 
 
 def check_installed(recipe: Recipe) -> None:
-    """Check that the packages of a recipe's backend and engine are installed, without importing them.
+    """Check that the packages of a recipe's backend, engine and trackers are installed, without importing them.
 
     Args:
         recipe: The recipe.
 
     Raises:
-        RecipeError: A package is not installed.
+        RecipeError: A package is not installed, or the settings of the user are wrong.
     """
     problems = []
     if not _is_installed(recipe.backend):
@@ -39,8 +40,29 @@ def check_installed(recipe: Recipe) -> None:
             "frozen.dtype=auto"
         )
         problems.append(Problem("", "frozen.engine", message))
+    from ftapp.recipe.user_settings import load_settings  # here, since it is Pydantic's, which not all commands need
+
+    problems += find_missing_trackers(recipe.track.fill(load_settings().track))
     if problems:
         raise RecipeError(problems)
+
+
+def find_missing_trackers(track: Track) -> Iterator[Problem]:
+    """Find the trackers whose packages are not installed, without importing them.
+
+    Args:
+        track: The trackers.
+    """
+    from ftapp.recipe.track_schema import TRACKERS  # here, as above
+
+    for name in track.list_used():
+        if (packages := TRACKERS[name]) and not _is_installed(packages[0]):
+            off = "false" if name == "tensorboard" else ""
+            message = (
+                f"the package '{packages[0]}' is not installed; this tracker needs it: pip install {packages[1]}; or "
+                f"do without it: --set track.{name}={off}"
+            )
+            yield Problem("", f"track.{name}", message)
 
 
 def _is_installed(package: str) -> bool:

@@ -29,6 +29,7 @@ from ftapp.runs.resuming import find_first_command, go_back, has_begun
 from ftapp.runs.rewind import restore_log
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.runs.status import StatusLog
+from ftapp.tracking.job import start_tracking
 from ftapp.training.state import TrainState, read_state
 
 # What backends call their errors of memory.
@@ -70,6 +71,7 @@ def main(folder: Path) -> int:
         # They were held back when the process was launched; one that has come meanwhile ends the run now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
         recipe = recipes.load(run.recipe_file)
+        _start_tracking(run, recipe)
         log_progress = ProgressLog(log)
 
         def progress(activity: str, done: int, total: int | None) -> None:
@@ -126,6 +128,14 @@ def main(folder: Path) -> int:
         with suppress(OSError):
             print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]
+
+
+def _start_tracking(run: RunFolder, recipe: recipes.Recipe) -> None:
+    """Start the process that tracks the run. Where that fails, the run goes on without it."""
+    try:
+        start_tracking(run, recipe)
+    except (OSError, RecipeError, RunError) as error:
+        print(f"the run is not tracked: {error}", file=sys.stderr, flush=True)
 
 
 def _pin_data(run: RunFolder, recipe: recipes.Recipe) -> recipes.Recipe:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import ftapp
 from ftapp.runs import run_folder
 from ftapp.runs.events import RunEnded
+from tests.support.documents import blocks, page
 from tests.support.presets import Tiny
 from tests.support.recipes import DIVERGES
 
@@ -189,3 +192,23 @@ def test_experiments_and_their_folds_are_no_runs_to_compare(file: Path, tmp_path
     runs = [run_folder.create(recipe, "tiny", None, tmp_path / "runs") for recipe in folds]
     with pytest.raises(ftapp.RunError, match="the runs are folds of one job, which are not compared"):
         ftapp.compare([run.folder for run in runs])
+
+
+def test_code_of_the_python_page(
+    image_recipe: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    code = "".join(blocks("python", page("python")))
+    assert code.count('"vgg16-feature-extractor", profile="quick"') == 3
+    code = code.replace('"vgg16-feature-extractor", profile="quick"', repr(str(file)))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny.photos, "photos")
+    exec(code, {"examples": [np.zeros((16, 16, 3), np.uint8)]})
+    told = capfd.readouterr().out
+    assert "done {" in told
+    assert "RunEnded" in told
+    assert re.search(r"/export/saved_model (\d+) of \1\n", told)
+    assert "training loss" in told
+    assert re.search(r"down/\d+\.png (down|across) \(\('", told)

@@ -1,0 +1,71 @@
+"""Runs of MLflow, through its own client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ftapp.runs.history import History
+from ftapp.tracking.tracker import Numbers, Sample, TrackedRun
+
+_MOST_METRICS, _MOST_PARAMETERS, _LONGEST_PARAMETER = 1000, 100, 500  # of one request, as servers take them
+_STATES = {"done": "FINISHED", "interrupted": "KILLED", "unfinished": "KILLED"}
+
+
+class MlflowTracker:
+    """Sends numbers and samples to an experiment of MLflow."""
+
+    def start(self, run: TrackedRun, target: str, former: str) -> str:
+        """Begin the run, or go on with it."""
+        from mlflow.entities import Param, RunTag
+        from mlflow.tracking import MlflowClient
+
+        place = run.folder.parent
+        self._address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place}/mlflow.db"
+        self._client: Any = MlflowClient(tracking_uri=self._address)
+        if former:
+            self._id = former
+            self._client.update_run(former, status="RUNNING")
+            return former
+        found = self._client.get_experiment_by_name(target)
+        is_local = self._address.startswith("sqlite:")
+        artifacts = (place / "mlartifacts").as_uri() if is_local else None
+        experiment = found.experiment_id if found else self._client.create_experiment(target, artifacts)
+        created = self._client.create_run(experiment, start_time=int(run.created * 1000), run_name=run.name)
+        self._id = str(created.info.run_id)
+        tags = {"ftapp.run": run.name, "ftapp.experiment": run.group, "ftapp.arm": run.job}
+        self._client.log_batch(self._id, tags=[RunTag(name, value) for name, value in tags.items() if value])
+        parameters = [Param(name, str(value)[:_LONGEST_PARAMETER]) for name, value in run.config.items()]
+        for part in _split(parameters, _MOST_PARAMETERS):
+            self._client.log_batch(self._id, params=part)
+        return self._id
+
+    def send(self, records: Sequence[Numbers | Sample]) -> None:
+        """Send numbers in batches, and samples as text files."""
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(name, value, int(each.time * 1000), each.step)
+            for each in records
+            if isinstance(each, Numbers)
+            for name, value in each.named.items()
+        ]
+        for part in _split(metrics, _MOST_METRICS):
+            self._client.log_batch(self._id, metrics=part)
+        for number, each in enumerate(records):
+            if isinstance(each, Sample):
+                self._client.log_text(self._id, each.text, f"samples/step-{each.step:06}-{number:03}.txt")
+
+    def finish(self, history: History, status: str) -> str:
+        """Set the status of the run."""
+        end = int(history.ended.time * 1000) if history.ended else None
+        self._client.set_terminated(self._id, _STATES.get(status, "FAILED"), end)
+        if self._address.startswith("http"):
+            experiment = self._client.get_run(self._id).info.experiment_id
+            return f"{self._address.rstrip('/')}/#/experiments/{experiment}/runs/{self._id}"
+        return f"mlflow ui --backend-store-uri {self._address}"
+
+
+def _split(items: list[Any], most: int) -> Iterator[list[Any]]:
+    return (items[first : first + most] for first in range(0, len(items), most))

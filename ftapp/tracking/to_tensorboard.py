@@ -1,0 +1,50 @@
+"""Event files for TensorBoard, written by tensorboardX, which needs neither TensorBoard nor TensorFlow."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from ftapp.runs.history import History
+from ftapp.tracking.tracker import Numbers, Sample, TrackedRun
+
+_LONGEST_TAG = 40  # characters of a prompt that name its samples
+
+
+class TensorBoardTracker:
+    """Writes scalars, texts and hyperparameters into the folder `tensorboard` of a run.
+
+    `tensorboard --logdir FOLDER_OF_RUNS` shows all runs.
+    """
+
+    def start(self, run: TrackedRun, target: str, former: str) -> str:
+        """Open a file in the folder. Hyperparameters are written for the first time alone."""
+        from tensorboardX import SummaryWriter
+        from tensorboardX.summary import hparams
+
+        self._folder = run.folder / "tensorboard"
+        count = len(list(self._folder.glob("events.*")))  # files of one second would have the same name
+        self._writer: Any = SummaryWriter(str(self._folder), filename_suffix=f".{count}")
+        _, begun, self._ended = hparams(run.config, {})
+        if not former:
+            self._writer.file_writer.add_summary(begun, walltime=run.created)
+        return "tensorboard"
+
+    def send(self, records: Sequence[Numbers | Sample]) -> None:
+        """Write scalars and texts, and flush them."""
+        for each in records:
+            if isinstance(each, Numbers):
+                for name, value in each.named.items():
+                    self._writer.add_scalar(name, value, each.step, each.time)
+            else:
+                text = f"**{each.prompt}**{each.text.removeprefix(each.prompt)}"
+                self._writer.add_text(f"samples/{each.prompt[:_LONGEST_TAG]}", text, each.step, each.time)
+        self._writer.flush()
+
+    def finish(self, history: History, status: str) -> str:
+        """Mark a run that is done as successful, and close the file."""
+        if status == "done" and history.ended:
+            self._writer.file_writer.add_summary(self._ended, walltime=history.ended.time)
+        self._writer.close()
+        return f"tensorboard --logdir {shlex.quote(str(self._folder.parent.parent))}"
