@@ -52,7 +52,7 @@ def test_table_has_every_recipe() -> None:
 
 
 _TRAIN_OR_SERVE = ("run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
-_USE_A_MODEL = ("predict", "evaluate", "generate", "export", "serve-model")
+_USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model")
 
 
 def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,8 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in commands() if re.match("ftapp (predict|evaluate|generate|export|serve-model) ", line)]
+    "line",
+    [line for line in commands() if re.match("ftapp (predict|evaluate|explain|generate|export|serve-model) ", line)],
 )
 def test_documented_commands_about_a_model_have_valid_arguments(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,7 +135,7 @@ def test_documented_commands_about_a_model_have_valid_arguments(
     if "generate" in line:
         run.recipe_file.write_text(recipe.load(recipe.find("gpt2-full")).to_toml(), encoding="utf-8")
     arguments = shlex.split(line)[1:]
-    for name in ("photos/", "new.csv", "prompts.txt"):
+    for name in ("photos/", "new.csv", "prompts.txt", "photo.jpg", "reviews.txt"):
         Path(name).touch()
 
     def ask(*_: object, **options: object) -> None:

@@ -19,6 +19,7 @@ from ftapp.cli import (
     ctl,
     errors,
     evaluate,
+    explain,
     export,
     failure,
     generate,
@@ -102,6 +103,7 @@ app.command(name="runs")(runs.list_runs)
 app.command(name="errors")(errors.list_errors)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(explain.explain)
 app.command()(export.export)
 app.command()(generate.generate)
 app.command()(track.track)

@@ -176,21 +176,31 @@ def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float3
     return np.stack([resize_image(image, preprocessor) for image in images])
 
 
-def resize_image(image: Any, preprocessor: Any) -> NDArray[np.float32]:
-    """Resize one image as `resize_images` does."""
-    resize = _make_resizer(preprocessor.image_converter.resizing)
+def resize_image(image: Any, preprocessor: Any, times: int = 1) -> NDArray[np.float32]:
+    """Resize one image as `resize_images` does.
+
+    Args:
+        image: An image of any size, (height, width, 3) in 0..255.
+        preprocessor: The preset's preprocessor.
+        times: How many times larger than the model takes it, to be looked at; the same part of the image.
+
+    Returns:
+        Float32 (height, width, 3) in 0..255.
+    """
+    resize = _make_resizer(preprocessor.image_converter.resizing, times)
     return np.asarray(resize(np.asarray(image, np.float32)))
 
 
-@functools.lru_cache(maxsize=1)
-def _make_resizer(resizing: Any) -> Any:
+@functools.lru_cache(maxsize=2)
+def _make_resizer(resizing: Any, times: int) -> Any:
     """Make one TensorFlow function of a Keras resizing layer, for images of any size, in float32.
 
     Inside such a function the layer computes with TensorFlow on every backend: JAX would compile it anew for each size.
     """
     import tensorflow
 
-    exact = type(resizing).from_config({**resizing.get_config(), "dtype": "float32"})
+    size = {"height": resizing.height * times, "width": resizing.width * times}
+    exact = type(resizing).from_config({**resizing.get_config(), **size, "dtype": "float32"})
     return tensorflow.function(exact, input_signature=[tensorflow.TensorSpec([None, None, 3], tensorflow.float32)])
 
 

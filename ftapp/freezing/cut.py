@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from ftapp.freezing.layer_plan import LayerPlan
-from ftapp.models.graph import call_again, find_feeding
+from ftapp.models.graph import find_feeding, make_rest
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers, graph_nodes, is_functional
 from ftapp.models.layers import has_dropout, own_variables
@@ -173,29 +173,16 @@ def _is_row(tensor: Any) -> bool:
 
 
 def _halves(model: keras.Model, found: Boundary) -> Cut:
-    features = found.features
-    fresh = {
-        name: keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=name)
-        for name, tensor in features.items()
-    }
-    known = {id(tensor): fresh[name] for name, tensor in features.items()}
-    passed: dict[str, Any] = {}
-    wanted = find_feeding(model, model.outputs, known)
-    for tensor in model.inputs:
-        if any(id(tensor) == id(each) for node in wanted for each in node.input_tensors):
-            passed[tensor.name] = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
-            known[id(tensor)] = passed[tensor.name]
-    call_again(wanted, known)
-    outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
+    rest = make_rest(model, found.features)
     plain = [
         node.operation
         for node in found.below
         if isinstance(node.operation, keras.layers.Layer) and not node.operation.weights and not node.is_input
     ]
     return Cut(
-        frozen=keras.Model(model.input, features, name="frozen"),
-        rest=keras.Model({**fresh, **passed}, outputs, name=model.name),
-        passed=tuple(passed),
+        frozen=keras.Model(model.input, found.features, name="frozen"),
+        rest=rest,
+        passed=tuple(name for name in rest.input if name not in found.features),
         layers=found.layers,
         above=found.above,
         plain=tuple(plain),

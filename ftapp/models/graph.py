@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from ftapp.models.keras_internals import graph_nodes
+from ftapp.models.keras_internals import graph_nodes, is_functional
 
 
 def find_feeding(model: Any, outputs: Sequence[Any], known: Iterable[int] = ()) -> list[Any]:
@@ -54,9 +54,70 @@ def nest_backbone(model: keras.Model, backbone: Any) -> keras.Model:
     inside = {id(layer) for layer in backbone.layers}
     if any(id(node.operation) in inside for node in wanted):
         return model
-    fresh = [keras.Input(batch_shape=old.shape, dtype=old.dtype, name=old.name) for old in backbone.inputs]
+    fresh = [_make_input_like(old) for old in backbone.inputs]
     inputs = keras.tree.pack_sequence_as(backbone.input, fresh)
     known = {id(old): new for old, new in zip(backbone.outputs, keras.tree.flatten(backbone(inputs)), strict=True)}
     call_again(wanted, known)
     outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
     return keras.Model(inputs, outputs, name=model.name)
+
+
+def inline_models(model: keras.Model) -> keras.Model:
+    """Make a model of the same layers that calls the layers of Functional models in it one by one.
+
+    Args:
+        model: A Functional model, such as one of `nest_backbone`.
+
+    Returns:
+        A model without models inside, so that each of their tensors is in its graph; the model itself where there are
+        none.
+    """
+    if not any(is_functional(node.operation) for node in graph_nodes(model)):
+        return model
+    inputs = {tensor.name: _make_input_like(tensor) for tensor in model.inputs}
+    known = {id(tensor): inputs[tensor.name] for tensor in model.inputs}
+    _call_inlined(find_feeding(model, model.outputs), known)
+    fresh = keras.tree.pack_sequence_as(model.input, [inputs[tensor.name] for tensor in model.inputs])
+    outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
+    return keras.Model(fresh, outputs, name=model.name)
+
+
+def _call_inlined(nodes: Iterable[Any], known: dict[int, Any]) -> None:
+    """Do as `call_again`, with the nodes of a model in the place of the node that calls it."""
+    for node in nodes:
+        inner = node.operation
+        if not is_functional(inner):
+            call_again([node], known)
+            continue
+        given = zip(inner.inputs, keras.tree.flatten(node.arguments.fill_in(known)[0]), strict=True)
+        within = {id(old): new for old, new in given}
+        _call_inlined(find_feeding(inner, inner.outputs), within)
+        known |= {id(old): within[id(new)] for old, new in zip(node.outputs, inner.outputs, strict=True)}
+
+
+def make_rest(model: keras.Model, features: Mapping[str, Any]) -> keras.Model:
+    """Make the part of a model above some of its tensors.
+
+    Args:
+        model: A Functional model.
+        features: Tensors of its graph, by the names that they get as inputs of the part.
+
+    Returns:
+        A model from a dict of the features, and of those of the model's own inputs that the part needs too, to the
+        model's output.
+    """
+    inputs = {name: _make_input_like(tensor, name) for name, tensor in features.items()}
+    known = {id(tensor): inputs[name] for name, tensor in features.items()}
+    wanted = find_feeding(model, model.outputs, known)
+    needed = {id(tensor) for node in wanted for tensor in node.input_tensors}
+    for tensor in model.inputs:
+        if id(tensor) in needed and id(tensor) not in known:
+            inputs[tensor.name] = known[id(tensor)] = _make_input_like(tensor)
+    call_again(wanted, known)
+    outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def _make_input_like(tensor: Any, name: str | None = None) -> Any:
+    """Make an input of the shape and type of a tensor, for any number of examples."""
+    return keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=name or tensor.name)

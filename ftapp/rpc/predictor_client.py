@@ -13,8 +13,10 @@ from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc.client import HelperClient, pass_on
 from ftapp.rpc.evaluation_messages import Remeasured
+from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion, Sampling, WrittenText
+from ftapp.runs.explanations import Explanation
 
 
 class PredictorClient(HelperClient):
@@ -99,6 +101,53 @@ class PredictorClient(HelperClient):
         """
         parameters = {"inputs": list(inputs), "batch_size": batch_size, "scores": has_scores}
         return await self._ask(self._backend, list[PredictedRow], "answer", progress, run=self._run, **parameters)
+
+    async def explain(
+        self, question: ExplainQuestion, progress: Progress | None = None
+    ) -> AsyncGenerator[ExplainedRow, None]:
+        """Explain the answers to many inputs. Close the generator to stop it.
+
+        Args:
+            question: The inputs, and what is asked of them.
+            progress: Called with what is being done.
+
+        Yields:
+            The inputs with their answers and what these rest on, in order.
+        """
+        service = await self._start(self._backend)
+        asked = msgspec.to_builtins(question)
+        async with aclosing(service.stream("explain", run=self._run, question=asked)) as lines:
+            async for line in lines:
+                if "explained" in line:
+                    yield msgspec.convert(line["explained"], ExplainedRow)
+                elif progress and "progress" in line:
+                    pass_on(progress)(line)
+
+    async def explain_one(
+        self, *, text: str | None = None, image: Path | None = None, progress: Progress | None = None
+    ) -> Explanation:
+        """Explain the answer to a text or an image file, whichever the run's task takes.
+
+        Args:
+            text: The text.
+            image: The image file.
+            progress: Called with what is being done.
+        """
+        parameters = {"run": self._run, "text": text, "image": image and str(image)}
+        return await self._ask(self._backend, Explanation, "explain-one", progress, **parameters)
+
+    async def explain_test(self, examples: Sequence[str], progress: Progress | None = None) -> dict[str, Explanation]:
+        """Explain the answers to examples of the run's test split.
+
+        Args:
+            examples: Their places in their source.
+            progress: Called with what is being done.
+
+        Returns:
+            The explanations by the places. Examples that are not there any more are left out.
+        """
+        parameters = {"run": self._run, "examples": list(examples)}
+        return await self._ask(self._backend, dict[str, Explanation], "explain-test", progress, **parameters)
 
     async def evaluate(
         self, other: Recipe | None = None, split: str | None = None, progress: Progress | None = None

@@ -13,7 +13,7 @@ from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import explain_error
 from ftapp.data.parquet_output import Kind, write_parquet
-from ftapp.recipe import TASKS
+from ftapp.recipe import TASKS, Recipe
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
 from ftapp.runs.run_folder import RunFolder
@@ -57,18 +57,9 @@ class PredictRequests:
         if TASKS[trained.task].writes:
             raise RunError("this run's model writes text; 'ftapp generate' continues prompts with it")
         recipe = recipes.load(RunFolder(Path(run)).recipe_file)
-        from ftapp.data.input_rows import Input, InputReader
         from ftapp.training.scoring import Scorer
 
-        kind = TASKS[trained.task].inputs
-        reader = InputReader(
-            [Input(Path(path), name) for path, name in asked.inputs],
-            kind,
-            asked.column or (recipe.data.image_column if kind == "images" else recipe.data.text_column),
-            asked.keeps,
-            asked.format,
-            asked.encoding or recipe.data.encoding,
-        )
+        reader = make_reader(asked, recipe)
         rows = reader.read()
         before = _Position(request, reader)
         before.skip(rows, asked.skip, asked.digest)
@@ -163,6 +154,26 @@ def _split(rows: list[PredictedRow]) -> Iterator[tuple[list[PredictedRow], bool]
         part.append(row)
         characters += len(row.name)
     yield part, True
+
+
+def make_reader(asked: PredictQuestion, recipe: Recipe) -> InputReader:
+    """Make the reader of the inputs of a question.
+
+    Args:
+        asked: The question.
+        recipe: The run's recipe, which decides what the question leaves open.
+    """
+    from ftapp.data.input_rows import Input, InputReader
+
+    kind = TASKS[recipe.task].inputs
+    return InputReader(
+        [Input(Path(path), name) for path, name in asked.inputs],
+        kind,
+        asked.column or (recipe.data.image_column if kind == "images" else recipe.data.text_column),
+        asked.keeps,
+        asked.format,
+        asked.encoding or recipe.data.encoding,
+    )
 
 
 def make_row(trained: TrainedModel, scored: ScoredRow, top: int, *, has_scores: bool) -> PredictedRow:

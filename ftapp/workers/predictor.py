@@ -16,6 +16,7 @@ from ftapp.rpc import server
 from ftapp.workers.answer_requests import AnswerRequests
 from ftapp.workers.classify_requests import ClassifyRequests
 from ftapp.workers.evaluate_requests import EvaluateRequests
+from ftapp.workers.explain_requests import ExplainRequests
 from ftapp.workers.export_requests import export
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
@@ -30,6 +31,7 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         folder: For images that come from no files.
     """
     classify, write, predict = ClassifyRequests(models, folder), WriteRequests(models), PredictRequests(models)
+    explain = ExplainRequests(models)
     return {
         "load": classify.load,
         "classify": classify.classify,
@@ -41,6 +43,9 @@ def make_handlers(models: RunModels, folder: Path) -> dict[str, Callable[..., An
         "generate-trained": write.generate_trained,
         "generate-base": write.generate_base,
         "generate-all": write.generate_all,
+        "explain": explain.explain,
+        "explain-one": explain.explain_one,
+        "explain-test": explain.explain_test,
         "export": export,
     }
 

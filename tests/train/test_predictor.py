@@ -185,6 +185,8 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
     base = asked(handlers["generate-base"], run, **options)
     assert base.text == generated(build.load_pretrained(recipe.load(run.recipe_file)).causal_lm)
     assert base.text != told.text
+    with pytest.raises(RunError, match="'ftapp generate' continues prompts"):
+        asked(handlers["explain-one"], run, text="the cat", image=None)
 
     def written(**changed: Any) -> str:
         return str(asked(handlers["generate-trained"], run, **options | changed).text)

@@ -1,4 +1,4 @@
-"""What holds of optimizers, random layers and copies on TensorFlow holds on other backends: their tests, run there."""
+"""What holds of optimizers, random layers, copies and explanations on TensorFlow holds on other backends too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from tests.support.backends import BACKENDS, quick_environment
 
 FILES = [
     str(Path(__file__).parent / name)
-    for name in ("test_optimizers.py", "test_random_layers.py", "test_completion_loss.py", "../models/test_layers.py")
+    for name in (
+        "test_optimizers.py",
+        "test_random_layers.py",
+        "test_completion_loss.py",
+        "../models/test_layers.py",
+        "../explain/test_grad_cam.py",
+        "../explain/test_integrated_gradients.py",
+    )
 ]
 
 

@@ -1,0 +1,1 @@
+"""What in an input a trained model's answer rests on: maps of images, and shares of words."""
