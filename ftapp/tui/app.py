@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ftapp.experiments.trash import Deleted
     from ftapp.runs.run_folder import RunFolder
     from ftapp.tui.editor.draft import Draft
+    from ftapp.tui.jobs import Job
 
 _LIVE_SECONDS = 2.0
 
@@ -52,6 +53,7 @@ class FtApp(App[None]):
 
     Attributes:
         live_runs: How many runs in the folder are running, whoever started them.
+        live_jobs: How many jobs of the interface are running, such as exports.
         offline: Whether runs make no network call.
         settings: What the interface remembers between sessions.
         deleted: The folders that were moved into the trash, a list for each deletion, the last at the end.
@@ -76,6 +78,7 @@ class FtApp(App[None]):
     ]
 
     live_runs = reactive(0)
+    live_jobs = reactive(0)
 
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
         """Make the app.
@@ -90,6 +93,7 @@ class FtApp(App[None]):
         self.settings = Settings.load()
         self.deleted: list[list[Deleted]] = []
         self.runs_changed: Signal[None] = Signal(self, "runs-changed")
+        self._jobs: list[Job] = []
         self._palette = PaletteFilter()
         self._visible = ControlCharacterFilter()
         self.error_console = PlainConsole(sys.stderr)
@@ -145,6 +149,10 @@ class FtApp(App[None]):
                 yield SystemCommand(binding.description, binding.tooltip or binding.description, act)
         if isinstance(screen, RunPage):
             yield from screen.list_commands()
+        for job in self._jobs:
+            yield SystemCommand(
+                f"Job: {job.title}", f"Show the job, which is {job.status}", partial(self.show_job, job)
+            )
         yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
         yield SystemCommand("Runs", "Show all runs, running and ended", lambda: self.action_show("runs"))
@@ -191,13 +199,21 @@ class FtApp(App[None]):
             one = self.live_runs == 1
             runs, them = ("A run continues", "it") if one else (f"{self.live_runs} runs continue", "them")
             messages.append(f"{runs} without the interface. Runs shows {them} again, from any terminal.")
+        messages += [f"{job.title} ends. {job.kept}" for job in self._jobs if job.status == "running"]
         if not any(messages):
             self._close()
             return
         dialog = Dialog("Close the interface?", "\n".join(filter(None, messages)), ["Close", "Stay"])
-        self.push_screen(dialog, lambda choice: self._close() if choice == "Close" else None)
 
-    def _close(self) -> None:
+        def confirm(choice: str | None) -> None:
+            if choice == "Close":
+                self._close()
+
+        self.push_screen(dialog, confirm)
+
+    @work
+    async def _close(self) -> None:
+        await asyncio.gather(*(job.cancel() for job in self._jobs))  # and wait for the ends of their processes
         self.workers.cancel_all()  # before their widgets go
         self.exit()
 
@@ -264,6 +280,32 @@ class FtApp(App[None]):
         from ftapp.tui.actions.deletion import empty_trash
 
         await empty_trash(self)
+
+    def start_job(self, job: Job) -> None:
+        """Do a job, and show it. It goes on when its dialog is left, and ends with the interface."""
+        self._jobs.append(job)
+        self._do_job(job)
+        self.show_job(job)
+
+    def show_job(self, job: Job) -> None:
+        """Show the progress or the result of a job."""
+        from ftapp.tui.dialogs.job import JobDialog
+
+        self.push_screen(JobDialog(job))
+
+    @work(group="jobs")
+    async def _do_job(self, job: Job) -> None:
+        self.live_jobs += 1
+        try:
+            await job.run()
+        finally:
+            self.live_jobs -= 1
+        is_shown = any(getattr(screen, "job", None) is job for screen in self.screen_stack)
+        if job.result and not is_shown:
+            severity: SeverityLevel = "warning" if job.result.is_doubtful else "information"
+            self.notify(f"{job.result.summary}\n{job.result.path}", title=job.title, severity=severity, timeout=12)
+        elif job.status == "failed" and not is_shown:
+            self.notify(job.error, title=f"{job.title} failed", severity="error", timeout=12)
 
     def compare(self, chosen: Sequence[RunFolder]) -> None:
         """Show two or more runs beside each other."""

@@ -84,6 +84,18 @@ def _open_folder(app: FtApp, targets: Sequence[Target]) -> None:
     app.open_path(targets[0].run.folder)
 
 
+def _export(app: FtApp, targets: Sequence[Target]) -> None:
+    from ftapp.tui.actions.export import export
+
+    app.run_worker(export(app, targets[0].run))
+
+
+def _predict(app: FtApp, targets: Sequence[Target]) -> None:
+    from ftapp.tui.actions.predict import predict
+
+    app.run_worker(predict(app, targets[0].run))
+
+
 def _delete(app: FtApp, targets: Sequence[Target]) -> None:
     from ftapp.tui.actions.deletion import delete
 
@@ -126,6 +138,8 @@ def _explain_running(target: Target) -> str | None:
 _TABLE = (
     RunAction("open", "enter", "Open", "Show its curves, its phases and its log", _open),
     RunAction("try_model", "t", "Try", "Try the model", _try_model, _explain_no_model),
+    RunAction("predict", "p", "Predict", "Write the answers to a file or a folder", _predict, _explain_no_model),
+    RunAction("export", "w", "Export", "Write the model for another runtime", _export, _explain_no_model),
     RunAction(
         "resume",
         "g",

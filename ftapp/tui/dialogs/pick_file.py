@@ -52,16 +52,18 @@ class PickFile(ModalScreen[Path | None]):
     ]
     AUTO_FOCUS = "DirectoryTree"
 
-    def __init__(self, title: str, folder: Path, suffixes: Sequence[str]) -> None:
+    def __init__(self, title: str, folder: Path, suffixes: Sequence[str], *, takes_folders: bool = False) -> None:
         """Make the dialog.
 
         Args:
             title: The question.
             folder: The folder to begin in.
             suffixes: The suffixes of the files to choose from, such as ".csv"; empty to choose a folder.
+            takes_folders: Whether a folder can be chosen beside such files.
         """
         super().__init__()
         self._title, self._folder, self._suffixes = title, folder.expanduser().absolute(), suffixes
+        self._takes_folders = takes_folders or not suffixes
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -69,7 +71,7 @@ class PickFile(ModalScreen[Path | None]):
             yield Static(str(self._folder), id="folder", markup=False)
             yield _Files(self._folder, self._suffixes)
             keys = "Enter opens, Backspace goes up, Escape cancels"
-            yield Static(keys if self._suffixes else f"Space takes the folder under the cursor, {keys}", id="keys")
+            yield Static(f"Space takes the folder under the cursor, {keys}" if self._takes_folders else keys, id="keys")
 
     @on(DirectoryTree.FileSelected)
     def _take_file(self, event: DirectoryTree.FileSelected) -> None:
@@ -88,7 +90,7 @@ class PickFile(ModalScreen[Path | None]):
             self.notify("This name is not one line of UTF-8 text. Rename the file to choose it.", severity="warning")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "take" or not self._suffixes
+        return action != "take" or self._takes_folders
 
     def action_up(self) -> None:
         self._folder = self._folder.parent

@@ -68,7 +68,7 @@ the first step with other layers.
         Binding("f", "freeze", "Freeze", tooltip="Freeze or unfreeze layers from the next step on"),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
-        RUN_ACTIONS["try_model"].bind(),
+        *(RUN_ACTIONS[name].bind() for name in ("try_model", "predict", "export")),
     ]
 
     def __init__(self, run: RunFolder) -> None:

@@ -43,6 +43,9 @@ An experiment has a line of its own above its runs. Enter compares its arms, and
 `g` continues a run that has ended early from its newest checkpoint. For a run that is done, it asks for the number of
 further steps.
 
+`a` lists what can be done with the run. `p` writes the model's answers to the inputs of a file or a folder, and `w`
+exports the model. Both go on while you look at other screens. `Ctrl-P` shows them again.
+
 The space bar marks runs, and `c` compares the marked ones. Words after `/` filter by recipe, profile, status and
 folder. `s` and `S` sort, and so does a click on the head of a column.
 
@@ -64,7 +67,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         RUN_ACTIONS["stop"].bind(),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse the order", show=False),
-        *(RUN_ACTIONS[name].bind() for name in ("report", "delete", "folder")),
+        *(RUN_ACTIONS[name].bind() for name in ("report", "delete", "folder", "predict", "export")),
         Binding("u,ctrl+z", "restore", "Undo", tooltip="Restore the runs deleted last"),
         SearchLine.KEY,
         Binding("escape", "unmark", "Remove all marks", show=False),

@@ -1,4 +1,4 @@
-"""The line at the top: the current place, and how many runs are running."""
+"""The line at the top: the current place, and how many runs and jobs are running."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.reactive import reactive
 from textual.widgets import Static
+
+from ftapp.common.formatting import format_quantity
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
@@ -16,10 +17,9 @@ _PLACES = {"recipes": ("1", "Recipes"), "runs": ("2", "Runs")}
 
 
 class TopBar(Horizontal):
-    """Shows the places of the interface, the current one marked, and the number of running runs."""
+    """Shows the places of the interface, the current one marked, and how many runs and jobs are running."""
 
     app: FtApp
-    live = reactive(0)
 
     def __init__(self, place: str) -> None:
         super().__init__()
@@ -37,7 +37,11 @@ class TopBar(Horizontal):
 
     def on_mount(self) -> None:
         self.watch(self.app, "live_runs", self._show_live)
+        self.watch(self.app, "live_jobs", self._show_live)
 
-    def _show_live(self, count: int) -> None:
-        text = "" if not count else f"[$success]●[/] {count} {'run is' if count == 1 else 'runs are'} running"
+    def _show_live(self) -> None:
+        counts = [(self.app.live_runs, "run"), (self.app.live_jobs, "job")]
+        words = [format_quantity(count, name) for count, name in counts if count]
+        verb = "is" if sum(count for count, _ in counts) == 1 else "are"
+        text = f"[$success]●[/] {' and '.join(words)} {verb} running" if words else ""
         self.query_one("#live", Static).update(text)
