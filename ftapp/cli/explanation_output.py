@@ -18,6 +18,7 @@ from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.formatting import make_one_line
 from ftapp.common.safe_files import encode_line
+from ftapp.common.word_shades import find_word_style
 from ftapp.report import explanations as pages
 from ftapp.rpc.explanation_messages import ExplainedRow
 from ftapp.rpc.prediction_messages import Answer
@@ -26,9 +27,6 @@ from ftapp.runs.run_folder import RunFolder
 
 _WORDS = 8  # with the largest shares, in a terminal
 _NAME = 60  # characters of a text in a title
-_FAINTEST = 0.08  # of shades in a terminal
-# From a faint to a strong shade, with black text on it; orange speaks for the class, blue against it.
-_SHADES = {1: ((255, 240, 219), (245, 158, 66)), -1: ((226, 238, 250), (108, 172, 228))}
 _SUFFIXES = (".png", ".svg", ".html", ".json")
 
 
@@ -266,23 +264,15 @@ def _shade_words(found: Explanation) -> Text:
     for word, (piece, shade) in zip(found.words, found.shades, strict=True):
         inside = piece.lstrip()
         text.append(piece[: len(piece) - len(inside)])
-        text.append(inside, "dim" if word.share is None else _find_style(shade))
+        text.append(inside, "dim" if word.share is None else find_word_style(shade))
     return text
-
-
-def _find_style(shade: float) -> str:
-    if abs(shade) < _FAINTEST:
-        return ""
-    faint, strong = _SHADES[1 if shade > 0 else -1]
-    red, green, blue = (round(low + (high - low) * abs(shade)) for low, high in zip(faint, strong, strict=True))
-    return f"black on rgb({red},{green},{blue})"
 
 
 def _tabulate_words(found: Explanation) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for word in found.strongest_words[:_WORDS]:
         share = word.share or 0.0
-        style = _find_style(share / max(abs(found.strongest_words[0].share or 0.0), 1e-9))
+        style = find_word_style(share / max(abs(found.strongest_words[0].share or 0.0), 1e-9))
         table.add_row(Text(f"{share:+.1%}"), Text(make_one_line(word.text.strip()), style))
     speaks = pages.describe_for(found.label)
     table.add_row(Text(""), Text(f"+ {speaks[0]}, - {speaks[1]}", "dim"))

@@ -24,6 +24,7 @@ from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen
 from ftapp.tui.widgets.classify import Classify
+from ftapp.tui.widgets.explained_text import ExplainedText
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import InputHistory, Number, Prompt
 from ftapp.tui.widgets.score_bars import ScoreBars
@@ -193,6 +194,16 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
         tried.highlighted = 1
         await pilot.press("enter")
         assert pane.value == "a great film"
+        # Words with shades stand below, follow the text, and go again.
+        explained = screen.query_one(ExplainedText)
+        await pilot.press("ctrl+g")
+        await long(pilot, lambda: "a great film" in str(explained.query_one(Static).content))
+        assert "against" in str(explained.query_one(Static).content)
+        await type_text(pilot, " again")
+        await long(pilot, lambda: "a great film again" in str(explained.query_one(Static).content))
+        await pilot.press("ctrl+g")
+        assert not explained.display
+        pane.use("a great film")
 
         for size in SIZES:
             await pilot.resize_terminal(*size)
@@ -231,6 +242,12 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
         assert sum(shown.scores) == pytest.approx(1, abs=1e-4)
         await long(pilot, lambda: "24 x 20" in str(screen.query_one("#given").border_subtitle))
         await until(pilot, lambda: screen.query_one(Picture).children[0].region.width > 4)
+        place = screen.query_one(Picture).region
+        await pilot.press("ctrl+g")
+        await long(pilot, lambda: "Grad-CAM: " in str(screen.query_one("#given").border_subtitle))
+        await pilot.press("ctrl+g")
+        await long(pilot, lambda: "24 x 20" in str(screen.query_one("#given").border_subtitle))
+        assert screen.query_one(Picture).region == place
         # Examples of the test split, mistakes first; Enter puts one into the prompt.
         await pilot.press("ctrl+t")
         examples = screen.query_one("#examples", OptionList)

@@ -57,6 +57,9 @@ A classifier shows its classes while you type, a regression its number. For an i
 with `Ctrl-O`. Enter adds an answer to the list. `Ctrl-T` tries examples of the test split, mistakes or large errors
 first. Enter on an example puts it into the prompt.
 
+`Ctrl-G` explains the answer, or hides the explanation. Orange words speak for the best class, blue words against it. An
+image is yellow where most of the evidence is. `ftapp explain` writes this into files.
+
 A language model writes when you press Enter, and the model before training writes beside it. At temperature 0 it always
 takes the most probable token. `Ctrl-N` writes again with the next seed. Escape stops both.
 

@@ -22,6 +22,7 @@ from ftapp.recipe import Task
 from ftapp.rpc.messages import HeldOut, Prediction
 from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.tui.widgets import names
+from ftapp.tui.widgets.explained_text import ExplainedText
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.score_bars import ScoreBars
@@ -84,6 +85,7 @@ class Classify(Container):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "pick", "Choose a file"),
         Binding("ctrl+t", "examples", "Test examples", tooltip="Try the test split, mistakes or large errors first"),
+        Binding("ctrl+g", "explain", "Explain", tooltip="Show where the evidence for the answer is, or hide it"),
     ]
 
     def __init__(self, predictor: PredictorClient, task: Task, *, folder: Path) -> None:
@@ -100,6 +102,7 @@ class Classify(Container):
         self._ready, self._asking = asyncio.Event(), asyncio.Lock()
         self._values: list[str] = []  # what was tried, in the order of the list
         self._held_out: tuple[HeldOut, ...] = ()  # of the test split, likewise
+        self._explains = False
 
     def compose(self) -> Iterable[Widget]:
         given = Vertical(id="given", classes="pane")
@@ -110,6 +113,7 @@ class Classify(Container):
                 yield Picture()
             else:
                 yield Prompt(f"Type or paste a text. {self._words.shown} as you type.")
+                yield ExplainedText()
         classes = Vertical(id="classes", classes="pane")
         classes.border_title = self._words.title
         with classes:
@@ -199,6 +203,56 @@ class Classify(Container):
         examples.highlighted = 0
         examples.focus()
 
+    async def action_explain(self) -> None:
+        """Show what the answer rests on: words with shades, or the image below its map; or hide it."""
+        self._explains = not self._explains
+        self.workers.cancel_group(self, "explain")
+        if not self._images:
+            self.query_one(ExplainedText).set_class(self._explains, "-shown")
+        if self._explains:
+            self._explain(self.value)
+        elif self._images and await asyncio.to_thread(_is_file, self.value):
+            await self._show_picture(Path(self.value.strip()).expanduser())
+
+    @work(exclusive=True, group="explain")
+    async def _explain(self, value: str) -> None:
+        """Explain the answer to a value, and show it if the prompt is still the same."""
+        complete = await asyncio.to_thread(_is_file, value) if self._images else bool(value.strip())
+        if not complete:
+            self._say_explaining("" if self._images else "Type a text. Its words get colours.")
+            return
+        self._say_explaining("explaining")
+        await self._ready.wait()
+        image = Path(value.strip()).expanduser() if self._images else None
+        try:
+            found = await self._predictor.explain_one(
+                text=None if self._images else value,
+                image=image,
+                progress=lambda activity, done, total: self._say_explaining(activity),
+            )
+        except (RunError, RecipeError) as error:
+            if value == self.value:
+                self._say_explaining(str(error), "$error")
+            return
+        if value != self.value:
+            return
+        if self._images:
+            await self.query_one(Picture).show(found.overlay)
+            about = f"{found.method}: {names.make_visible(found.label)}" if found.label else found.method
+            self.query_one("#given").border_subtitle = Content(about)
+        else:
+            self.query_one(ExplainedText).show(found)
+
+    def _say_explaining(self, activity: str, style: str = "$foreground-muted") -> None:
+        if self._images:
+            self.query_one("#given").border_subtitle = Content.styled(activity, style)
+        else:
+            self.query_one(ExplainedText).say(activity, style)
+
+    async def _show_picture(self, file: Path) -> None:
+        size = await self.query_one(Picture).show(file)
+        self.query_one("#given").border_subtitle = Content(size)
+
     @work(exclusive=True, group="follow")
     async def _follow(self, value: str) -> None:
         """Show the classes of the prompt after a pause in typing."""
@@ -208,6 +262,8 @@ class Classify(Container):
             await self._try(value)
         else:
             self._show(None)
+            if self._explains:
+                self._explain(value)
 
     @work(group="keep")
     async def _keep(self, value: str) -> None:
@@ -224,14 +280,15 @@ class Classify(Container):
                 if self._images:
                     file = Path(value.strip()).expanduser()
                     found = await self._predictor.classify(image=file, progress=self._tell)
-                    size = await self.query_one(Picture).show(file)
-                    self.query_one("#given").border_subtitle = Content(size)
+                    await self._show_picture(file)
                 else:
                     found = await self._predictor.classify(text=value, progress=self._tell)
             except (RunError, RecipeError) as error:
                 wrong = str(error)
             if value == self.value:
                 self._show(found, wrong)
+                if self._explains and found:
+                    self._explain(value)
         return found
 
     def _tell(self, activity: str, done: int, total: int | None) -> None:

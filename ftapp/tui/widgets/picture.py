@@ -21,11 +21,11 @@ class Picture(Center):
     Picture { layout: vertical; height: 1fr; align: center middle; }
     """
 
-    async def show(self, file: Path) -> str:
+    async def show(self, file: Path | bytes) -> str:
         """Show an image file.
 
         Args:
-            file: The image file.
+            file: The image file, or its bytes.
 
         Returns:
             The size of the image in pixels, such as "640 x 480".
@@ -42,9 +42,9 @@ class Picture(Center):
         return "{} x {}".format(*size)
 
 
-def _read(file: Path) -> tuple[Image.Image, tuple[int, int]]:
+def _read(file: Path | bytes) -> tuple[Image.Image, tuple[int, int]]:
     """Read an image, shrunk to what a terminal shows, and its size in pixels, (width, height)."""
-    image = Image.fromarray(images.read(file))
+    image = Image.fromarray(images.decode(file) if isinstance(file, bytes) else images.read(file))
     size = image.size
     image.thumbnail((_LARGEST, _LARGEST))
     return image, size
