@@ -52,7 +52,7 @@ def test_table_has_every_recipe() -> None:
 
 
 _TRAIN_OR_SERVE = ("run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
-_USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model")
+_USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model", "push")
 
 
 def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,10 +122,7 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
     assert seen == ["finetune" in line]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [line for line in commands() if re.match("ftapp (predict|evaluate|explain|generate|export|serve-model) ", line)],
-)
+@pytest.mark.parametrize("line", [line for line in commands() if re.match(f"ftapp ({'|'.join(_USE_A_MODEL)}) ", line)])
 def test_documented_commands_about_a_model_have_valid_arguments(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +138,12 @@ def test_documented_commands_about_a_model_have_valid_arguments(
     def ask(*_: object, **options: object) -> None:
         raise RunError("tested")
 
-    for asked in ("cli.run_prediction.run_prediction", "cli.ask_helper.ask_helper", "serving.server.listen"):
+    for asked in (
+        "cli.run_prediction.run_prediction",
+        "cli.ask_helper.ask_helper",
+        "serving.server.listen",
+        "cli.push._check_target",
+    ):
         monkeypatch.setattr(f"ftapp.{asked}", ask)
     assert "tested" in invoke(*arguments).output
 

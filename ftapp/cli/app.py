@@ -27,6 +27,7 @@ from ftapp.cli import (
     models,
     plan,
     predict,
+    push,
     recipes,
     report,
     resume,
@@ -105,6 +106,7 @@ app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
 app.command()(export.export)
+app.command()(push.push)
 app.command()(generate.generate)
 app.command()(track.track)
 app.command()(report.report)

@@ -6,6 +6,7 @@ not measure that it did not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ftapp.analysis.records import Record
@@ -16,7 +17,7 @@ from ftapp.recipe.metrics import get_metric
 from ftapp.recipe.templates import make_template
 from ftapp.recipe.toml_text import format_value
 from ftapp.report import pieces
-from ftapp.report.card_header import make_header
+from ftapp.report.card_header import describe_interval, estimate_shares, make_header
 from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
 from ftapp.runs import class_results
 from ftapp.runs.baselines import find_baseline
@@ -32,8 +33,13 @@ def write(one: Record) -> Path:
     return path
 
 
-def write_card_text(one: Record) -> str:
-    """The card's text."""
+def write_card_text(one: Record, use: Sequence[str] | None = None) -> str:
+    """The card's text.
+
+    Args:
+        one: The run.
+        use: Lines about how the model is used, where the card lies beside another form of it than the run's own.
+    """
     history, settings = one.history, one.settings
     result, data = history.result, history.data
     preset = str(settings.get("model.preset", "unknown"))
@@ -75,8 +81,10 @@ def write_card_text(one: Record) -> str:
     if result:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
         lines.append("")
+        bounds = estimate_shares(result)
         lines += [
             f"- {escape_text(get_metric(name).title)}: {get_metric(name).format_text(value)}"
+            + (f" ({describe_interval(get_metric(name), bounds[name])})" if name in bounds else "")
             for name, value in result.values.items()
         ]
         if baseline := find_baseline(history):
@@ -103,7 +111,7 @@ def write_card_text(one: Record) -> str:
         "",
         "## To use it",
         "",
-        *_show_use(one),
+        *(_show_use(one) if use is None else use),
         "",
         "## To make it again",
         "",

@@ -19,6 +19,7 @@ class ExportFormat:
         backend: What Keras computes with while it writes the format.
         needs: Packages that write and read it, the name to install by the name to import.
         runtime: What a user of the export installs, as pip takes it.
+        hub_library: What model hubs call the library that reads it.
         has_int8: Whether it can be written in int8.
     """
 
@@ -26,6 +27,7 @@ class ExportFormat:
     backend: Backend
     needs: Mapping[str, str]
     runtime: str
+    hub_library: str
     has_int8: bool = False
 
     def check_int8(self, name: str, *, int8: bool) -> None:
@@ -68,24 +70,28 @@ FORMATS: Mapping[str, ExportFormat] = {
         backend="tensorflow",
         needs={},
         runtime="keras-hub tensorflow",
+        hub_library="keras-hub",
     ),
     "saved_model": ExportFormat(
         title="TensorFlow SavedModel",
         backend="tensorflow",
         needs={},
         runtime="tensorflow",
+        hub_library="tensorflow",
     ),
     "onnx": ExportFormat(
         title="ONNX",
         backend="tensorflow",
         needs={"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
         runtime="onnxruntime",
+        hub_library="onnx",
     ),
     "openvino": ExportFormat(
         title="OpenVINO IR",
         backend="tensorflow",
         needs={"openvino": "openvino"},
         runtime="openvino",
+        hub_library="openvino",
         has_int8=True,
     ),
     "litert": ExportFormat(
@@ -93,6 +99,7 @@ FORMATS: Mapping[str, ExportFormat] = {
         backend="tensorflow",
         needs={"ai_edge_litert": "ai-edge-litert"},
         runtime="ai-edge-litert",
+        hub_library="litert",
         has_int8=True,
     ),
     "torch": ExportFormat(
@@ -100,12 +107,14 @@ FORMATS: Mapping[str, ExportFormat] = {
         backend="torch",
         needs={"torch": "torch"},
         runtime="torch",
+        hub_library="pytorch",
     ),
     "transformers": ExportFormat(
         title="Hugging Face Transformers",
         backend="tensorflow",
         needs={"transformers": "transformers", "torch": "torch"},
         runtime="transformers torch",
+        hub_library="transformers",
     ),
 }
 """The formats by the name that --to takes."""

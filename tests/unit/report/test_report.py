@@ -231,6 +231,12 @@ def test_a_card_begins_with_the_metadata_that_hubs_read(tmp_path: Path) -> None:
     assert set(metrics) == {"loss", "accuracy"}
     assert table.name not in written.data.to_yaml()
     assert written.text.lstrip().startswith("# ")
+    of_hub = record_run(tmp_path / "hub", "data.source=hf:owner/reviews/small@main?stars=5")
+    header = ModelCard.load(card.write(read_record(of_hub))).data
+    assert header.datasets == ["owner/reviews"]
+    [accuracy] = [each for each in header.eval_results if each.metric_type == "accuracy"]
+    assert (accuracy.dataset_type, accuracy.metric_value) == ("owner/reviews", 0.8)
+    assert accuracy.metric_name == "accuracy (95% interval 71.12% to 86.66%)"
 
 
 def test_a_bad_result_is_called_so_on_the_page_and_the_card(tmp_path: Path) -> None:
