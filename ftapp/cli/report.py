@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, RunsArgument, RunsDirOption
 
 if TYPE_CHECKING:
+    from ftapp.analysis.records import Record
     from ftapp.experiments.experiment_folder import Experiment
     from ftapp.runs.run_folder import RunFolder
 
@@ -26,6 +27,9 @@ def report(
         int | None,
         typer.Option(min=0, metavar="N", help="Show at most N test examples of a run; 0 for none. [default: 20]"),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Explain the answers to these examples, and show and keep it.")
+    ] = False,
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Write a run's report and model card into its folder, or a page about several runs, and print the path.
@@ -40,8 +44,9 @@ def report(
     try:
         with refuse_bad_recipes():
             experiment = _find_experiment(runs, runs_dir)
-            if examples is not None and (experiment or len(runs) > 1):
-                refuse("--examples is for the report of one run; this report compares several")
+            for option, given in (("--examples", examples is not None), ("--explain", explain)):
+                if given and (experiment or len(runs) > 1):
+                    refuse(f"{option} is for the report of one run; this report compares several")
             if experiment:
                 from ftapp.cli.run_experiment import print_experiment
 
@@ -49,12 +54,36 @@ def report(
                 return
         found = _find_runs(runs, runs_dir)
         if len(found) == 1:
-            path = single.write(read_record(found[0]), output, MOST if examples is None else examples)
+            record, most = read_record(found[0]), MOST if examples is None else examples
+            if explain:
+                _explain(record, most)
+            path = single.write(record, output, most)
         else:
             path = comparison.write(read_arms(found), output or Path("comparison.html"))
     except OSError as error:
         refuse(f"the report cannot be written: {error}")
     print(path)
+
+
+def _explain(one: Record, most: int) -> None:
+    """Explain the answers to the test examples of a run with the highest loss, and keep that in its folder."""
+    from ftapp import recipe as recipes
+    from ftapp.cli.ask_helper import ask_helper
+    from ftapp.rpc.predictor_client import PredictorClient
+    from ftapp.runs.example_results import read_example_results
+    from ftapp.runs.explanations import write_explanations
+
+    result = one.history.result
+    results = read_example_results(one.run, result, most)
+    if result is None or results is None or not results.found:
+        refuse("this run has kept no test examples to explain; a run keeps them when it has its result")
+    places = [each.example for each in results.found if each.has_content]
+    with refuse_bad_recipes(), fail_on_run_errors():
+        client = PredictorClient(recipes.load(one.run.recipe_file), one.run.folder, offline=True)
+        found = ask_helper("the model", client, lambda asked, progress: asked.explain_test(places, progress))
+    write_explanations(one.run, result, found)
+    if missing := len(places) - len(found):
+        print(f"{missing} of {len(places)} examples are not in the run's data any more", file=sys.stderr)
 
 
 def compare_runs(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 
 from ftapp.analysis.records import Record
 from ftapp.common.formatting import format_number
 from ftapp.report import page
+from ftapp.report.explanations import CAUTION, build_shaded, embed_image
 from ftapp.runs.example_results import ExampleResult, ExampleResults, read_example_results
+from ftapp.runs.explanations import Explanation, read_explanations
 
 MOST = 20
 """Examples on a page, by default."""
@@ -33,21 +35,38 @@ def show_examples(one: Record, most: int) -> list[str]:
     said = (
         f"The {len(results.found)} of {results.examples:,} examples of the {results.split} split with the highest loss"
     )
+    explained = read_explanations(one.run, one.history.result)
     pictured = [each for each in results.found if each.picture]
-    others = [each for each in results.found if not each.picture]
+    shaded = [each for each in results.found if each.text and each.example in explained]
+    show = partial(_show_picture, results=results, explained=explained)
+    kind = "pictures pairs" if explained else "pictures"
+    others = [each for each in results.found if not each.picture and each not in shaded]
     return [
         page.build_heading("Test examples with the highest loss"),
         f'<p class="soft">{escape(said)}. ftapp errors lists all of them.</p>',
-        *([page.build_grid([_show_picture(each, results) for each in pictured], "pictures")] if pictured else []),
+        *([f'<p class="soft">{escape(_describe_method(explained))}</p>'] if explained else []),
+        *([page.build_grid(map(show, pictured), kind)] if pictured else []),
+        *(build_shaded(", ".join(_describe(each, results)), explained[each.example]) for each in shaded),
         *([_tabulate(others, results)] if others else []),
     ]
 
 
-def _show_picture(each: ExampleResult, results: ExampleResults) -> str:
-    content = base64.b64encode(each.picture).decode()
-    image = f'<img alt="{escape(each.example, quote=True)}" src="data:image/webp;base64,{content}">'
-    lines = [each.describe_answer(results.scores), f"loss {format_number(each.loss)}", each.example]
-    return page.build_picture(image, [line for line in lines if line])
+def _describe_method(explained: Mapping[str, Explanation]) -> str:
+    method = next(iter(explained.values())).method
+    return f"The evidence for the answers is found by {method}. {CAUTION}"
+
+
+def _show_picture(each: ExampleResult, results: ExampleResults, explained: Mapping[str, Explanation]) -> str:
+    images = [each.picture]
+    if each.example in explained:
+        found = explained[each.example]
+        images = [found.picture, found.overlay]
+    row = "".join(embed_image(content, each.example) for content in images)
+    return page.build_picture(f'<div class="row">{row}</div>', [line for line in _describe(each, results) if line])
+
+
+def _describe(each: ExampleResult, results: ExampleResults) -> list[str]:
+    return [each.describe_answer(results.scores), f"loss {format_number(each.loss)}", each.example]
 
 
 def _tabulate(found: Sequence[ExampleResult], results: ExampleResults) -> str:

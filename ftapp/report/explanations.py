@@ -20,6 +20,7 @@ _FOR, _AGAINST = 1, 0  # tones of pages: orange and blue, which everyone can tel
 _COLORS = {_FOR: (207, 90, 0), _AGAINST: (10, 100, 164)}  # as page.css has them on light pages
 _STRONGEST = 0.55  # opacity of the strongest shade, on which a text can still be read
 _FAINTEST = 0.04  # of shades; below they cannot be seen
+_UNREAD = 200  # characters that are shown of what the model does not read
 _COLUMNS, _CELL, _LINE, _SIZE, _MARGIN = 80, 8.4, 24, 14, 24  # of SVG: cells of a line, and pixels
 
 
@@ -29,7 +30,8 @@ def shade_words(found: Explanation) -> str:
     for word, (text, shade) in zip(found.words, found.shades, strict=True):
         space, inside = _split_space(text)
         if word.share is None:
-            parts.append(f'{space}<span class="soft">{escape(inside)}</span>')
+            shown = inside if len(inside) <= _UNREAD else f"{inside[:_UNREAD]}…"
+            parts.append(f'{space}<span class="soft">{escape(shown)}</span>')
         elif abs(shade) < _FAINTEST:
             parts.append(space + escape(inside))
         else:
@@ -47,6 +49,12 @@ def describe_for(label: str) -> tuple[str, str]:
 def embed_image(content: bytes, alt: str) -> str:
     """Embed a picture in WebP."""
     return f'<img alt="{escape(alt, quote=True)}" src="data:image/webp;base64,{base64.b64encode(content).decode()}">'
+
+
+def build_shaded(caption: str, found: Explanation) -> str:
+    """Build a figure of a text with shaded words."""
+    legend = list(zip(describe_for(found.label), (_FOR, _AGAINST), strict=True))
+    return page.build_figure(caption, shade_words(found), legend=legend)
 
 
 def build_explained(name: str, answer: str, explained: Sequence[tuple[str, Explanation]]) -> Iterator[str]:
@@ -69,8 +77,7 @@ def build_explained(name: str, answer: str, explained: Sequence[tuple[str, Expla
         yield page.build_grid(images, "pictures large")
     for caption, each in explained:
         if not each.overlay:
-            legend = [(words, tone) for words, tone in zip(describe_for(each.label), (_FOR, _AGAINST), strict=True)]
-            yield page.build_figure(caption, shade_words(each), legend=legend)
+            yield build_shaded(caption, each)
 
 
 def build_page(title: str, method: str, parts: Iterable[str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
@@ -24,6 +26,7 @@ from ftapp.runs import narration
 from ftapp.runs.event_log import EventLog, NoteHandler
 from ftapp.runs.events import BestRestored, ModelSaved
 from ftapp.runs.example_results import ExampleResult
+from ftapp.runs.explanations import Explanation, ShadedWord, read_explanations, write_explanations
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import LayersChanged, SegmentProof, Stepped
 from tests.support.example_results import FOUND, write_examples
@@ -296,6 +299,37 @@ def test_a_segment_without_steps_has_no_proof_in_the_report(tmp_path: Path) -> N
     told = pieces.describe_phase_proofs(history)
     assert sum("up to step" in each for each in told) == 1
     assert any(each.startswith(f"{phase}, up to step 2") for each in told)
+
+
+def test_report_shows_what_answers_rest_on(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    picture = thumbnails.encode_small(np.full((8, 6, 3), 200, np.uint8))
+    pictured = ExampleResult(example="7.png", loss=5.0, truth="3", answer="8", right=False, picture=picture)
+    write_examples(made, pictured, *FOUND)
+    words = (ShadedWord("=never", 0.6), ShadedWord(" <b>again</b>", -0.4), ShadedWord(" unread", None))
+    text = Explanation(label="bad", score=0.9857, method="integrated gradients", words=words)
+    image = Explanation(label="8", score=0.9, method="Grad-CAM", picture=picture, overlay=picture + b"map")
+    result = made.history().result
+    assert result is not None
+    write_explanations(made, result, {"row 7": text, "7.png": image})
+    page = single.write(read_record(made)).read_text("utf-8")
+    assert "speaks for bad" in page
+    assert re.search(r'<span title="\+60.0%" style="background:color-mix[^"]* 55%, transparent\)">=never</span>', page)
+    assert re.search(r'<span title="-40.0%" style="[^"]*--tone-0[^"]*">&lt;b&gt;again&lt;/b&gt;</span>', page)
+    assert '<span class="soft">unread</span>' in page
+    assert base64.b64encode(image.overlay).decode() in page
+    assert page.count("data:image/webp") == 2
+    # Those of an earlier result are of other weights.
+    write_explanations(made, msgspec.structs.replace(result, step=result.step + 1), {"row 7": text})
+    assert read_explanations(made, result) == {}
+    assert "speaks for bad" not in single.write(read_record(made)).read_text("utf-8")
+    # A damaged line is left out, and so is a damaged file.
+    write_explanations(made, result, {"row 7": text})
+    file = made.folder / "explanations.jsonl"
+    file.write_bytes(file.read_bytes() + b'{"example": "row 3", "explanation": {}}\n')
+    assert list(read_explanations(made, result)) == ["row 7"]
+    file.write_bytes(b"\x00")
+    assert read_explanations(made, result) == {}
 
 
 def test_report_shows_the_test_examples_with_the_highest_loss(tmp_path: Path) -> None:
