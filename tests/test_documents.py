@@ -51,7 +51,7 @@ def test_table_has_every_recipe() -> None:
     assert sorted(listed) == sorted(recipe.bundled())
 
 
-_TRAIN_OR_SERVE = ("run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
+_WITH_PROCESSES = ("doctor", "run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
 _USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model", "push")
 
 
@@ -65,7 +65,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line.partition(" > ")[0])[1:]
-        if arguments[0] in (*_TRAIN_OR_SERVE, *_USE_A_MODEL):  # other tests have these
+        if arguments[0] in (*_WITH_PROCESSES, *_USE_A_MODEL):  # other tests have these
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The documents copy into one name more than once.

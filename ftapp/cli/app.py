@@ -17,6 +17,7 @@ from ftapp.cli import (
     advise,
     cache,
     ctl,
+    doctor,
     errors,
     evaluate,
     explain,
@@ -99,6 +100,7 @@ app.command()(plan.plan)
 app.command(name="lr-find")(lr_find.lr_find)
 app.command()(advise.advise)
 app.command(name="models")(models.list_models)
+app.command()(doctor.doctor)
 app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
 app.command(name="errors")(errors.list_errors)

@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from ftapp.common import downloads, locks
+from ftapp.common import downloads, http_requests, locks, package_index
 
 STUCK_SECONDS = 600.0
 _INTERVAL_SECONDS = 5.0
 # Less than this share of one core is nothing: an idle process with TensorFlow's threads takes less than a thousandth.
 _IDLE = 0.01
 # Code that may wait for long without computing: for other processes, and for what comes over a network.
-_PATIENT_MODULES = (downloads.__name__, locks.__name__)
+_PATIENT_MODULES = tuple(module.__name__ for module in (downloads, http_requests, locks, package_index))
 _PATIENT_PACKAGES = ("kagglehub", "huggingface_hub", "requests", "urllib3", "tensorflow_datasets")
 
 

@@ -38,7 +38,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     number = source.name
     try:
         path = downloads.fetch_url(
-            f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress
+            f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", _name_file(source), progress
         )
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
@@ -48,6 +48,15 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         findings.add(path, f"book {number} is empty; a book has words")
     findings.check()
     return Texts([text], notes=tuple(notes))
+
+
+def is_cached(source: Source) -> bool:
+    """Tell whether the cache has a book."""
+    return downloads.is_url_cached(_name_file(source))
+
+
+def _name_file(source: Source) -> str:
+    return f"pg{source.name}.txt"
 
 
 def remove_frame(text: str) -> str:

@@ -122,12 +122,23 @@ def pin(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": pinned})})
 
 
+def is_cached(source: Source) -> bool:
+    """Tell whether the cache has a commit of a data set, the one that the source names if it names one."""
+    address = _Address.of(source)
+    return (address.folder / str(address.revision)).is_dir() if address.is_pinned else bool(_list_kept(address))
+
+
+def _list_kept(address: _Address) -> list[Path]:
+    """List the folders of the commits in the cache."""
+    return [path for path in address.folder.glob("*/") if _COMMIT.fullmatch(path.name)]
+
+
 def _find_commit(address: _Address) -> str:
     """Find the commit that a revision stands for now; offline the newest one of the cache."""
     if address.revision and address.is_pinned:
         return address.revision
     if downloads.is_offline():
-        kept = [path for path in address.folder.glob("*/") if _COMMIT.fullmatch(path.name)]
+        kept = _list_kept(address)
         if not kept or address.revision:
             raise _refuse_offline(f"hf:{address.name}")
         return max(kept, key=os.path.getmtime).name

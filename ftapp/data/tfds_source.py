@@ -127,11 +127,21 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     return Texts(texts, targets, classes, given, notes=notes)
 
 
+def is_prepared(source: Source) -> bool:
+    """Tell whether some version of a data set is on disk, without importing TensorFlow."""
+    name, _, version = source.name.partition(":")
+    return any((_find_folder() / name).glob(f"{version or '**'}/dataset_info.json"))
+
+
+def _find_folder() -> Path:
+    return Path(os.environ.get("TFDS_DATA_DIR") or user_folders.cache() / "tfds")
+
+
 def _prepare(name: str, progress: Progress | None) -> Any:
     """Download a data set unless it is on disk, and return its builder."""
     import tensorflow_datasets as tfds
 
-    folder = os.environ.get("TFDS_DATA_DIR") or str(user_folders.cache() / "tfds")
+    folder = str(_find_folder())
     try:
         builder = tfds.builder(name, data_dir=folder)
     except (ValueError, AssertionError) as error:  # a name or configuration, or a version, that TFDS does not know

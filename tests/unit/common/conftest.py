@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.common import downloads
+from ftapp.common import package_index
 from tests.support.package_index import Index
 
 
@@ -22,7 +22,7 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
-    monkeypatch.setattr(downloads, "_read_pip_config", dict)
+    monkeypatch.setattr(package_index, "_read_pip_config", dict)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.held.set()

@@ -16,7 +16,7 @@ import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from ftapp import data
-from ftapp.common import downloads, user_folders
+from ftapp.common import downloads, http_requests, package_index, user_folders
 from ftapp.common.errors import HubError, NotFoundError, RecipeError, RunError
 from ftapp.common.package_uri import Artifact
 from ftapp.recipe import Data
@@ -135,8 +135,8 @@ def test_the_password_of_an_index_stays_with_its_host(index: Index, monkeypatch:
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.address.replace('//', '//user:secret@')}/simple")
     downloads.fetch_artifact(Artifact(WHEEL, "a", digest))
     assert all(authorization for _, authorization in index.requests)
-    elsewhere = downloads._resolve_beside(
-        downloads._Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a"
+    elsewhere = package_index.resolve_beside(
+        http_requests.Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a"
     )
     assert elsewhere.auth is None
     with pytest.raises(RunError) as caught:
@@ -250,15 +250,15 @@ def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     hosts = ["zero", "two", "three"]
-    assert downloads._list_indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
+    assert package_index.list_indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
     monkeypatch.setenv("PIP_INDEX_URL", "https://four.example/simple")
-    assert downloads._list_indexes()[0][0] == "https://four.example/simple"
+    assert package_index.list_indexes()[0][0] == "https://four.example/simple"
     monkeypatch.delenv("PIP_INDEX_URL")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert downloads._list_indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
+    assert package_index.list_indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
     monkeypatch.setenv("UV_DEFAULT_INDEX", "main=https://five.example/simple?a=b")
     monkeypatch.setenv("UV_INDEX", "https://six.example/simple seven=https://seven.example/simple")
-    assert downloads._list_indexes()[0] == [
+    assert package_index.list_indexes()[0] == [
         "https://five.example/simple?a=b",
         "https://six.example/simple",
         "https://seven.example/simple",
@@ -275,12 +275,13 @@ def test_fetching_needs_neither_keras_nor_requests_at_import() -> None:
 def test_alice_from_the_real_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
-    indexes, verify = downloads._list_indexes()
+    indexes, verify = package_index.list_indexes()
     try:
         reached = [
-            downloads._fetch_project_page(downloads._Remote(index, verify), ALICE.project) for index in indexes[:1]
+            package_index.fetch_project_page(http_requests.Remote(index, verify), ALICE.project)
+            for index in indexes[:1]
         ]
-    except downloads._UnreachableError as error:
+    except http_requests.UnreachableError as error:
         pytest.skip(f"no package index is reachable: {error}")
     assert reached
     path = downloads.fetch_artifact(ALICE)
