@@ -253,8 +253,8 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
     assert code == 0
     section = page("runs").partition("## What a run leaves")[2].partition("\n## ")[0]
     for name in re.findall(r"^\| `([\w./]+)` \|", section, re.MULTILINE):
-        # The log is what `ftapp run` makes of the process's output, and this process has none; an export is asked for.
-        if name not in ("train.log", "export/FORMAT/"):
+        # The log is what `ftapp run` makes of the process's output, and this process has none; commands make others.
+        if name not in ("train.log", "export/FORMAT/", "explanations.jsonl"):
             assert (run.folder / name).exists(), name
     examples = [np.zeros((16, 16, 3), np.uint8)]
     for block in blocks("python", page("runs")):
