@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     from ftapp.rpc.explanation_messages import ExplainQuestion
     from ftapp.rpc.predictor_client import PredictorClient
     from ftapp.runs.run_folder import RunFolder
+
+
+@dataclass
+class ExplainedCounts:
+    """How many inputs there are, and how many of them have no answer."""
+
+    inputs: int = 0
+    problems: int = 0
+
+    def __str__(self) -> str:
+        from ftapp.common.formatting import format_quantity
+
+        without = f"; {self.problems:,} without an answer" if self.problems else ""
+        return f"{format_quantity(self.inputs, 'input')}{without}"
 
 
 def explain(
@@ -89,18 +104,19 @@ def explain(
                 top=top,
                 figures=written.wants_figures,
             )
-            problems = _explain(run, question, written)
+            counts = _explain(run, question, written)
         except BrokenPipeError:  # whoever reads the rows has enough of them
             raise
         except OSError as error:
             print(f"{output or 'standard output'} cannot be written: {explain_error(error)}", file=sys.stderr)
             raise typer.Exit(1) from None
-    if problems:
+    print(counts, file=sys.stderr)
+    if counts.problems:
         raise typer.Exit(UNANSWERED)
 
 
-def _explain(run: RunFolder, question: ExplainQuestion, written: ExplanationOutput) -> int:
-    """Explain inputs, and write what comes. Returns how many have no answer."""
+def _explain(run: RunFolder, question: ExplainQuestion, written: ExplanationOutput) -> ExplainedCounts:
+    """Explain inputs, and write what comes."""
     import msgspec
 
     from ftapp import recipe as recipes
@@ -112,16 +128,17 @@ def _explain(run: RunFolder, question: ExplainQuestion, written: ExplanationOutp
     with pipe_standard_input(question.inputs) as piped:
         asked = msgspec.structs.replace(question, inputs=piped)
 
-        async def ask(client: PredictorClient, progress: Progress) -> int:
+        async def ask(client: PredictorClient, progress: Progress) -> ExplainedCounts:
             loaded = await client.load(progress)
-            problems = 0
+            counts = ExplainedCounts()
             async with aclosing(client.explain(asked, progress)) as rows:
                 async for row in rows:
-                    problems += bool(row.problem)
+                    counts.inputs += 1
+                    counts.problems += bool(row.problem)
                     if written.on_screen:
                         progress("", 0, None)  # its display would stand among the rows
                     written.write(row, loaded.head)
             written.close()
-            return problems
+            return counts
 
         return ask_helper("the model", PredictorClient(recipe, run.folder, offline=True), ask)

@@ -54,9 +54,11 @@ class ExplanationOutput:
             return
         for each in row.explanations:
             title = f"{_shorten(row.name)}: {describe_answer(row, head)}"
-            if (each.label, row.answer) != (row.answer, row.answer) and each.label:
+            if each.label and each.label != row.answer:
                 title += f"; explained: {describe_explained(each, head)}"
             console.print(Text(title, "bold"))
+            if not each.is_complete:
+                console.print(Text(pages.UNCERTAIN))
             console.print(_shade_words(each) if each.words else Text(_describe_place(each)))
             if each.words:
                 console.print(_tabulate_words(each))
@@ -94,10 +96,8 @@ class _File(ExplanationOutput):
         self.wants_figures = self._kind == ".png"
 
     def write(self, row: ExplainedRow, head: str) -> None:
-        if self._kind in (".png", ".svg") and self._rows:
-            raise RunError(
-                f"'{self._path.name}' holds one input, and there are several; an .html file or a folder holds all"
-            )
+        if self._kind in (".png", ".svg"):
+            self._check(row)
         if row.problem:
             print(row.problem, file=sys.stderr)
         self._rows.append(row)
@@ -109,6 +109,24 @@ class _File(ExplanationOutput):
             replace_file(self._path, content)
             print(self._path)
 
+    def _check(self, row: ExplainedRow) -> None:
+        """Refuse an input that the file cannot hold.
+
+        Raises:
+            RunError: The file is of another kind, or holds another input.
+        """
+        suffix = ".svg" if any(each.words for each in row.explanations) else ".png"
+        if row.explanations and suffix != self._kind:
+            kind = "texts" if suffix == ".svg" else "images"
+            raise RunError(
+                f"this run's model takes {kind}, which are drawn as {suffix}; name "
+                f"'{self._path.with_suffix(suffix).name}', or an .html file"
+            )
+        if self._rows:
+            raise RunError(
+                f"'{self._path.name}' holds one input, and there are several; an .html file or a folder holds all"
+            )
+
     def _make_content(self) -> bytes:
         if self._kind == ".json":
             return _encode([make_data(row, self._head) for row in self._rows])
@@ -119,14 +137,7 @@ class _File(ExplanationOutput):
             method = rows[0].explanations[0].method
             parts = (part for row in rows for part in _build_parts(row, self._head))
             return pages.build_page(self._title, method, parts).encode()
-        name, content = draw_row(rows[0], self._head)
-        if Path(name).suffix != self._kind:
-            other = Path(name).suffix
-            raise RunError(
-                f"this run's model takes {'texts' if other == '.svg' else 'images'}, which are drawn as {other}; "
-                f"name '{self._path.with_suffix(other).name}', or an .html file"
-            )
-        return content
+        return draw_row(rows[0], self._head)[1]
 
 
 class _Folder(ExplanationOutput):
@@ -195,7 +206,12 @@ def make_data(row: ExplainedRow, head: str) -> dict[str, Any]:
         if each.cells:
             data["map"] = each.cells
         if each.explained is not None:
-            data["sum"] = {"score": each.explained, "baseline": each.baseline, "error": each.error}
+            data["sum"] = {
+                "score": each.explained,
+                "baseline": each.baseline,
+                "error": each.error,
+                "complete": each.is_complete,
+            }
         explanations.append(data)
     answer: Any = row.answer
     score: Any = next(iter(row.answer_scores), None)

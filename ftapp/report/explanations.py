@@ -16,6 +16,7 @@ CAUTION = (
     "A map shows what the model's score reacts to. It does not show that this is a good reason, nor what the model "
     "would do without it."
 )
+UNCERTAIN = "The parts do not add up to the difference of the scores, so their shares are uncertain."
 _FOR, _AGAINST = 1, 0  # tones of pages: orange and blue, which everyone can tell apart
 _COLORS = {_FOR: (207, 90, 0), _AGAINST: (10, 100, 164)}  # as page.css has them on light pages
 _STRONGEST = 0.55  # opacity of the strongest shade, on which a text can still be read
@@ -54,7 +55,7 @@ def embed_image(content: bytes, alt: str) -> str:
 def build_shaded(caption: str, found: Explanation) -> str:
     """Build a figure of a text with shaded words."""
     legend = list(zip(describe_for(found.label), (_FOR, _AGAINST), strict=True))
-    return page.build_figure(caption, shade_words(found), legend=legend)
+    return page.build_figure(caption, shade_words(found), "" if found.is_complete else UNCERTAIN, legend)
 
 
 def build_explained(name: str, answer: str, explained: Sequence[tuple[str, Explanation]]) -> Iterator[str]:

@@ -45,6 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         explained: The score in the unit of the attributions; None for Grad-CAM.
         baseline: That of the baseline, likewise.
         error: By how much the attributions miss the difference of the two, likewise.
+        is_complete: Whether that is little, so that the shares can be relied on.
         picture: An image as the model sees it, in WebP; empty for a text.
         overlay: The same below its map.
     """
@@ -57,6 +58,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     explained: float | None = None
     baseline: float | None = None
     error: float | None = None
+    is_complete: bool = True
     picture: bytes = b""
     overlay: bytes = b""
 

@@ -54,13 +54,14 @@ class ExplainRequests:
             How many inputs there are.
 
         Raises:
-            RecipeError: An input is not there or cannot be read, or there is no such class.
-            RunError: The model writes text, or no text can be given to it.
+            RecipeError: An input is not there or cannot be read, there is no such class, or the model takes no texts.
+            RunError: The model writes text.
         """
         asked = msgspec.convert(question, ExplainQuestion)
         trained, explainer = self._load(request, run)
         if asked.texts and TASKS[trained.task].inputs == "images":
-            raise RunError("this run's model takes images; name an image file in place of the text")
+            message = "--text: this run's model takes images; name an image file in place of the text"
+            raise RecipeError([Problem("", "", message)])
         wanted = _find_class(trained, asked.label)
         recipe = recipes.load(RunFolder(Path(run)).recipe_file)
         from ftapp.training.scoring import Scorer
@@ -232,6 +233,7 @@ def _describe_sum(attributions: Sequence[Any]) -> dict[str, Any]:
         "explained": attributions[0].score,
         "baseline": sum(each.baseline_score for each in attributions) / count,
         "error": sum(each.error for each in attributions) / count,
+        "is_complete": all(each.is_complete for each in attributions),
     }
 
 

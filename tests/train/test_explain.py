@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError
 from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.prediction_messages import PredictQuestion
 from ftapp.rpc.server import Request
@@ -76,7 +76,7 @@ def test_images_are_explained_with_the_answers_of_predict(
         assert 0 <= min(map(min, each.cells)) <= max(map(max, each.cells)) <= 1
         assert row.figure.startswith(b"\x89PNG")
         assert each.overlay[8:12] == each.picture[8:12] == b"WEBP"
-    with pytest.raises(RunError, match="takes images"):
+    with pytest.raises(RecipeError, match="takes images"):
         explain(run, texts=["a text"])
 
 

@@ -17,6 +17,7 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import BestRestored, DataLoaded, GpuUsed, ModelBuilt, ModelSaved, RunEnded
 from ftapp.runs.example_results import ExampleResult
+from ftapp.runs.explanations import Explanation, ShadedWord, write_explanations
 from ftapp.runs.phase_events import Confused, Drifted, PhaseEnded, Sampled, Stepped
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
@@ -311,10 +312,16 @@ def test_short_names_of_layers_keep_the_block_and_the_end() -> None:
 async def test_the_test_examples_with_the_highest_loss(write_run: Write) -> None:
     run = write_run()
     write_examples(run, *FOUND, ExampleResult(example="3/7.png", loss=0.5, file="/photos/3/7.png"))
+    words = (ShadedWord("=never", 0.9), ShadedWord(" again", -0.1), ShadedWord("\nI went on", None))
+    result = run.history().result
+    assert result is not None
+    explained = Explanation(label="bad", score=0.9857, method="integrated gradients", words=words)
+    write_explanations(run, result, {"row 7": explained})
     async with FtApp().run_test(size=(160, 60)) as pilot:
         screen = await opened(pilot, run)
         lines = [line.split() for line in shown(screen, ErrorsPane).splitlines()]
         assert lines[0][:8] == ["4.2500", "good", "→", "bad", "98.6%", "row", "7", "=never"]
+        assert lines[0][8:] == ["again", "I", "went", "on"]
         assert lines[1:3] == [["0.1250", "bad", "88.0%", "row", "3"], ["0.5000", "3/7.png"]]
         pane = screen.query_one(ErrorsPane)
         assert str(pane.border_subtitle) == "3 of 100, 1 wrong"
