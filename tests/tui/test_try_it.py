@@ -10,13 +10,11 @@ from typing import Any
 
 import psutil
 import pytest
-from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import DirectoryTree, OptionList, Static
 
 from ftapp import recipe
-from ftapp.common import formatting
 from ftapp.rpc.messages import Prediction
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
@@ -26,12 +24,12 @@ from ftapp.tui.screens.try_it import TryScreen
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.explained_text import ExplainedText
 from ftapp.tui.widgets.picture import Picture
-from ftapp.tui.widgets.prompt import InputHistory, Number, Prompt
+from ftapp.tui.widgets.prompt import Number, Prompt
 from ftapp.tui.widgets.score_bars import ScoreBars
 from ftapp.tui.widgets.write import Continuation, Write
 from tests.support.presets import Tiny
 from tests.tui.conftest import Write as WriteRun
-from tests.tui.harness import SIZES, drawn, living, until
+from tests.tui.harness import SIZES, living, until
 
 RECIPES = {
     "text": """
@@ -93,17 +91,6 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def app_of(pilot: Pilot[None]) -> FtApp:
     assert isinstance(pilot.app, FtApp)
     return pilot.app
-
-
-async def test_there_is_nothing_where_a_picture_is_going_to_be() -> None:
-    class Shown(App[None]):
-        def compose(self) -> ComposeResult:
-            yield Picture()
-
-    app = Shown()
-    async with app.run_test(size=(20, 5)) as pilot:
-        await pilot.pause()
-        assert not "".join(drawn(app.screen)).strip()
 
 
 async def opened(pilot: Pilot[None], run: RunFolder) -> TryScreen:
@@ -366,45 +353,3 @@ async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -
             shutil.copy(trained("text").recipe_file, run.recipe_file)
             shutil.copytree(trained("text").model_folder, run.model_folder)
             await until(pilot, lambda: isinstance(pilot.app.focused, Prompt))
-
-
-def test_former_values_keep_the_draft() -> None:
-    former = InputHistory()
-    assert former.step(-1, "new") is None
-    former.add("one")
-    former.add("two")
-    former.add("one")
-    assert [former.step(by, "new") for by in (-1, -1, -1, 1, 1, 1)] == ["one", "two", None, "one", "new", None]
-
-
-def test_control_characters_are_shown_and_not_sent() -> None:
-    assert formatting.make_printable("a\x1b[2Jb\n\tc\x7f\u202e") == "a␛[2Jb\n\tc\ufffd\ufffd"
-
-
-async def test_scores_of_many_classes_and_of_margins() -> None:
-    class Shown(App[None]):
-        def compose(self) -> ComposeResult:
-            yield ScoreBars()
-
-    many = Prediction(
-        classes=tuple(f"class {index}" for index in range(50)),
-        scores=tuple((index + 1) / 1275 for index in range(50)),
-        meaning="probabilities",
-    )
-    margins = Prediction(classes=("left", "right"), scores=(-2.0, 1.0), meaning="decision values")
-    app = Shown()
-    async with app.run_test(size=(60, 10)) as pilot:
-        scores = app.query_one(ScoreBars)
-        scores.prediction = many
-        await pilot.pause()
-        lines = str(scores.render()).splitlines()
-        assert len(lines) == 10
-        assert lines[0].startswith("class 49")
-        assert "41 more" in lines[-1]
-        scores.prediction = margins
-        await pilot.pause()
-        left, right = str(scores.render()).splitlines()
-        assert left.index("━") < left.index("│")
-        assert right.index("━") > right.index("│")
-        assert left.count("━") == pytest.approx(2 * right.count("━"), abs=1)
-        assert "-2.00" in left
