@@ -75,7 +75,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         tried.add(arguments[0])
     assert tried == {
         *("recipes", "show", "copy", "validate", "schema", "models", "cache"),
-        *("runs", "errors", "report", "compare", "track"),
+        *("runs", "errors", "report", "compare", "track", "tag", "note"),
     }
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
 
@@ -254,7 +254,7 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
     section = page("runs").partition("## What a run leaves")[2].partition("\n## ")[0]
     for name in re.findall(r"^\| `([\w./]+)` \|", section, re.MULTILINE):
         # The log is what `ftapp run` makes of the process's output, and this process has none; commands make others.
-        if name not in ("train.log", "export/FORMAT/", "explanations.jsonl"):
+        if name not in ("train.log", "export/FORMAT/", "explanations.jsonl", "annotations.json"):
             assert (run.folder / name).exists(), name
     examples = [np.zeros((16, 16, 3), np.uint8)]
     for block in blocks("python", page("runs")):

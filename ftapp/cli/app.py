@@ -15,6 +15,7 @@ import typer
 
 from ftapp.cli import (
     advise,
+    annotate,
     cache,
     ctl,
     doctor,
@@ -103,6 +104,8 @@ app.command(name="models")(models.list_models)
 app.command()(doctor.doctor)
 app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
+app.command()(annotate.tag)
+app.command()(annotate.note)
 app.command(name="errors")(errors.list_errors)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)

@@ -32,6 +32,10 @@ class Precision(StrEnum):
     float16 = "float16"
 
 
+TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag of the run. Can be repeated.")]
+NoteOption = Annotated[str | None, typer.Option(metavar="TEXT", help="A note about the run.")]
+
+
 def complete_recipe(incomplete: str) -> list[str]:
     """Complete the name of a recipe or of a TOML file."""
     from ftapp.cli import completion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from ftapp.cli import failure
 from ftapp.cli.options import (
     BackendOption,
     MaxTimeOption,
+    NoteOption,
     OfflineOption,
     Precision,
     ProfileOption,
@@ -19,6 +20,7 @@ from ftapp.cli.options import (
     RunsDirOption,
     SeedOption,
     SetOption,
+    TagOption,
     combine_overrides,
 )
 
@@ -39,6 +41,8 @@ def run(
         bool, typer.Option("--verify-cache", help="Compare checksums of cached features, and recompute some of them.")
     ] = False,
     max_time: MaxTimeOption = None,
+    tags: TagOption = None,
+    note: NoteOption = None,
     resume: Annotated[
         ResumeMode | None,
         typer.Option(help="auto: go on with the newest run of the recipe that has not come to its end."),
@@ -59,13 +63,16 @@ def run(
     from ftapp import recipe
     from ftapp.cli import run_recipes
     from ftapp.experiments.options import Options
+    from ftapp.runs.annotation import make_annotations
 
     chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed, **{"data.folds": folds})
     options = Options(repeat, jobs, control)
-    how = {"offline": offline, "verify_cache": verify_cache}
+    with failure.fail_on_run_errors(2):
+        annotations = make_annotations(tags or (), note)
+    how: dict[str, Any] = {"offline": offline, "verify_cache": verify_cache, "annotations": annotations}
     debug, max_seconds = failure.is_debug(), failure.parse_max_time(max_time)
     if replay is not None:
-        if recipes or profile or chosen or max_time or resume or verify_cache or options != Options():
+        if recipes or profile or chosen or max_time or resume or verify_cache or annotations or options != Options():
             failure.refuse(
                 "--replay repeats a run as it was; beside it, only --runs-dir, --offline and --json can be given"
             )

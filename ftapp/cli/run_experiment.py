@@ -14,6 +14,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder, runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
+from ftapp.runs.annotation import Annotations, store
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 
@@ -30,6 +31,7 @@ def run_experiment(
     *,
     offline: bool,
     verify_cache: bool,
+    annotations: Annotations,
     as_json: bool,
     debug: bool,
 ) -> int:
@@ -43,6 +45,7 @@ def run_experiment(
         options: Repeats, jobs and control.
         offline: Whether runs make no network call.
         verify_cache: Whether runs recompute some cached features.
+        annotations: The tags and the note of the experiment and of its runs.
         as_json: Whether the comparison is printed as JSON.
         debug: Whether the output of failed runs is shown.
 
@@ -61,6 +64,7 @@ def run_experiment(
             offline=offline,
             verify_cache=verify_cache,
         )
+        store(experiment.folder, annotations)
         launcher = LocalLauncher()
         with experiment.hold(), Interruption(launcher) as interruption:
             code = runner.run_experiment(experiment, launcher, interruption, debug=debug)

@@ -12,6 +12,7 @@ from ftapp.cli.follow_run import follow_run
 from ftapp.common import user_folders
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe, cautions
+from ftapp.runs.annotation import Annotations
 from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
@@ -32,6 +33,7 @@ def run_all(
     offline: bool,
     verify_cache: bool,
     debug: bool,
+    annotations: Annotations,
     max_seconds: float | None = None,
     resume: bool = False,
 ) -> int:
@@ -48,6 +50,7 @@ def run_all(
         as_json: Whether results are printed as JSON, one line each.
         offline: Whether the runs make no network call.
         verify_cache: Whether the runs recompute some cached features.
+        annotations: The tags and the note of new runs.
         debug: Whether the output of runs that did not end well is shown.
         max_seconds: After how many seconds each run ends itself, if at all.
         resume: Whether a run of the same recipe that has not come to its end goes on.
@@ -85,7 +88,11 @@ def run_all(
                 path, resolved = found
                 try:
                     former = _find_same(folder, resolved) if resume else None
-                    start = make_resume(former, **how) if former else _make_run(path, resolved, profile, folder, **how)
+                    start = (
+                        make_resume(former, **how)
+                        if former
+                        else _make_run(path, resolved, profile, folder, annotations=annotations, **how)
+                    )
                     notes = [] if former else [f"caution: {each}" for each in cautions.find_cautions(resolved)]
                     outcome = follow_run(start, launcher, interruption, notes, debug=debug)
                     code = launcher.wait(start.run)

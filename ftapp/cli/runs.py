@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ftapp.cli.failure import fail_on_run_errors
 from ftapp.cli.options import JsonOption, RestoreOption, RunsDirOption
 from ftapp.recipe.metrics import get_metric, sort_names
 
@@ -20,6 +22,15 @@ def list_runs(
     as_json: JsonOption = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
     restore: RestoreOption = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            "-w",
+            metavar="FILTER",
+            help="List the runs that match: words, and conditions such as 'tag=night model~bert accuracy>0.9'.",
+        ),
+    ] = None,
     empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Remove deleted runs for good.")] = False,
 ) -> None:
     """List runs and experiments with their status and results, the newest first.
@@ -38,10 +49,17 @@ def list_runs(
 
     folder = user_folders.runs(runs_dir)
     rows = read_rows(folder)
+    if where is not None:
+        rows = _filter(rows, where)
+        if not rows and not as_json:
+            print("no run matches", file=sys.stderr)
+            return
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
     names = sort_names(("loss", *(name for row in rows for name in row["metrics"])))
+    ranks = {"tags": 2, "note": 5}
+    written = {name: rank for name, rank in ranks.items() if any(row[name] for row in rows)}
     columns = [
         Column("run", 0, least=24, is_name=True),
         Column("status", 0, least=12),
@@ -49,14 +67,21 @@ def list_runs(
         Column("steps", 4, right=True),
         *(Column(get_metric(name).heading, 2 if name == "loss" else 1, right=True) for name in names),
         Column("seconds", 3, right=True),
+        *(Column(name, rank, least=12) for name, rank in written.items()),
     ]
     cells = [
-        [str(row["run"]), _describe_status(row), _choose_mark(row), str(row["steps"]), *_format_numbers(row, names)]
+        [
+            *(str(row["run"]), _describe_status(row), _choose_mark(row), str(row["steps"])),
+            *_format_numbers(row, names),
+            *(_format_written(row, name) for name in written),
+        ]
         for row in rows
     ]
     print_table(columns, cells)
     if any(mark for _, _, mark, *_ in cells):
         print_text("!  the result has warnings: ftapp report RUN shows them")
+    if where is not None:
+        return
     if found := experiment_folder.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [
@@ -66,6 +91,20 @@ def list_runs(
             Column("arms", 2, least=16),
         ]
         print_table(columns, [_make_experiment_row(each, statuses) for each in found])
+
+
+def _filter(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    from ftapp.runs.rows import list_filter_facts
+    from ftapp.runs.run_filter import parse_filter
+
+    with fail_on_run_errors(2):
+        wanted = parse_filter(where, {name for row in rows for name in row["metrics"]})
+    return [row for row in rows if wanted.keeps(list_filter_facts(row))]
+
+
+def _format_written(row: Mapping[str, Any], name: str) -> str:
+    """Format the tags of a run, or the first line of its note."""
+    return " ".join(row["tags"]) if name == "tags" else str(row["note"]).partition("\n")[0]
 
 
 def _choose_mark(row: Mapping[str, Any]) -> str:

@@ -14,11 +14,14 @@ from typing import BinaryIO, TypeVar
 from ftapp.common.safe_files import explain_error, open_file
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.runs import outcome, status
+from ftapp.runs import annotation, outcome, status
+from ftapp.runs.annotation import NOTHING, Annotations
 from ftapp.runs.event_reader import decode, read
 from ftapp.runs.events import AnyEvent, Controlled, Progressed, RunEnded, RunStarted
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
+from ftapp.runs.recipe_facts import UNKNOWN, RecipeFacts, read_recipe_facts
+from ftapp.runs.run_filter import Facts
 from ftapp.runs.run_folder import NAME, RunFolder, list_folders
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
@@ -52,6 +55,8 @@ class Summary:
         doubtful: Whether its result has warnings (`ftapp.runs.outcome`), as far as the events that are read tell.
         paused: Whether it waits for a command.
         error: The reason why it failed or is damaged; None for none.
+        facts: Its task, its model and its data.
+        written: Its tags and its note.
         parent: Of a run that belongs to an experiment, the name of that one's folder.
         arm: Which run of the experiment it is.
         repeat: Likewise, counted from 1.
@@ -79,6 +84,8 @@ class Summary:
     doubtful: bool = False
     paused: bool = False
     error: str | None = None
+    facts: RecipeFacts = UNKNOWN
+    written: Annotations = NOTHING
     parent: str | None = None
     arm: str | None = None
     repeat: int = 1
@@ -94,6 +101,16 @@ class Summary:
         if self.last_step is None:
             return None
         return (self.steps - self.first_step + 1) / (self.last_step - self.first_step + 1)
+
+    def list_filter_facts(self) -> Facts:
+        """List what a filter can test (`ftapp.runs.run_filter`)."""
+        return {
+            **{"run": self.run.folder.name, "recipe": self.recipe, "profile": self.profile or "standard"},
+            **{"status": self.status, "task": self.facts.task, "model": self.facts.model, "data": self.facts.data},
+            **{"tag": self.written.tags, "note": self.written.note, "experiment": self.parent, "arm": self.arm},
+            **{"steps": self.steps, "seconds": self.seconds, "share": self.share},
+            **{"repeat": self.repeat, "fold": self.fold, **self.metrics},
+        }
 
 
 class Summaries:
@@ -194,6 +211,8 @@ def summarize(run: RunFolder) -> Summary:
         share=phase.trainable / phase.parameters if phase else None,
         paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,
         error=damage or (_explain_end(ended) if ended else None),
+        facts=read_recipe_facts(run.recipe_file),
+        written=annotation.load(run.folder),
         parent=environment.get("experiment"),
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
@@ -223,6 +242,8 @@ def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> 
         created=created,
         seconds=max(ends) - created if ends and created else None,
         steps=sum(each.steps for each in members),
+        facts=read_recipe_facts(experiment.recipe_file),
+        written=annotation.load(experiment.folder),
         experiment=experiment,
         ended=sum(each.status != "running" for each in members),
         planned=experiment.planned,

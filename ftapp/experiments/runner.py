@@ -13,7 +13,7 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.arms import make_slug, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.value_types import MOST_SEEDS
-from ftapp.runs import run_folder
+from ftapp.runs import annotation, run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.history import History
@@ -58,6 +58,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
         label = "-".join([facts["recipe"], *own, *([f"fold-{of.fold}"] if of.fold else [])])
         recorded |= {"arm": arm, "repeat": of.repeat, "fold": of.fold or None}
         made = run_folder.create(resolved, label, profile, runs_dir, experiment=experiment.folder.name, **recorded)
+        annotation.store(made.folder, annotation.load(experiment.folder))
         experiment.add(arm, of, made)
         name = f"{arm}, fold {of.fold}" if of.fold else arm
         slots.start(made, f"{name}, seed {resolved.seed}", make_environment(resolved.backend, **how))

@@ -23,7 +23,7 @@ from ftapp.common.formatting import describe_proof, format_duration, format_flop
 from ftapp.common.safe_files import read_bytes
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.runs import outcome
+from ftapp.runs import annotation, outcome
 from ftapp.runs.history import History
 from ftapp.runs.narration import describe_engine
 from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted, SegmentProof
@@ -270,6 +270,7 @@ def list_facts(one: Record) -> list[str]:
         f"{started.backend}, {started.precision}" if started else "",
         f"seed {started.seed}" if started else "",
         str(one.settings.get("model.preset", "")).partition("#")[0].rpartition("/")[2],
+        *(f"#{tag}" for tag in annotation.load(one.run.folder).tags),
     ]
 
 

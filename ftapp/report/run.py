@@ -15,6 +15,7 @@ from ftapp.common.safe_files import read_bytes
 from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.report import card, examples, page, pieces, svg
 from ftapp.report.svg import Line
+from ftapp.runs import annotation
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.narration import describe_best, describe_interventions
 
@@ -36,7 +37,10 @@ def write(one: Record, output: Path | None = None, most_examples: int = examples
 def build_body(one: Record, most_examples: int = examples.MOST) -> list[str]:
     """The page of a run, section by section. most_examples: as in `write`."""
     history = one.history
-    parts = [_build_header(one), _build_figures(one)]
+    parts = [_build_header(one)]
+    if note := annotation.load(one.run.folder).note:
+        parts.append(page.build_list("soft", note.splitlines()))
+    parts.append(_build_figures(one))
     if history.data and history.data.classes:
         told = formatting.format_class_counts(history.data.classes, history.data.counts)
         parts.append(f'<p class="soft">Classes: {escape(told)}</p>')

@@ -19,9 +19,12 @@ import msgspec
 from ftapp.common import cache_files, user_folders
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE
+from ftapp.runs import annotation
+from ftapp.runs.recipe_facts import read_recipe_facts
+from ftapp.runs.run_filter import Facts
 from ftapp.runs.run_folder import RunFolder, list_folders
 
-_FILES = ("events.jsonl", "recipe.toml", "environment.json")  # of a run, from which its row is made
+_FILES = ("events.jsonl", "recipe.toml", "environment.json", annotation.FILE)  # of a run, from which its row is made
 _ROOMS = ("common", "recipe", "runs")  # whose code makes rows
 _SETTLED = 2 * 10**9  # nanoseconds; a file system may give two changes within some milliseconds the same time
 _MOST = 2**25  # bytes of all kept rows, the newest first: some 3 KiB each, more of runs with many evaluations
@@ -50,7 +53,8 @@ def read_rows(folder: Path, clock: Callable[[], int] = time.time_ns) -> list[_Ro
         clock: Returns the time in nanoseconds since the Unix epoch.
 
     Returns:
-        For each run the name of its folder, its status, its place in an experiment, damage, and its results.
+        For each run the name of its folder, its status, its recipe, its tags and note, its place in an experiment,
+        damage, and its results.
     """
     file, code = _find_file(folder), _identify_code()
     former = _load(file, code)
@@ -80,9 +84,17 @@ def _make_row(run: RunFolder) -> tuple[_Row, bool]:
     from ftapp.runs import outcome  # here, since kept rows need none of it
 
     history, facts, damage = run.history(), run.environment(), run.damage()
+    written, recipe = annotation.load(run.folder), read_recipe_facts(run.recipe_file)
     row = {
         "run": run.folder.name,
         "status": run.standing(history, damage),
+        "recipe": facts.get("recipe"),
+        "profile": facts.get("profile"),
+        "task": recipe.task,
+        "model": recipe.model,
+        "data": recipe.data,
+        "tags": list(written.tags),
+        "note": written.note,
         **{key: facts.get(key) for key in ("experiment", "arm", "repeat", "fold")},
         "damage": damage or history.damage(),
         **history.summary(),
@@ -147,3 +159,15 @@ def _identify_code() -> str:
         if entry.name.endswith(".py")
     ]
     return hashlib.blake2b(repr(sorted(found)).encode(), digest_size=8).hexdigest()
+
+
+def list_filter_facts(row: _Row) -> Facts:
+    """List what a filter can test of a row (`ftapp.runs.run_filter`)."""
+    return {
+        **{name: row[name] for name in ("run", "recipe", "status", "task", "model", "data", "note")},
+        **{name: row[name] for name in ("experiment", "arm", "repeat", "fold", "steps", "seconds")},
+        "profile": row["profile"] or "standard",
+        "tag": tuple(row["tags"]),
+        "share": row["trainable_share"],
+        **row["metrics"],
+    }

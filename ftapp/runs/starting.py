@@ -11,6 +11,7 @@ from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
+from ftapp.runs.annotation import NOTHING, Annotations, store
 from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.launcher import Launcher, do_nothing
 from ftapp.runs.resuming import check_resumable, lengthen_last_phase, make_resume_environment
@@ -53,6 +54,7 @@ def make_run(
     command: Sequence[str],
     profile: str | None = None,
     hubless_profiles: Sequence[str] = (),
+    annotations: Annotations = NOTHING,
     offline: bool = False,
     verify_cache: bool = False,
     max_seconds: float | None = None,
@@ -66,6 +68,7 @@ def make_run(
         command: The command line that makes the run, for its record.
         profile: The profile that is applied in the recipe, for its record.
         hubless_profiles: The recipe's profiles that need no hub, which a message names if the hub cannot be reached.
+        annotations: Its tags and its note.
         offline: Whether the process makes no network call.
         verify_cache: Whether the process recomputes some cached features.
         max_seconds: After how many seconds the process ends the run; None where it goes on to its end.
@@ -78,6 +81,7 @@ def make_run(
     """
     facts = {"command": list(command), "hubless_profiles": list(hubless_profiles)}
     run = run_folder.create(recipe, name, profile, folder, **facts)
+    store(run.folder, annotations)
     environment = make_environment(recipe.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds)
     return RunStart(run, name, recipe, environment)
 

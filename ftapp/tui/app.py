@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ftapp.experiments.trash import Deleted
     from ftapp.runs.run_folder import RunFolder
     from ftapp.tui.editor.draft import Draft
-    from ftapp.tui.jobs import Job
+    from ftapp.tui.jobs import BackgroundJob
 
 _LIVE_SECONDS = 2.0
 
@@ -93,7 +93,7 @@ class FtApp(App[None]):
         self.settings = Settings.load()
         self.deleted: list[list[Deleted]] = []
         self.runs_changed: Signal[None] = Signal(self, "runs-changed")
-        self._jobs: list[Job] = []
+        self._jobs: list[BackgroundJob] = []
         self._palette = PaletteFilter()
         self._visible = ControlCharacterFilter()
         self.error_console = PlainConsole(sys.stderr)
@@ -281,20 +281,20 @@ class FtApp(App[None]):
 
         await empty_trash(self)
 
-    def start_job(self, job: Job) -> None:
+    def start_job(self, job: BackgroundJob) -> None:
         """Do a job, and show it. It goes on when its dialog is left, and ends with the interface."""
         self._jobs.append(job)
         self._do_job(job)
         self.show_job(job)
 
-    def show_job(self, job: Job) -> None:
+    def show_job(self, job: BackgroundJob) -> None:
         """Show the progress or the result of a job."""
         from ftapp.tui.dialogs.job import JobDialog
 
         self.push_screen(JobDialog(job))
 
     @work(group="jobs")
-    async def _do_job(self, job: Job) -> None:
+    async def _do_job(self, job: BackgroundJob) -> None:
         self.live_jobs += 1
         try:
             await job.run()

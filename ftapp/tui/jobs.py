@@ -31,7 +31,7 @@ class JobResult:
     is_doubtful: bool = False
 
 
-class Job:
+class BackgroundJob:
     """One job. It does not outlive the interface.
 
     Args:

@@ -11,6 +11,7 @@ from textual.content import Content
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
 from ftapp.recipe.metrics import ACCURACY, LOSS, get_metric, sort_names
+from ftapp.runs.run_filter import list_texts
 from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns
@@ -153,19 +154,29 @@ COLUMNS = {
         right=True,
     ),
 }
+TAGS = RunColumn(
+    "tags",
+    14,
+    lambda summary, now: Content.styled(" ".join(summary.written.tags), "$accent"),
+    lambda summary: summary.written.tags or None,
+)
+_BEFORE_TAGS = ("status", "recipe", "profile")
 _FIRST = ("status", "recipe")
-_IMPORTANCE = ("loss", "started", "duration", "profile", "steps", "share")
+_IMPORTANCE = ("loss", "started", "tags", "duration", "profile", "steps", "share")
 
 
-def list_columns(summaries: Iterable[Summary]) -> dict[str, RunColumn]:
+def list_columns(summaries: Sequence[Summary]) -> dict[str, RunColumn]:
     """List the columns for some runs: those that every list has, and one for each other metric.
 
-    Where runs have other metrics and none has an accuracy, there is no column for it.
+    Where runs have other metrics and none has an accuracy, there is no column for it. There is a column of tags where a
+    run has one.
     """
     measured = [sort_names(name for name in summary.metrics if name != LOSS.name) for summary in summaries]
     main = {names[0] for names in measured if names} or {ACCURACY.name}
     others = dict.fromkeys(name for names in measured for name in names if name not in COLUMNS)
     columns = {**COLUMNS, **{name: _metric_column(name) for name in list(others)[:_MOST_OTHERS]}}
+    if any(summary.written.tags for summary in summaries):
+        columns = {**{name: columns[name] for name in _BEFORE_TAGS}, "tags": TAGS, **columns}
     if others and not any(ACCURACY.name in names for names in measured):
         del columns[ACCURACY.name]
     columns = {name: replace(column, is_main=name in main) for name, column in columns.items()}
@@ -186,7 +197,7 @@ def select_columns(width: int, columns: Mapping[str, RunColumn] = COLUMNS) -> di
     chosen: set[str] = set()
     left = width + GAP
     first = dict.fromkeys((*_FIRST, *(name for name, column in columns.items() if column.is_main), *_IMPORTANCE))
-    for name in (*first, *(name for name in columns if name not in first)):
+    for name in dict.fromkeys(name for name in (*first, *columns) if name in columns):
         if left < columns[name].width + GAP:
             break
         left -= columns[name].width + GAP
@@ -212,7 +223,7 @@ def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Su
 
 def get_column(name: str) -> RunColumn:
     """Get the column of a name: one of every list, or that of a metric."""
-    return COLUMNS.get(name) or _metric_column(name)
+    return TAGS if name == "tags" else COLUMNS.get(name) or _metric_column(name)
 
 
 def _nest(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
@@ -239,23 +250,16 @@ def _order(summaries: Iterable[Summary], column: str, descending: bool) -> list[
     return [*sorted(having, key=key, reverse=descending), *lacking]
 
 
-def filter_runs(summaries: Iterable[Summary], query: str) -> list[Summary]:
-    """Keep the runs that match each word of a query in recipe, profile, status or folder."""
-    return [summary for summary in summaries if _rank(summary, query) is not None] if query.strip() else list(summaries)
-
-
-def find_best(rows: Sequence[Summary], query: str) -> int:
-    """Find the index of the row that matches a query best, by recipe and folder first; 0 without a query."""
-    ranks = [(_rank(summary, query), index) for index, summary in enumerate(rows)] if query.strip() else []
+def find_best(rows: Sequence[Summary], words: str) -> int:
+    """Find the index of the row that fits words best, by recipe and folder first; 0 without words."""
+    ranks = [(_rank(summary, words), index) for index, summary in enumerate(rows)] if words else []
     return min(((rank, index) for rank, index in ranks if rank is not None), default=(0, 0))[1]
 
 
-def _rank(summary: Summary, query: str) -> int | None:
-    folder = summary.run.folder.name
-    about = f"{summary.profile or 'standard'} {summary.status} {summary.arm or ''}"
-    ranks = [
-        rank(query, name, f"{about} {other}") for name, other in ((summary.recipe, folder), (folder, summary.recipe))
-    ]
+def _rank(summary: Summary, words: str) -> int | None:
+    """Rank a row by its recipe or its folder, whichever fits better; None where the words are nowhere."""
+    about = " ".join(list_texts(summary.list_filter_facts()))
+    ranks = [rank(words, name, about) for name in (summary.recipe, summary.run.folder.name)]
     return min((each for each in ranks if each is not None), default=None)
 
 

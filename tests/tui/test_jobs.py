@@ -17,7 +17,7 @@ from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.export_form import ExportForm
 from ftapp.tui.dialogs.job import JobDialog
 from ftapp.tui.dialogs.predict_form import PredictForm
-from ftapp.tui.jobs import Job, JobResult
+from ftapp.tui.jobs import BackgroundJob, JobResult
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.path_field import PathField, complete_path
@@ -127,10 +127,9 @@ async def wait(progress: Progress) -> JobResult:
 
 
 async def test_a_job_goes_on_when_it_is_hidden_and_is_cancelled_or_ends_with_the_interface() -> None:
-    app, jobs = (
-        FtApp(),
-        [Job("Export of A", wait, "Nothing was written."), Job("Export of B", wait, "Nothing is left.")],
-    )
+    app = FtApp()
+    kept = {"Export of A": "Nothing was written.", "Export of B": "Nothing is left."}
+    jobs = [BackgroundJob(title, wait, left) for title, left in kept.items()]
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
@@ -163,7 +162,7 @@ async def test_why_a_job_failed_is_told_on_any_screen() -> None:
 
     app = FtApp()
     async with app.run_test(size=(100, 30)) as pilot:
-        app.start_job(Job("Export", fail, ""))
+        app.start_job(BackgroundJob("Export", fail, ""))
         await until(pilot, lambda: isinstance(app.screen, JobDialog))
         await pilot.press("escape")
         hidden.set()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from textual.command import CommandList
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static, TextArea
 
 from ftapp.experiments import trash
+from ftapp.runs import annotation
+from ftapp.runs.annotation import Annotations
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.app import FtApp
+from ftapp.tui.dialogs.annotate_form import AnnotateForm
 from ftapp.tui.dialogs.choose_action import ChooseAction
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
+from ftapp.tui.widgets.headline import Headline
+from ftapp.tui.widgets.search_line import SearchLine
 from tests.tui.conftest import Write
 from tests.tui.harness import Opened, listed, living, notes, until
 
@@ -72,3 +77,43 @@ async def test_the_palette_offers_actions_that_have_no_key_on_the_screen(write_r
         await pilot.press("ctrl+p", *"folder")
         await until(pilot, lambda: app.screen.query_one(CommandList).option_count)
         assert str(app.screen.query_one(CommandList).get_option_at_index(0).prompt).startswith("Folder")
+
+
+async def test_tags_and_a_note_are_written_and_found_by_a_filter(write_run: Write) -> None:
+    run, other = write_run("a", age=10, accuracy=0.6), write_run("b", age=20, accuracy=0.9)
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 2)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, AnnotateForm) and app.screen.query("#tags"))
+        await pilot.press(*"night two,", "ctrl+s")
+        await until(pilot, lambda: annotation.load(run.folder).tags == ("night", "two"))
+        await until(pilot, lambda: "tags" in table.columns)
+        await pilot.press("space", "space", "n")  # both runs
+        await until(pilot, lambda: isinstance(app.screen, AnnotateForm) and app.screen.query("#tags"))
+        assert not app.screen.query(TextArea)
+        await pilot.press(*"-x", "enter")
+        assert "is not a tag" in str(app.screen.query_one("#wrong", Static).visual)
+        await pilot.press("backspace", "backspace", *"seen", "enter")
+        await until(pilot, lambda: annotation.load(other.folder).tags == ("seen",))
+        assert annotation.load(run.folder).tags == ("night", "two", "seen")
+        await pilot.press("slash", *"tag=night")
+        await until(pilot, lambda: [row.recipe for row in table.rows] == ["a"])
+        app.screen.query_one(SearchLine).value = "accuracy>0.7"
+        await until(pilot, lambda: [row.recipe for row in table.rows] == ["b"])
+        app.screen.query_one(SearchLine).value = "acuracy>0.7"
+        await until(pilot, lambda: "did you mean 'accuracy'?" in str(app.screen.query_one("#note", Static).visual))
+        assert [row.recipe for row in table.rows] == ["b"]
+
+
+async def test_the_note_of_a_live_run_is_changed_on_its_screen(write_run: Write) -> None:
+    run, app = write_run(status=None), FtApp()
+    with living(run):
+        async with app.run_test(size=(120, 40)) as pilot:
+            app.open_run(run)
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and "space" in app.screen.active_bindings)
+            await pilot.press("n")
+            await until(pilot, lambda: isinstance(app.screen, AnnotateForm) and app.screen.query("#tags"))
+            await pilot.press(*"night", "tab", *"so far", "ctrl+s")
+            await until(pilot, lambda: annotation.load(run.folder) == Annotations(tags=("night",), note="so far"))
+            await until(pilot, lambda: "#night" in str(app.screen.query_one(Headline).visual))

@@ -112,7 +112,7 @@ async def test_typing_filters_and_escape_clears(write_run: Write) -> None:
     write_run("gpt2-full", age=30)
     async with Opened().run_test() as pilot:
         table = await listed(pilot, 3)
-        await pilot.press("slash", *"bert done")
+        await pilot.press("slash", *"bert-full done")
         assert [(row.recipe, row.profile) for row in table.rows] == [("bert-full", "quick")]
         await pilot.press(*"x")
         assert "Nothing matches" in drawn(table)

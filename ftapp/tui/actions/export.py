@@ -13,7 +13,7 @@ from ftapp.rpc.export_client import ExportClient, describe_export
 from ftapp.rpc.messages import Exported
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.dialogs.export_form import ExportChoice, ExportForm
-from ftapp.tui.jobs import Job, JobResult
+from ftapp.tui.jobs import BackgroundJob, JobResult
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
@@ -35,7 +35,7 @@ async def export(app: FtApp, run: RunFolder) -> None:
         return await _export(run, choice, offline=app.offline, progress=progress)
 
     kept = f"Nothing was written to {choice.folder}."
-    app.start_job(Job(f"Export of {run.folder.name} to {choice.to}", work, kept))
+    app.start_job(BackgroundJob(f"Export of {run.folder.name} to {choice.to}", work, kept))
 
 
 async def _export(run: RunFolder, choice: ExportChoice, *, offline: bool, progress: Progress) -> JobResult:

@@ -14,7 +14,7 @@ from ftapp.rpc.prediction_rows import predict_to_file
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.predict_form import PredictChoice, PredictForm
-from ftapp.tui.jobs import Job, JobResult
+from ftapp.tui.jobs import BackgroundJob, JobResult
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
@@ -51,7 +51,7 @@ async def predict(app: FtApp, run: RunFolder) -> None:
         return await _predict(run, choice, progress)
 
     kept = f"Rows that were written stay in {choice.output}.partial, where the same prediction goes on."
-    app.start_job(Job(f"Predictions with {run.folder.name}", work, kept))
+    app.start_job(BackgroundJob(f"Predictions with {run.folder.name}", work, kept))
 
 
 async def _predict(run: RunFolder, choice: PredictChoice, progress: Progress) -> JobResult:

@@ -96,6 +96,12 @@ def _predict(app: FtApp, targets: Sequence[Target]) -> None:
     app.run_worker(predict(app, targets[0].run))
 
 
+def _annotate(app: FtApp, targets: Sequence[Target]) -> None:
+    from ftapp.tui.actions.annotate import annotate
+
+    app.run_worker(annotate(app, targets))
+
+
 def _delete(app: FtApp, targets: Sequence[Target]) -> None:
     from ftapp.tui.actions.deletion import delete
 
@@ -151,6 +157,7 @@ _TABLE = (
     ),
     RunAction("stop", "x", "Stop", "End early and keep the model", _stop, _explain_not_running, is_hidden=True),
     RunAction("report", "e", "Report", "Open the report", _open_report, _explain_no_report),
+    RunAction("annotate", "n", "Notes", "Change the tags and the note", _annotate, takes_several=True),
     RunAction("folder", "o", "Folder", "Open the folder", _open_folder),
     RunAction(
         "delete", "d", "Delete", "Delete the run, or the marked runs", _delete, _explain_running, takes_several=True

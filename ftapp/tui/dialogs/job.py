@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Label, ProgressBar, Static
 
 from ftapp.common.formatting import format_duration
-from ftapp.tui.jobs import Job
+from ftapp.tui.jobs import BackgroundJob
 from ftapp.tui.widgets.facts import Facts
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class JobDialog(ModalScreen[None]):
 
     app: FtApp
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BackgroundJob) -> None:
         super().__init__()
         self.job = job
         self._shown: object = None

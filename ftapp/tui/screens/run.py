@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from textual.widget import Widget
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
-from ftapp.runs import commands, outcome
+from ftapp.runs import annotation, commands, outcome
 from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
@@ -68,7 +68,7 @@ the first step with other layers.
         Binding("f", "freeze", "Freeze", tooltip="Freeze or unfreeze layers from the next step on"),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
-        *(RUN_ACTIONS[name].bind() for name in ("try_model", "predict", "export")),
+        *(RUN_ACTIONS[name].bind() for name in ("try_model", "predict", "export", "annotate")),
     ]
 
     def __init__(self, run: RunFolder) -> None:
@@ -79,6 +79,7 @@ the first step with other layers.
         self._goes_on = True  # whether its process may write more events
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
+        self._tags: Sequence[str] = ()
         self._keys: object = None
 
     @property
@@ -94,7 +95,7 @@ the first step with other layers.
 
     def on_mount(self) -> None:
         self._commands = RunCommands(self.app, self.run)
-        self.app.runs_changed.subscribe(self, lambda _: self._leave_deleted())
+        self.app.runs_changed.subscribe(self, lambda _: self._show_changes())
         self.query_one(RunPanes).hide_panes()
         self.query_one("#loss").focus()
         self.follow()
@@ -104,6 +105,7 @@ the first step with other layers.
         """Read and draw repeatedly. After the end of the run's process, wait for one that goes on with the run."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
         self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
+        self._tags = annotation.load(self.run.folder).tags
         while True:
             if await asyncio.to_thread(self._advance):  # the charts of a long history are drawn once it is read
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
@@ -145,7 +147,7 @@ the first step with other layers.
 
     def _fill(self) -> None:
         history = self.history
-        self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
+        self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status, self._tags)
         self.query_one(FailureNotice).show(self.run, history, self._status)
         find = outcome.find_alarms if self._status == "running" else partial(outcome.find_warnings, recipe=self._recipe)
         self.query_one(Cautions).show(find(history))
@@ -155,9 +157,14 @@ the first step with other layers.
             self._keys = keys
             self.refresh_bindings()
 
-    def _leave_deleted(self) -> None:
-        if self.is_current and not self.run.folder.exists():
-            self.app.pop_screen()
+    def _show_changes(self) -> None:
+        """Show other tags, and leave a run that was deleted."""
+        if not self.run.folder.exists():
+            if self.is_current:
+                self.app.pop_screen()
+            return
+        self._tags = annotation.load(self.run.folder).tags
+        self._draw()
 
     def action_maximize_pane(self) -> None:
         """Maximize the focused pane, or restore it."""

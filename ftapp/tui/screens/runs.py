@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 
 from ftapp.experiments import trash
 from ftapp.experiments.listing import Summary
+from ftapp.runs.run_filter import FilterError, parse_filter
 from ftapp.tui import run_columns
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.actions.target import Target
@@ -46,8 +47,14 @@ further steps.
 `a` lists what can be done with the run. `p` writes the model's answers to the inputs of a file or a folder, and `w`
 exports the model. Both go on while you look at other screens. `Ctrl-P` shows them again.
 
-The space bar marks runs, and `c` compares the marked ones. Words after `/` filter by recipe, profile, status and
-folder. `s` and `S` sort, and so does a click on the head of a column.
+`n` changes the tags and the note of a run, or the tags of all marked runs.
+
+The space bar marks runs, and `c` compares the marked ones. `s` and `S` sort, and so does a click on the head of a
+column.
+
+`/` filters by words, and by conditions such as `tag=night`, `model~bert|gpt2` (a regular expression), `accuracy>0.9`
+or `-status=failed`. A run has `recipe`, `profile`, `status`, `task`, `model`, `data`, `tag`, `note`, `arm`, `steps`,
+`seconds`, `share` (R), `loss` and other metrics.
 
 `d` moves runs into the trash, and `u` restores the last ones, as `ftapp runs --restore` does. They are removed for good
 after a week, or when you empty the trash with `Ctrl-P`.
@@ -67,7 +74,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         RUN_ACTIONS["stop"].bind(),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse the order", show=False),
-        *(RUN_ACTIONS[name].bind() for name in ("report", "delete", "folder", "predict", "export")),
+        *(RUN_ACTIONS[name].bind() for name in ("report", "delete", "folder", "predict", "export", "annotate")),
         Binding("u,ctrl+z", "restore", "Undo", tooltip="Restore the runs deleted last"),
         SearchLine.KEY,
         Binding("escape", "unmark", "Remove all marks", show=False),
@@ -77,6 +84,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[Summary] | None = None
+        self._filter, self._wrong = parse_filter(""), ""  # what is wrong with a newer filter
         self._offered: object = None  # the status of the run under the cursor, which decides the keys
 
     def body(self) -> Iterable[Widget]:
@@ -145,7 +153,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def _fill(self) -> None:
         """Show the runs that match, in their order."""
         everything = self._runs or []
-        shown = run_columns.filter_runs(everything, self.query_one(SearchLine).value)
+        shown = [summary for summary in everything if self._filter.keeps(summary.list_filter_facts())]
         self.table.show(run_columns.sort(shown, *self.table.sorted_by))
         none = "Nothing matches." if everything else "There are no runs yet. 1 shows the recipes, and r runs a recipe."
         self.table.none = none if self._runs is not None else ""
@@ -157,10 +165,16 @@ after a week, or when you empty the trash with `Ctrl-P`.
         self.query_one("#list").border_subtitle = Content(f"{count}{f', {marked} marked' if marked else ''}")
 
     @on(Input.Changed, "#search")
-    def _filter(self) -> None:
+    def _search(self) -> None:
+        """Filter by what was typed. While that cannot be understood, say why, and keep the filter before."""
+        try:
+            metrics = {name for summary in self._runs or () for name in summary.metrics}
+            self._filter, self._wrong = parse_filter(self.query_one(SearchLine).value, metrics), ""
+        except FilterError as error:
+            self._wrong = str(error)
         self._fill()
-        if query := self.query_one(SearchLine).value.strip():
-            self.table.cursor = run_columns.find_best(self.table.rows, query)
+        if self._filter.words:
+            self.table.cursor = run_columns.find_best(self.table.rows, self._filter.words)
 
     @on(SearchLine.Left)
     def _to_table(self) -> None:
@@ -183,6 +197,11 @@ after a week, or when you empty the trash with `Ctrl-P`.
                 )
             elif summary.status == "running" and (summary.activity or summary.phase):
                 text = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", text)
+            elif written := summary.written:
+                tags = "".join(f"#{tag} " for tag in written.tags)
+                text = Content.assemble((tags, "$accent"), " ".join(written.note.split()), "\n", text)
+        if self._wrong:
+            text = Content.styled(self._wrong, "$warning")
         self.query_one("#note", Static).update(text)
         if (offered := summary and (summary.status, summary.experiment is None)) != self._offered:
             self._offered = offered

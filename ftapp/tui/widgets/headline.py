@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 from textual.widgets import Static
@@ -30,7 +30,7 @@ STATUS_COLORS = {
 class Headline(Static):
     """Shows the name of a run, its status, and how long it still takes."""
 
-    def show(self, name: str, history: History, recipe: Recipe | None, status: str) -> None:
+    def show(self, name: str, history: History, recipe: Recipe | None, status: str, tags: Sequence[str] = ()) -> None:
         """Show a run.
 
         Args:
@@ -38,6 +38,7 @@ class Headline(Static):
             history: The run so far.
             recipe: The recipe, if it can be read.
             status: As `Run.status` returns it.
+            tags: Its tags.
         """
         muted = theme_color(self, "secondary")
         started = history.started
@@ -49,6 +50,8 @@ class Headline(Static):
         text.append(name, "bold")
         if started and started.profile:
             text.append(f" {started.profile}")
+        if tags:
+            text.append("".join(f" #{tag}" for tag in tags), theme_color(self, "accent"))
         parts = []
         if history.ended:
             if result := history.result:

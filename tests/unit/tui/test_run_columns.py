@@ -11,12 +11,12 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
+from ftapp.runs.run_filter import parse_filter
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.run_columns import (
     COLUMNS,
     GAP,
     describe_status,
-    filter_runs,
     join_cells,
     list_columns,
     select_columns,
@@ -60,9 +60,8 @@ def test_every_column_sorts_and_shows_what_is_missing(column: str) -> None:
 
 def test_searches_need_every_word() -> None:
     runs = [one("bert-full", profile="quick"), one("bert-full", status="failed")]
-    assert filter_runs(runs, "BERT failed") == runs[1:]
-    assert filter_runs(runs, "standard") == runs[1:]
-    assert filter_runs(runs, "") == runs
+    for text, kept in (("BERT failed", runs[1:]), ("standard", runs[1:]), ("", runs)):
+        assert [run for run in runs if parse_filter(text).keeps(run.list_filter_facts())] == kept
 
 
 def test_cells_are_cut_and_filled() -> None:
