@@ -30,6 +30,7 @@ from ftapp.cli import (
     plan,
     predict,
     push,
+    queue,
     recipes,
     report,
     resume,
@@ -107,6 +108,7 @@ app.command(name="runs")(runs.list_runs)
 app.command()(annotate.tag)
 app.command()(annotate.note)
 app.command(name="errors")(errors.list_errors)
+app.add_typer(queue.app, name="queue")
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
+from ftapp.experiments.prepare_job import prepare_job
 from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
-from ftapp.runs.environment import check_installed
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import RunFolder
-from ftapp.runs.starting import make_run
+from ftapp.runs.starting import RunStart
 
 if TYPE_CHECKING:
     from ftapp.analysis.advice import Recommendation
@@ -131,26 +130,24 @@ class Draft:
             RecipeError: The recipe is not valid, or its backend is not installed.
             OSError: The folder cannot be made.
         """
-        loaded, command = self.load_experiment(), shlex.split(self.command())
-        if loaded.is_experiment or self.options.given:
-            experiment = experiment_folder.prepare(
-                self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
-            )
-            LocalLauncher().start(experiment, {})
-            return experiment
-        resolved = loaded.base
-        check_installed(resolved)
-        start = make_run(
-            resolved,
-            self.path.stem,
-            runs_dir,
-            command=command,
-            profile=self.profile,
-            hubless_profiles=recipe.list_hubless_profiles(self.path),
-            offline=offline,
+        job, launcher = self.prepare(runs_dir, offline=offline), LocalLauncher()
+        if isinstance(job, Experiment):
+            launcher.start(job, {})
+            return job
+        job.start(launcher)
+        return job.run
+
+    def prepare(self, runs_dir: Path, *, offline: bool) -> RunStart | Experiment:
+        """Make the folder of the run, or of the experiment, without starting it. Raises as `start`.
+
+        Args:
+            runs_dir: The folder of runs.
+            offline: Whether the run makes no network call.
+        """
+        command = shlex.split(self.command())
+        return prepare_job(
+            self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
         )
-        start.start(LocalLauncher())
-        return start.run
 
     def save(self, file: Path, *, replace: bool = False) -> None:
         """Write the draft as a recipe with all keys.

@@ -1,0 +1,152 @@
+"""`ftapp queue`: runs and experiments for the night, one after another."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
+from ftapp.cli.options import (
+    BackendOption,
+    JsonOption,
+    OfflineOption,
+    ProfileOption,
+    RecipesArgument,
+    RunsDirOption,
+    SeedOption,
+    SetOption,
+    combine_overrides,
+)
+
+if TYPE_CHECKING:
+    from ftapp.experiments.queue import Queue
+
+app = typer.Typer(
+    help="Runs and experiments that are carried out one after another, also when this terminal is closed.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+EntryArgument = Annotated[int, typer.Argument(metavar="ID", help="The id of an entry, as 'ftapp queue' lists it.")]
+
+
+@app.callback()
+def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
+    """List the queue."""
+    if context.invoked_subcommand is not None:
+        return
+    import msgspec
+
+    from ftapp.common.tables import Column, print_table, print_text
+
+    queue = _find_queue(runs_dir)
+    with fail_on_run_errors():
+        entries, paused = queue.list_entries(), queue.is_paused()
+    alive = queue.alive()
+    if as_json:
+        rows = [
+            {**msgspec.to_builtins(each), "status": each.describe_status(), "job": each.job or None} for each in entries
+        ]
+        print(json.dumps({"folder": str(queue.folder), "active": alive, "paused": paused, "entries": rows}))
+        return
+    columns = [
+        Column("id", 0, right=True),
+        Column("recipe", 0, least=16),
+        Column("status", 0),
+        Column("run or experiment", 1, least=24, is_name=True),
+    ]
+    print_table(columns, [[str(each.id), each.label, each.describe_status(), each.job] for each in entries])
+    if any(each.waits for each in entries) and not alive:
+        print_text("the queue is paused: 'ftapp queue start' carries it out" if paused else _STANDS_STILL)
+    elif paused and alive:
+        print_text("the queue is paused after what goes on now")
+
+
+_STANDS_STILL = "the process of the queue has ended, as after a restart of the machine: 'ftapp queue start' goes on"
+
+
+@app.command()
+def add(
+    recipes: RecipesArgument = None,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    backend: BackendOption = None,
+    seed: SeedOption = None,
+    folds: Annotated[
+        int | None, typer.Option(metavar="K", help="Cross-validate on K folds of the data (data.folds).")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
+    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Do not start the queue.")] = False,
+    runs_dir: RunsDirOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Add recipes at the end of the queue, and start it.
+
+    The recipes are kept as they are now. Recipes with arms or folds are experiments.
+    """
+    from ftapp.cli import activity
+    from ftapp.experiments.options import Options
+    from ftapp.experiments.prepare_job import prepare_job
+    from ftapp.recipe import find, load_experiment
+
+    chosen = combine_overrides(overrides, backend=backend, seed=seed, **{"data.folds": folds})
+    options, queue = Options(repeat, jobs, control), _find_queue(runs_dir)
+    if not recipes:
+        refuse("no recipe is given; 'ftapp recipes' lists all recipes")
+    with refuse_bad_recipes(), fail_on_run_errors():
+        paths = [find(name) for name in recipes]
+        for path in paths:  # all are checked before the first one is added
+            loaded = load_experiment(path, profile, chosen)
+            activity.check(loaded.arms.values() or [loaded.base])
+        for path in paths:
+            label = f"{path.stem} ({profile})" if profile else path.stem
+            prepare = partial(prepare_job, path, profile, chosen, options, command=sys.argv, offline=offline)
+            entry = queue.add(label, prepare)
+            print(f"{entry.id}: {entry.label}")
+        if not hold:
+            queue.start()
+
+
+@app.command()
+def drop(number: EntryArgument, runs_dir: RunsDirOption = None) -> None:
+    """Remove an entry that waits."""
+    with refuse_bad_recipes(), fail_on_run_errors():
+        print(f"dropped: {_find_queue(runs_dir).drop(number).label}")
+
+
+@app.command()
+def move(
+    number: EntryArgument,
+    place: Annotated[int, typer.Argument(metavar="PLACE", help="The new place among those that wait; 1 is the next.")],
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Move an entry that waits to another place."""
+    with refuse_bad_recipes(), fail_on_run_errors():
+        _find_queue(runs_dir).move(number, place)
+
+
+@app.command()
+def pause(runs_dir: RunsDirOption = None) -> None:
+    """Start nothing further. What goes on now goes on; 'ftapp ctl RUN stop' ends it."""
+    with fail_on_run_errors():
+        _find_queue(runs_dir).pause()
+
+
+@app.command()
+def start(runs_dir: RunsDirOption = None) -> None:
+    """Carry out what waits. A run that the end of the machine has cut off goes on from its newest checkpoint."""
+    with fail_on_run_errors():
+        _find_queue(runs_dir).start()
+
+
+def _find_queue(runs_dir: Path | None) -> Queue:
+    from ftapp.common import user_folders
+    from ftapp.experiments.queue import Queue
+
+    return Queue.of(user_folders.runs(runs_dir))

@@ -1,0 +1,57 @@
+"""A recipe as a job: a run, or an experiment where it has arms, folds or repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.options import Options
+from ftapp.runs.environment import check_installed
+from ftapp.runs.starting import RunStart, make_run
+
+
+def prepare_job(
+    path: Path,
+    profile: str | None,
+    overrides: Sequence[str],
+    options: Options,
+    runs_dir: Path,
+    *,
+    command: Sequence[str],
+    offline: bool = False,
+) -> RunStart | Experiment:
+    """Make the folder of a run, or of an experiment where there are arms, folds or repeats.
+
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile; None for none.
+        overrides: Texts `key=value`.
+        options: Repeats, jobs and control.
+        runs_dir: The folder of all runs.
+        command: The command line, to be written down.
+        offline: Whether the runs make no network call.
+
+    Returns:
+        The run or the experiment, ready to start.
+
+    Raises:
+        RecipeError: The recipe is not valid, or a package that it needs is not installed.
+        OSError: The folder cannot be made.
+    """
+    from ftapp import recipe  # here, since lists of runs, which are shown first, need none of it
+
+    loaded = recipe.load_experiment(path, profile, overrides)
+    if loaded.is_experiment or options.given:
+        return experiment_folder.prepare(path, profile, overrides, options, runs_dir, command=command, offline=offline)
+    check_installed(loaded.base)
+    return make_run(
+        loaded.base,
+        path.stem,
+        runs_dir,
+        command=command,
+        profile=profile,
+        hubless_profiles=recipe.list_hubless_profiles(path),
+        offline=offline,
+    )

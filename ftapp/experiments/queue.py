@@ -1,0 +1,320 @@
+"""The queue: runs and experiments that are carried out one after another, by a process that outlives who added them.
+
+It has a folder beside the runs, `queue`:
+
+queue.json   the entries in their order   queue.lock   locked while its process lives
+ID/          the folder of what waits     edit.lock    locked while the entries are changed
+queue.log    the output of its process
+
+What waits is prepared whole: a later change of a recipe's file changes nothing. When its turn comes, its folder moves
+to the place of runs, or of experiments, and its process is started.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import msgspec
+
+from ftapp.common.durable import replace_file
+from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.common.locks import hold_lock, is_locked
+from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.runs.launcher import LocalLauncher
+from ftapp.runs.run_folder import NAME, RunFolder
+from ftapp.runs.starting import RunStart
+
+_MOST_ENDED = 20  # entries that are kept after their end
+_SECONDS = 10.0  # in which a process that has found nothing more to do ends
+_POLL_SECONDS = 0.05
+
+
+class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A run or an experiment of the queue.
+
+    Attributes:
+        id: Its number, by which commands name it.
+        label: The name of its recipe, with the profile.
+        kind: Whether it is a run or an experiment.
+        environment: Variables that its process gets.
+        added: When it was added, in seconds since the Unix epoch.
+        job: The name of its folder among the runs or experiments; "" while it waits.
+        status: Its status after its end; "" before.
+    """
+
+    id: int
+    label: str
+    kind: Literal["run", "experiment"]
+    environment: dict[str, str] = {}
+    added: float
+    job: str = ""
+    status: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was not started yet."""
+        return not self.job
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it was started and has not ended."""
+        return bool(self.job) and not self.status
+
+    def describe_status(self) -> str:
+        """Describe the status in a word: waiting, running, or how it has ended."""
+        return "waiting" if self.waits else self.status or "running"
+
+
+class _State(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The content of the file.
+
+    Attributes:
+        entries: The entries in their order.
+        last: The number of the last entry that was added.
+        paused: Whether no further entry is started.
+        ending: Whether the process has found nothing more to do, and ends.
+    """
+
+    entries: list[Entry] = []
+    last: int = 0
+    paused: bool = False
+    ending: bool = False
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue of a folder of runs. It is the job of its process (`ftapp.runs.launcher.JobFolder`).
+
+    Attributes:
+        folder: Its folder, which need not exist.
+        worker: The module that is the process's main.
+    """
+
+    folder: Path
+    worker: ClassVar[str] = "ftapp.workers.queue"
+
+    @classmethod
+    def of(cls, runs_dir: Path) -> Queue:
+        """Return the queue of a folder of runs."""
+        return cls(runs_dir.absolute() / "queue")
+
+    @property
+    def runs_dir(self) -> Path:
+        """The folder of runs."""
+        return self.folder.parent
+
+    @property
+    def file(self) -> Path:
+        """The file of the entries."""
+        return self.folder / "queue.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that is locked while the process lives."""
+        return self.folder / "queue.lock"
+
+    @property
+    def log_file(self) -> Path:
+        """The output of the process."""
+        return self.folder / "queue.log"
+
+    def alive(self) -> bool:
+        """Whether the process lives."""
+        return is_locked(self.lock_file)
+
+    def list_entries(self) -> list[Entry]:
+        """List the entries in their order.
+
+        Raises:
+            RunError: The file cannot be read.
+        """
+        return self._load().entries
+
+    def is_paused(self) -> bool:
+        """Whether no further entry is started. Raises as `list_entries`."""
+        return self._load().paused
+
+    def add(self, label: str, prepare: Callable[[Path], RunStart | Experiment]) -> Entry:
+        """Add a run or an experiment at the end.
+
+        Args:
+            label: The name of its recipe, with the profile.
+            prepare: Makes the run or the experiment in the folder of runs that it is given.
+
+        Returns:
+            The entry.
+
+        Raises:
+            RecipeError: `prepare` has refused it.
+            RunError: The entries cannot be read.
+            OSError: The folder cannot be written.
+        """
+        with self._edit() as state:
+            state.last += 1
+            place = self.folder / str(state.last)
+            try:
+                made = prepare(place)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+            environment = dict(made.environment) if isinstance(made, RunStart) else {}
+            kind: Literal["run", "experiment"] = "run" if isinstance(made, RunStart) else "experiment"
+            entry = Entry(id=state.last, label=label, kind=kind, environment=environment, added=time.time())
+            state.entries.append(entry)
+        return entry
+
+    def drop(self, number: int) -> Entry:
+        """Remove an entry that waits.
+
+        Args:
+            number: Its id.
+
+        Returns:
+            The entry that was removed.
+
+        Raises:
+            RecipeError: No entry of this id waits.
+            RunError: The entries cannot be read.
+        """
+        with self._edit() as state:
+            entry = _find_waiting(state, number)
+            state.entries.remove(entry)
+            shutil.rmtree(self.folder / str(number), ignore_errors=True)
+        return entry
+
+    def move(self, number: int, place: int) -> None:
+        """Move an entry that waits.
+
+        Args:
+            number: Its id.
+            place: Its new place among those that wait, from 1; places beyond the last are the last.
+
+        Raises:
+            RecipeError: No entry of this id waits, or the place is below 1.
+            RunError: The entries cannot be read.
+        """
+        if place < 1:
+            raise RecipeError([Problem("", "", f"there is no place {place} in the queue; the first place is 1")])
+        with self._edit() as state:
+            entry = _find_waiting(state, number)
+            state.entries.remove(entry)
+            waiting = [index for index, each in enumerate(state.entries) if each.waits]
+            index = waiting[place - 1] if place <= len(waiting) else len(state.entries)
+            state.entries.insert(index, entry)
+
+    def pause(self) -> None:
+        """Start no further entry. What goes on goes on. Raises as `list_entries`."""
+        with self._edit() as state:
+            state.paused = True
+
+    def start(self) -> None:
+        """Start the process, unless it lives: it carries out what waits.
+
+        Raises:
+            RunError: The entries cannot be read, or a process of the queue does not come to its end.
+            OSError: The process cannot be started.
+        """
+        with self._edit() as state:
+            state.paused = False
+            ends, state.ending = state.ending, False
+        deadline = time.monotonic() + _SECONDS
+        while self.alive():
+            if not ends:
+                return
+            if time.monotonic() > deadline:
+                raise RunError(f"the process of the queue does not end; see {self.log_file}")
+            time.sleep(_POLL_SECONDS)
+        with suppress(RunError):  # another process has started it in the same instant
+            LocalLauncher().start(self, {})
+
+    def take(self) -> Entry | None:
+        """Take the entry whose turn it is, for the process of the queue: one that goes on, else the first that waits.
+
+        Returns:
+            The entry, with its folder at the place of runs or experiments; None where nothing is to be done.
+
+        Raises:
+            RunError: The entries cannot be read.
+            OSError: The folder of the entry cannot be moved.
+        """
+        with self._edit() as state:
+            entry = next((each for each in state.entries if each.goes_on), None)
+            if entry is None and not state.paused:
+                entry = next((each for each in state.entries if each.waits), None)
+            if entry is None:
+                state.ending = True
+            elif entry.waits:
+                entry.job = self._move_into_place(entry)
+        return entry
+
+    def end(self, number: int, status: str) -> None:
+        """Write down how an entry has ended. The oldest of many that have ended are forgotten.
+
+        Args:
+            number: Its id.
+            status: Its status.
+        """
+        with self._edit() as state:
+            for each in state.entries:
+                if each.id == number:
+                    each.status = status
+            ended = [each for each in state.entries if each.status]
+            for each in ended[:-_MOST_ENDED]:
+                state.entries.remove(each)
+
+    def find_job(self, entry: Entry) -> RunFolder | Experiment:
+        """Return the run or the experiment of an entry that was started."""
+        if entry.kind == "run":
+            return RunFolder(self.runs_dir / entry.job)
+        return Experiment(self.runs_dir / experiment_folder.FOLDER / entry.job)
+
+    def _move_into_place(self, entry: Entry) -> str:
+        """Move the folder of an entry to the place of runs or experiments, under a name with the time of now."""
+        place = self.folder / str(entry.id)
+        inner = Path() if entry.kind == "run" else Path(experiment_folder.FOLDER)
+        prepared = next(path for path in (place / inner).iterdir() if NAME.fullmatch(path.name))
+        facts = prepared / ("environment.json" if entry.kind == "run" else "experiment.json")
+        replace_file(facts, json.dumps(json.loads(read_bytes(facts)) | {"created": time.time()}, indent=2).encode())
+        rest = prepared.name.split("-", 2)[2]
+        target = self.runs_dir / inner / f"{time.strftime('%Y%m%d-%H%M%S')}-{rest}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prepared.rename(target)
+        shutil.rmtree(place, ignore_errors=True)
+        return target.name
+
+    def _load(self) -> _State:
+        try:
+            return msgspec.json.decode(read_bytes(self.file), type=_State)
+        except FileNotFoundError:
+            return _State()
+        except (OSError, *UNREADABLE) as error:
+            raise RunError(f"the queue cannot be read: {self.file}: {explain_error(error)}") from error
+
+    @contextmanager
+    def _edit(self) -> Iterator[_State]:
+        """Change the state, alone. Nothing is changed where the context ends with an error."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with hold_lock(self.folder / "edit.lock", fcntl.LOCK_EX):
+            state = self._load()
+            yield state
+            replace_file(self.file, msgspec.json.format(msgspec.json.encode(state)) + b"\n")
+
+
+def _find_waiting(state: _State, number: int) -> Entry:
+    found: Mapping[int, Entry] = {each.id: each for each in state.entries}
+    if number in found and found[number].waits:
+        return found[number]
+    waiting = [str(each.id) for each in state.entries if each.waits]
+    rule = f"waiting: {', '.join(waiting)}" if waiting else "nothing waits"
+    what = f"entry {number} is {found[number].describe_status()}" if number in found else f"there is no entry {number}"
+    raise RecipeError([Problem("", "", f"{what}; {rule}")])

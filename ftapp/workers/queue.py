@@ -1,0 +1,74 @@
+"""The process of the queue: it carries out what waits, one after another. `ftapp.experiments.queue` starts it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.queue import Entry, Queue
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, LocalLauncher
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.starting import prepare_resume
+
+_POLL_SECONDS = 0.2
+
+
+def main(folder: Path) -> int:
+    """Carry out what waits in a queue, until nothing does. Returns the exit code.
+
+    What another process of the queue has started is waited for. A run that a crash of the machine has ended goes on
+    from its newest checkpoint.
+    """
+    queue, launcher = Queue(folder), LocalLauncher()
+    try:
+        while entry := queue.take():
+            status = _carry_out(queue, entry, launcher)
+            print(f"{entry.label}: {entry.job}: {status}", flush=True)
+            queue.end(entry.id, status)
+    except (OSError, RunError) as error:
+        print(error, flush=True)
+        return 1
+    return 0
+
+
+def _carry_out(queue: Queue, entry: Entry, launcher: LocalLauncher) -> str:
+    """Start an entry, or wait for what goes on, and return its status after its end."""
+    job = queue.find_job(entry)
+    if not job.folder.is_dir():
+        return "deleted"
+    try:
+        if isinstance(job, Experiment):
+            if not job.alive() and not job.result_file.exists() and not job.list_members():
+                launcher.start(job, entry.environment)
+                launcher.wait(job)
+        elif not job.alive():
+            if not job.events_file.exists():
+                launcher.start(job, entry.environment)
+                launcher.wait(job)
+            elif job.status() == "crashed":
+                start = prepare_resume(job)
+                start.start(launcher)
+                launcher.wait(job)
+    except (OSError, RecipeError, RunError) as error:
+        print(f"{entry.label}: {error}", flush=True)
+    while job.alive():
+        time.sleep(_POLL_SECONDS)
+    return _find_status(job)
+
+
+def _find_status(job: RunFolder | Experiment) -> str:
+    if not job.folder.is_dir():  # refused before it began, and removed by who followed it
+        return "refused"
+    if isinstance(job, RunFolder):
+        return job.status()
+    return job.status([member.run.status() for member in job.list_members()])
+
+
+if __name__ == "__main__":
+    # They were held back when the process was launched. Runs go on when it is ended.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,120 @@
+"""The queue without its process: what waits, in which order, and where its folders go."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ftapp import recipe as recipes
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.options import Options
+from ftapp.experiments.prepare_job import prepare_job
+from ftapp.experiments.queue import Entry, Queue
+from ftapp.runs.run_folder import RunFolder, list_folders
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Queue:
+    return Queue.of(tmp_path / "runs")
+
+
+def add(queue: Queue, name: str = "gpt2-full", *overrides: str, repeats: int = 1) -> Entry:
+    options = Options(repeats)
+    prepare = partial(prepare_job, recipes.find(name), "quick", overrides, options, command=["ftapp"])
+    return queue.add(f"{name} (quick)", prepare)
+
+
+def order(queue: Queue) -> list[int]:
+    return [each.id for each in queue.list_entries()]
+
+
+def test_entries_wait_in_order_and_are_moved_and_dropped(queue: Queue) -> None:
+    for _ in range(4):
+        add(queue)
+    assert order(queue) == [1, 2, 3, 4]
+    queue.move(4, 1)
+    assert order(queue) == [4, 1, 2, 3]
+    queue.move(4, 3)
+    assert order(queue) == [1, 2, 4, 3]
+    queue.move(1, 99)
+    assert order(queue) == [2, 4, 3, 1]
+    assert queue.drop(4).id == 4
+    assert order(queue) == [2, 3, 1]
+    assert not (queue.folder / "4").exists()
+    assert add(queue).id == 5
+    with pytest.raises(RecipeError, match="there is no entry 4; waiting: 2, 3, 1, 5"):
+        queue.drop(4)
+    with pytest.raises(RecipeError, match="there is no place 0"):
+        queue.move(2, 0)
+
+
+def test_what_waits_is_no_run_until_its_turn_comes(queue: Queue) -> None:
+    add(queue, "gpt2-full", "seed=7")
+    assert list_folders(queue.runs_dir) == []
+    begun = time.time()
+    entry = queue.take()
+    assert entry is not None
+    run = queue.find_job(entry)
+    assert isinstance(run, RunFolder)
+    assert list_folders(queue.runs_dir) == [entry.job] == [run.folder.name]
+    assert recipes.load(run.recipe_file).seed == 7
+    assert begun <= run.environment()["created"] <= time.time()
+    assert entry.environment["KERAS_BACKEND"] == "tensorflow"
+    assert not (queue.folder / "1").exists()
+    # A process that takes the place of one that was killed gets the same entry.
+    again = queue.take()
+    assert again is not None
+    assert again.job == entry.job
+    with pytest.raises(RecipeError, match="entry 1 is running; nothing waits"):
+        queue.drop(1)
+    queue.end(1, "done")
+    assert queue.take() is None
+    assert [each.describe_status() for each in queue.list_entries()] == ["done"]
+
+
+def test_repeats_are_an_experiment(queue: Queue) -> None:
+    add(queue, repeats=2)
+    entry = queue.take()
+    assert entry is not None
+    experiment = queue.find_job(entry)
+    assert isinstance(experiment, Experiment)
+    assert experiment.folder.parent == queue.runs_dir / "experiments"
+    assert experiment.planned == 2
+
+
+def test_a_paused_queue_gives_nothing(queue: Queue) -> None:
+    add(queue)
+    queue.pause()
+    assert queue.is_paused()
+    assert queue.take() is None
+    assert [each.describe_status() for each in queue.list_entries()] == ["waiting"]
+
+
+def test_what_is_refused_is_not_added(queue: Queue) -> None:
+    with pytest.raises(RecipeError, match="epochs"):
+        add(queue, "gpt2-full", "phase.finetune.epochs=-1")
+    assert order(queue) == []
+    assert [path.name for path in queue.folder.glob("*/")] == []
+
+
+def test_the_oldest_of_many_that_have_ended_are_forgotten(queue: Queue) -> None:
+    entries = [{"id": number, "label": "x", "kind": "run", "added": 1.0, "job": "j"} for number in range(1, 31)]
+    queue.folder.mkdir(parents=True)
+    queue.file.write_text(json.dumps({"entries": entries, "last": 30}), encoding="utf-8")
+    for number in range(1, 30):
+        queue.end(number, "done")
+    assert order(queue) == list(range(10, 31))
+
+
+def test_a_file_that_cannot_be_read_is_left_alone(queue: Queue) -> None:
+    queue.folder.mkdir(parents=True)
+    queue.file.write_text("{", encoding="utf-8")
+    for act in (queue.list_entries, queue.pause, queue.take, partial(add, queue)):
+        with pytest.raises(RunError, match=r"the queue cannot be read: .*queue\.json"):
+            act()
+    assert queue.file.read_text("utf-8") == "{"
