@@ -16,6 +16,7 @@ import pytest
 from textual.pilot import Pilot
 from typer.testing import CliRunner, Result
 
+import command_reference
 import outputs
 import pictures
 from ftapp import recipe
@@ -51,7 +52,7 @@ def test_table_has_every_recipe() -> None:
     assert sorted(listed) == sorted(recipe.bundled())
 
 
-_WITH_PROCESSES = ("doctor", "run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
+_WITH_PROCESSES = ("doctor", "queue", "run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
 _USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model", "push")
 
 
@@ -169,7 +170,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_commands_are_all_in_the_documents() -> None:
-    names = {command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands}
+    names = {words[0] for words in command_reference.list_commands()}
     assert names == {shlex.split(line)[1] for line in commands()}
 
 

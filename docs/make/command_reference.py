@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 from typer.testing import CliRunner
 
@@ -15,9 +17,15 @@ This page holds what each command answers to `--help`.
 
 def make_page() -> str:
     """Make the page in Markdown."""
-    group = typer.main.get_command(app)
-    names = group.list_commands(None)  # type: ignore[attr-defined]
-    return "\n".join([_INTRODUCTION, _write_section("ftapp"), *(_write_section("ftapp", name) for name in names)])
+    sections = [_write_section("ftapp", *words) for words in ((), *list_commands())]
+    return "\n".join([_INTRODUCTION, *sections])
+
+
+def list_commands() -> list[tuple[str, ...]]:
+    """List the words of each command, those of a group behind the group."""
+    commands: dict[str, Any] = getattr(typer.main.get_command(app), "commands")  # noqa: B009
+    groups = {name: getattr(command, "commands", {}) for name, command in commands.items()}
+    return sorted(words for name, inner in groups.items() for words in ((name,), *((name, each) for each in inner)))
 
 
 def _write_section(*words: str) -> str:

@@ -70,6 +70,7 @@ class FtApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "show('recipes')", "Recipes", show=False),
         Binding("2", "show('runs')", "Runs", show=False),
+        Binding("3", "show('queue')", "Queue", show=False),
         Binding("question_mark", "help", "Help"),
         Binding("ctrl+p", "command_palette", "Commands"),
         Binding("q", "leave", "Quit"),
@@ -156,12 +157,13 @@ class FtApp(App[None]):
         yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
         yield SystemCommand("Runs", "Show all runs, running and ended", lambda: self.action_show("runs"))
+        yield SystemCommand("Queue", "Show what runs one after another", lambda: self.action_show("queue"))
         yield SystemCommand("Empty the trash", "Remove deleted runs for good", self.empty_trash)
         yield SystemCommand("Help", "Explain this screen, and show its keys", self.action_help)
         yield SystemCommand("Quit", "Close the interface; runs continue", self.action_leave)
 
     def action_show(self, place: str) -> None:
-        """Go to the recipes or to the runs, and close the screens above. Where that loses work, ask first."""
+        """Go to the recipes, the runs or the queue, and close the screens above. Where that loses work, ask first."""
         from ftapp.tui.dialogs.dialog import Dialog
 
         if unsaved := self._describe_unsaved():
@@ -171,12 +173,13 @@ class FtApp(App[None]):
             self._show(place)
 
     def _show(self, place: str) -> None:
+        from ftapp.tui.screens.queue import QueueScreen
         from ftapp.tui.screens.runs import RunsScreen
 
         while not isinstance(self.screen, RecipesScreen):
             self.pop_screen()
-        if place == "runs":
-            self.push_screen(RunsScreen())
+        if place != "recipes":
+            self.push_screen(RunsScreen() if place == "runs" else QueueScreen())
 
     def _describe_unsaved(self) -> str:
         """Describe what closing all screens would lose."""
@@ -244,6 +247,16 @@ class FtApp(App[None]):
         else:
             self.open_experiment(started)
         self.run_worker(await_refusal(self, started))
+
+    @work
+    async def add_to_queue(self, draft: Draft) -> None:
+        """Add a draft to the queue, whose process outlives the interface."""
+        from ftapp.tui.actions.start import add_to_queue
+
+        if await add_to_queue(self, draft):
+            self.notify(
+                "It runs when its turn comes, also while the interface is closed. 3 shows the queue.", title="Queued"
+            )
 
     @work(exclusive=True, group="resume")
     async def resume(self, run: RunFolder) -> None:

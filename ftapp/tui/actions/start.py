@@ -1,22 +1,24 @@
-"""Starting a draft from the interface, and what happens where its recipe or its data are refused."""
+"""Starting a draft, now or when its turn in the queue comes; and what happens where it is refused."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.screen import Screen
 
-from ftapp.common.errors import RecipeError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.queue import Entry, Queue
 from ftapp.runs.run_folder import RunFolder, remove_refused
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
     from ftapp.tui.editor.draft import Draft
 
+_Result = TypeVar("_Result")
 _SOON = 0.5  # seconds
 
 
@@ -30,13 +32,39 @@ async def start(app: FtApp, draft: Draft) -> RunFolder | Experiment | None:
     Returns:
         What was started; None where the recipe or its data have an error.
     """
+    return await _attempt(app, draft, lambda: draft.start(app.runs_dir, offline=app.offline))
+
+
+async def add_to_queue(app: FtApp, draft: Draft) -> bool:
+    """Check a draft and add it to the queue. Called by a worker of the app.
+
+    Args:
+        app: Shows why the draft cannot run.
+        draft: The draft of a run or an experiment.
+
+    Returns:
+        Whether it was added.
+    """
+    queue = Queue.of(app.runs_dir)
+
+    def add() -> Entry:
+        entry = queue.add(draft.label, partial(draft.prepare, offline=app.offline))
+        if not queue.is_paused():
+            queue.start()
+        return entry
+
+    return await _attempt(app, draft, add) is not None
+
+
+async def _attempt(app: FtApp, draft: Draft, act: Callable[[], _Result]) -> _Result | None:
+    """Check a draft, and then do something with it; where that fails, say why."""
     try:
         checked = asyncio.create_task(asyncio.to_thread(draft.check))
         if not (await asyncio.wait({checked}, timeout=_SOON))[0]:
             app.notify("It starts when its data are read.", title=f"Reading the data of {draft.name}")
         await checked
-        return draft.start(app.runs_dir, offline=app.offline)
-    except RecipeError as error:
+        return act()
+    except (RecipeError, RunError) as error:
         app.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
     except OSError as error:
         app.notify(f"{app.runs_dir} cannot be written: {error.strerror}", severity="error")

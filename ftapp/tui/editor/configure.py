@@ -39,7 +39,7 @@ from ftapp.tui.editor.phase_chips import PhaseChips
 from ftapp.tui.editor.previews import Previews
 from ftapp.tui.editor.problems import describe_problem, find_problems, mark_problems
 from ftapp.tui.editor.proposals import Proposals
-from ftapp.tui.editor.save_as import ask_for_path
+from ftapp.tui.editor.save_as import ask_for_path, save_draft
 from ftapp.tui.editor.training_pane import TrainingPane
 from ftapp.tui.page import Page
 from ftapp.tui.widgets.cautions import Cautions
@@ -57,6 +57,7 @@ class ConfigureScreen(Page):
     HELP = _FILE.with_suffix(".md").read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", tooltip="Start the run"),
+        Binding("n", "queue", "Queue", tooltip="Run it after what waits in the queue"),
         Binding("ctrl+s", "save", "Save", tooltip="Save as a recipe of your own"),
         Binding("y", "copy", "Copy", tooltip="Copy the command of this run"),
         Binding("left_square_bracket", "step_phase(-1)", "Previous phase", show=False),
@@ -303,6 +304,10 @@ class ConfigureScreen(Page):
         self._saved = self.form.draft  # the run keeps it
         self.app.start(self.form.draft)
 
+    def action_queue(self) -> None:
+        self._saved = self.form.draft  # the queue keeps it
+        self.app.add_to_queue(self.form.draft)
+
     def on_screen_resume(self) -> None:
         if self.form.tables:
             self.previews.request(self.form)
@@ -317,16 +322,11 @@ class ConfigureScreen(Page):
             ask_for_path(self.app, self.form.draft, self._write)
 
     def _write(self, path: Path) -> None:
-        try:
-            self.form.draft.save(path, replace=True)
-        except (OSError, RecipeError) as error:
-            self.notify(f"{path} cannot be written: {error}", severity="error", markup=False)
+        if not save_draft(self.app, self.form.draft, path):
             return
-        self.app.settings.use_recipe(path)
         self._saved = Draft(path, options=self.form.draft.options)
         self.take(self._saved)
         self.query_one(ChoicesLine).offer_profiles(self.form.draft)
-        self.notify(str(path), title="Saved", markup=False)
 
     def action_back(self) -> None:
         """Leave a text for the screen's keys, or the screen; where changes would be lost, ask first."""
@@ -351,7 +351,7 @@ class ConfigureScreen(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
-            case "run" if self.is_mounted:
+            case "run" | "queue" if self.is_mounted:
                 return None if self.problems else True
             case "undo":
                 return self.proposals.can_undo

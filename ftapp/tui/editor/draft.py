@@ -91,6 +91,11 @@ class Draft:
             return error.problems
         return []
 
+    @property
+    def label(self) -> str:
+        """The name of the recipe, with the profile."""
+        return f"{self.path.stem} ({self.profile})" if self.profile else self.path.stem
+
     def with_change(self, key: str, value: Any) -> Draft:
         """Return the draft with one more change, which replaces a change of the same key."""
         return replace(self, changes={**self.without_change(key).changes, key: value})

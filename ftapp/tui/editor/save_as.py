@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
 from ftapp import recipe
+from ftapp.common.errors import RecipeError
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.editor.draft import Draft
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
 
 
 def ask_for_path(app: App[Any], draft: Draft, save: Callable[[Path], None]) -> None:
@@ -74,3 +78,24 @@ def check_name(name: str) -> str | None:
     except (OSError, RuntimeError, ValueError) as error:
         return f"this is no name for a file: {error}"
     return None
+
+
+def save_draft(app: FtApp, draft: Draft, path: Path) -> bool:
+    """Write a draft as a recipe of the user's own, remember it, and say so.
+
+    Args:
+        app: Shows why it cannot be written.
+        draft: The draft.
+        path: The file, which is replaced.
+
+    Returns:
+        Whether it was written.
+    """
+    try:
+        draft.save(path, replace=True)
+    except (OSError, RecipeError) as error:
+        app.notify(f"{path} cannot be written: {error}", severity="error")
+        return False
+    app.settings.use_recipe(path)
+    app.notify(str(path), title="Saved")
+    return True

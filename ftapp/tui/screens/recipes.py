@@ -70,6 +70,7 @@ copies a recipe to a file of your own. A file that you change in an editor is re
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "configure", "Configure"),
         Binding("r", "run", "Run"),
+        Binding("n", "queue", "Queue", tooltip="Run it after what waits in the queue"),
         Binding("p", "next_profile", "Profile", tooltip="Choose the next profile"),
         Binding("c", "copy", "Copy", tooltip="Copy to a recipe of your own"),
         SearchLine.KEY,
@@ -206,6 +207,11 @@ copies a recipe to a file of your own. A file that you change in an editor is re
         """Run the recipe at once, with the marked profile."""
         if draft := self._draft():
             self.app.start(draft)
+
+    def action_queue(self) -> None:
+        """Add the recipe to the queue, with the marked profile."""
+        if draft := self._draft():
+            self.app.add_to_queue(draft)
 
     def action_next_profile(self) -> None:
         if entry := self.entry:

@@ -13,7 +13,7 @@ from ftapp.common.formatting import format_quantity
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
 
-_PLACES = {"recipes": ("1", "Recipes"), "runs": ("2", "Runs")}
+_PLACES = {"recipes": ("1", "Recipes"), "runs": ("2", "Runs"), "queue": ("3", "Queue")}
 
 
 class TopBar(Horizontal):

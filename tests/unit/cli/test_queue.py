@@ -1,0 +1,71 @@
+"""`ftapp queue`: its list, and what it refuses. tests/train/test_queue.py has its process."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ftapp.cli import app
+from ftapp.experiments.queue import Queue
+from tests.support.documents import commands
+
+
+@pytest.fixture(autouse=True)
+def runs_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes, progress: None)  # there are no data
+    return tmp_path / "runs"
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app.app, ["queue", *arguments])
+
+
+def test_an_empty_queue_is_listed(runs_dir: Path) -> None:
+    assert json.loads(invoke("--json").stdout) == {
+        "folder": str(runs_dir / "queue"),
+        "active": False,
+        "paused": False,
+        "entries": [],
+    }
+    assert invoke().exit_code == 0
+
+
+def test_recipes_are_held_moved_dropped_and_listed() -> None:
+    result = invoke("add", "gpt2-full", "lesson-bert-frozen-attention", "--profile", "quick", "--hold", "--seed", "3")
+    assert result.stdout == "1: gpt2-full (quick)\n2: lesson-bert-frozen-attention (quick)\n"
+    assert invoke("move", "2", "1").exit_code == 0
+    entries = json.loads(invoke("--json").stdout)["entries"]
+    assert [(each["id"], each["kind"], each["status"]) for each in entries] == [
+        (2, "experiment", "waiting"),
+        (1, "run", "waiting"),
+    ]
+    assert invoke("drop", "2").stdout == "dropped: lesson-bert-frozen-attention (quick)\n"
+    listed = invoke().stdout
+    assert "gpt2-full (quick)" in listed
+    assert "'ftapp queue start'" in listed
+
+
+def test_what_cannot_run_is_refused_before_anything_is_added() -> None:
+    for arguments, message in [
+        (["gpt2-full", "gpt3"], "there is no recipe 'gpt3'"),
+        (["gpt2-full", "--set", "seed=-1"], "seed"),
+        ([], "no recipe is given"),
+    ]:
+        result = invoke("add", *arguments)
+        assert (result.exit_code, message in result.output) == (2, True), result.output
+    assert json.loads(invoke("--json").stdout)["entries"] == []
+    assert invoke("drop", "1").exit_code == 2
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp queue")])
+def test_documented_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Queue] = []
+    monkeypatch.setattr(Queue, "start", lambda self: started.append(self))
+    assert invoke("add", "gpt2-full", "gpt2-full", "gpt2-full", "--hold").exit_code == 0
+    result = CliRunner().invoke(app.app, shlex.split(line)[1:])
+    assert result.exit_code == 0, result.output
