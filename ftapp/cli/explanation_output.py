@@ -289,7 +289,7 @@ def _tabulate_words(found: Explanation) -> Table:
     for word in found.strongest_words[:_WORDS]:
         share = word.share or 0.0
         style = find_word_style(share / max(abs(found.strongest_words[0].share or 0.0), 1e-9))
-        table.add_row(Text(f"{share:+.1%}"), Text(make_one_line(word.text.strip()), style))
+        table.add_row(Text(f"{share:+.1%}"), Text().append(make_one_line(word.text), style))
     speaks = pages.describe_for(found.label)
     table.add_row(Text(""), Text(f"+ {speaks[0]}, - {speaks[1]}", "dim"))
     return table

@@ -1,4 +1,4 @@
-"""Predictions and evaluations of a run's model, as the predictor's process makes them."""
+"""Predictions, explanations and evaluations of a run's model, as the predictor's process makes them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import msgspec
 
 from ftapp.api.evaluations import load_other
 from ftapp.rpc.evaluation_messages import Remeasured
+from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.evaluate_requests import EvaluateRequests
+from ftapp.workers.explain_requests import ExplainRequests
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 
@@ -30,6 +32,15 @@ def predict_parts(run: RunFolder, inputs: Sequence[Path], **options: Any) -> lis
     requests = PredictRequests(RunModels())
     requests.predict(Request(1, "predict", {}, lines.append), str(run.folder), msgspec.to_builtins(question))
     return [msgspec.convert(line["predicted"], PredictedRows) for line in lines if "predicted" in line]
+
+
+def explain(run: RunFolder, *inputs: Path, **options: Any) -> list[ExplainedRow]:
+    """Explain the answers to inputs; the options are those of `ExplainQuestion`."""
+    lines: list[Any] = []
+    files = PredictQuestion(inputs=[(str(each), each.name) for each in inputs])
+    asked = msgspec.to_builtins(ExplainQuestion(inputs=files, **options))
+    ExplainRequests(RunModels()).explain(Request(1, "explain", {}, lines.append), str(run.folder), asked)
+    return [msgspec.convert(line["explained"], ExplainedRow) for line in lines if "explained" in line]
 
 
 def measure(

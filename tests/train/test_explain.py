@@ -1,32 +1,15 @@
-"""Explanations of tiny runs' answers: equal to predictions, for classes, labels and numbers."""
+"""Explanations of tiny runs' answers: equal to predictions, for texts and images."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from ftapp.common.errors import RecipeError
-from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
-from ftapp.rpc.prediction_messages import PredictQuestion
-from ftapp.rpc.server import Request
-from ftapp.runs.run_folder import RunFolder
-from ftapp.workers.explain_requests import ExplainRequests
-from ftapp.workers.run_models import RunModels
 from tests.conftest import Do
-from tests.support.predictions import predict
+from tests.support.predictions import explain, predict
 from tests.support.presets import BAD, GOOD, Tiny
-
-
-def explain(run: RunFolder, *inputs: Path, **options: Any) -> list[ExplainedRow]:
-    """Explain the answers to inputs; the options are those of `ExplainQuestion`."""
-    lines: list[Any] = []
-    files = PredictQuestion(inputs=[(str(each), each.name) for each in inputs])
-    asked = msgspec.to_builtins(ExplainQuestion(inputs=files, **options))
-    ExplainRequests(RunModels()).explain(Request(1, "explain", {}, lines.append), str(run.folder), asked)
-    return [msgspec.convert(line["explained"], ExplainedRow) for line in lines if "explained" in line]
 
 
 def test_words_of_texts_are_explained_with_the_answers_of_predict(text_recipe: str, do: Do, tmp_path: Path) -> None:
@@ -78,19 +61,3 @@ def test_images_are_explained_with_the_answers_of_predict(
         assert each.overlay[8:12] == each.picture[8:12] == b"WEBP"
     with pytest.raises(RecipeError, match="takes images"):
         explain(run, texts=["a text"])
-
-
-def test_a_number_is_explained_itself(text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path) -> None:
-    table = tmp_path / "stars.csv"
-    rows = [f"the film was {word} {at},{stars}" for word, stars in ((GOOD[0], 9), (BAD[0], 2)) for at in range(30)]
-    table.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    _, _, run = do(
-        text_recipe.replace("text-classification", "text-regression").replace(f"csv:{tiny.reviews}", f"csv:{table}"),
-        "phase.finetune.steps=2",
-    )
-    (row,) = explain(run, texts=[f"the film was {GOOD[0]}"])
-    (each,) = row.explanations
-    assert (each.label, each.score) == ("", row.answer)
-    assert each.explained == pytest.approx(each.score, rel=0.01)  # of the precision of the run
-    with pytest.raises(RecipeError, match="answers with a number"):
-        explain(run, texts=["the film"], label="9")

@@ -11,10 +11,11 @@ import pytest
 from ftapp import data, recipe
 from ftapp.analysis.metrics.sets import score_sets
 from ftapp.api.evaluations import describe
+from ftapp.common.errors import RecipeError
 from ftapp.models import saved_model
 from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from tests.conftest import Do
-from tests.support.predictions import measure, predict
+from tests.support.predictions import explain, measure, predict
 from tests.support.presets import Tiny
 
 _WORDS = {"good": ("good", "great"), "bad": ("bad", "awful")}
@@ -84,6 +85,10 @@ def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tm
         reached = [name for name, score, limit in zip(trained.classes, row.scores, scored.thresholds, strict=True)
                    if score >= limit]  # fmt: skip
         assert row.answer == tuple(reached)
+    (explained,) = explain(run, texts=["good great film"], top=2)
+    assert {each.label for each in explained.explanations} == set(trained.classes)
+    for each in explained.explanations:  # the log-odds of each label for itself
+        assert each.explained == pytest.approx(np.log(each.score / (1 - each.score)), rel=1e-2, abs=1e-3)
 
 
 def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str, tmp_path: Path) -> None:
@@ -111,6 +116,14 @@ def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str, tmp_path: 
     assert describe(run, None, measure(run))["equal_to_run"]
     (tmp_path / "test.txt").write_text("".join(f"{test[at]}\n" for at in range(len(test))), encoding="utf-8")
     assert [row.answer for row in predict(run, tmp_path / "test.txt")] == pytest.approx(answers[:, 0], rel=1e-5)
+    (explained,) = explain(run, texts=["good good bad"])
+    (found,) = explained.explanations
+    assert (found.label, found.score) == ("", explained.answer)
+    assert found.explained == pytest.approx(explained.answer, rel=1e-4)  # the number itself, which good words raise
+    raised = {word.text.strip(): word.share or 0 for word in found.words}
+    assert raised["good"] > raised["bad"]
+    with pytest.raises(RecipeError, match="answers with a number"):
+        explain(run, texts=["good"], label="9")
     whole = describe(run, "", measure(run, loaded.data.source))
     assert whole["metrics"]["loss"]["value"] == pytest.approx(result.loss, rel=0.9)  # in the scale of the run's numbers
 
