@@ -1,7 +1,7 @@
 """How many requests a second `ftapp serve-model` answers, and how long they take, measured by wrk.
 
 Each request has one text of --words words. The arms are servers with other options: `alone` answers each input in a
-batch of its own (--max-batch 1), the others put up to 32 in a batch and wait 0, 2, 5, 10 or 20 ms for them. Each server
+batch of its own (--max-batch 1), the others put up to 32 in a batch and wait 0, 2, 5 or 10 ms for them. Each server
 is asked by 1, 8 and 32 connections, each of which sends its next request once it has its answer. A first second of each
 is not counted.
 
@@ -30,7 +30,7 @@ from ftapp.common.processes import make_module_command
 
 ARMS = {
     "alone": ("--max-batch", "1", "--max-wait", "0"),
-    **{f"wait {wait} ms": ("--max-wait", str(wait)) for wait in (0, 2, 5, 10, 20)},
+    **{f"wait {wait} ms": ("--max-wait", str(wait)) for wait in (0, 2, 5, 10)},
 }
 CONNECTIONS = (1, 8, 32)
 _RECIPE = ("bert-freeze-attention", "--profile", "quick", "--set", "phase.finetune.steps=1", "--set", "data.limit=200")
@@ -62,7 +62,7 @@ def ask(address: str, connections: int, seconds: float, script: Path) -> dict[st
     assert rate
     latencies = {
         f"p{share}": float(value) * _UNITS[unit]
-        for share, value, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)$", told, re.MULTILINE)
+        for share, value, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)\s*$", told, re.MULTILINE)
     }
     return {"rate": float(rate[1]), **latencies}
 

@@ -32,7 +32,7 @@ def serve_model(
     max_batch: Annotated[int, typer.Option(min=1, max=4096, metavar="N", help="Inputs in a batch at most.")] = 32,
     max_wait: Annotated[
         float, typer.Option(min=0, max=60_000, metavar="MS", help="How long an input waits for others at most.")
-    ] = 5.0,
+    ] = 2.0,
     queue: Annotated[
         int | None,
         typer.Option(
