@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import importlib.util
+import logging
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, is_debug, refuse, refuse_bad_recipes
 from ftapp.cli.options import RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def serve_model(
             queue=queue or (16 if writes else 1024),
             max_body=max_body << 20,
         )
+        if not is_debug():
+            logging.getLogger("uvicorn.error").addFilter(_shorten_error)
         # asyncio ends what it runs at SIGINT alone.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         with _listen(host, port) as listener, Activity() as activity:
@@ -130,6 +133,17 @@ def _listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE and (free := find_free_port(host, port)):
             hint = f"; the next free port: --port {free}"
         refuse(f"{host}:{port} cannot be listened on: {explain_error(error)}{hint}")
+
+
+def _shorten_error(record: logging.LogRecord) -> bool:
+    """Log a sentence in place of the traceback of a request that failed."""
+    if record.exc_info and (error := record.exc_info[1]):
+        record.msg, record.args, record.exc_info = (
+            f"a request failed: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)",
+            (),
+            None,
+        )
+    return True
 
 
 def _narrate(sentence: str) -> None:

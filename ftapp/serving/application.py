@@ -16,7 +16,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.security import HTTPBearer
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
@@ -94,7 +94,8 @@ def make_application(served: ServedModel, access: WebAccess) -> FastAPI:
     async def drop(request: Request, error: Exception) -> Response:
         return Response(status_code=_GONE)
 
-    app.add_exception_handler(_ClientGoneError, drop)
+    for gone in (_ClientGoneError, ClientDisconnect):  # the latter while its body is read
+        app.add_exception_handler(gone, drop)
     app.add_middleware(BodyLimit, most=served.max_body)
     app.add_middleware(Gate, access=access)
     return app

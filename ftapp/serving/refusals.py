@@ -92,6 +92,9 @@ def add_handlers(app: FastAPI) -> None:
     async def refuse_failed(request: Request, error: Exception) -> Response:
         return refuse(500, f"the model could not answer: {error}")
 
+    async def refuse_unexpected(request: Request, error: Exception) -> Response:
+        return refuse(500, f"the request failed: {type(error).__name__}")
+
     async def refuse_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         message = str(error.detail)
@@ -108,6 +111,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(UnavailableError, refuse_unavailable)
     app.add_exception_handler(RunError, refuse_failed)
     app.add_exception_handler(HTTPException, refuse_http)
+    app.add_exception_handler(Exception, refuse_unexpected)
 
 
 def _retry_after(seconds: int) -> dict[str, str]:
