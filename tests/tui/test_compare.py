@@ -14,12 +14,13 @@ from textual.widgets import Static
 
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
-from ftapp.runs.phase_events import Evaluated, Stepped
+from ftapp.runs.phase_events import Evaluated, Sampled, Stepped
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.scatter import Scatter
+from ftapp.tui.widgets.step_pane import StepPane
 from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, Opened, reached, until
 
@@ -202,7 +203,7 @@ async def test_a_run_whose_folder_is_gone(write_run: Write) -> None:
         assert "no common steps" in str(screen.query_one(Scatter).border_subtitle)
 
 
-@pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))
+@pytest.mark.parametrize(("size", "theme"), list(zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True)))
 async def test_every_pane_can_be_reached_at_every_size(size: tuple[int, int], theme: str, write_run: Write) -> None:
     app = Opened()
     async with app.run_test(size=size) as pilot:
@@ -219,3 +220,31 @@ async def test_runs_are_compared_without_colours(write_run: Write, monkeypatch: 
         for _ in range(6):
             await pilot.press("tab")
         assert table(screen, "results")["steps"] == ["30", "10"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_steps_are_shown_side_by_side(write_run: Write, size: tuple[int, int]) -> None:
+    runs = [write_run(name, steps=8, status="done", accuracy=None) for name in ("a", "b")]
+    for place, run in enumerate(runs):
+        log = EventLog(run.events_file)
+        for step, loss in ((2, 3.0), (4, 2.0 - place), (6, 1.0)):
+            log.write(Evaluated(time=9, step=step, split="validation", examples=9, loss=loss, seconds=1))
+            log.write(Sampled(time=9, step=step, prompt="The dog", text=f"The dog {place} after {step}"))
+    async with Opened().run_test(size=size) as pilot:
+        screen = await compared(pilot, *runs)
+        pane = screen.query_one(StepPane)
+        await until(pilot, lambda: "At step 6" in str(pane.border_title))
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "At step 4" in str(pane.border_title))
+        assert table(screen, "step") == {
+            "": ["A", "B"],
+            "evaluated after": ["4", "4"],
+            "loss": ["2.0000", "1.0000"],
+            "The dog": ["0 after 4", "1 after 4"],
+        }
+        for _ in range(5):
+            await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "At step 2" in str(pane.border_title))
+        for _ in range(5):
+            await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "At step 6" in str(pane.border_title))

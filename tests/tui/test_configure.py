@@ -264,7 +264,7 @@ async def test_a_file_that_is_no_recipe_is_shown_as_such(tmp_path: Path) -> None
             await until(pilot, lambda: pilot.app.screen is not screen)
 
 
-@pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))
+@pytest.mark.parametrize(("size", "theme"), list(zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True)))
 async def test_each_pane_has_room_at_each_size(draft: Draft, size: tuple[int, int], theme: str) -> None:
     app = Opened()
     app.theme = theme

@@ -276,7 +276,7 @@ async def test_an_experiment_without_runs_yet(write_experiment: Any) -> None:
             assert "0 of 2 runs have ended" in head(screen)
 
 
-@pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))
+@pytest.mark.parametrize(("size", "theme"), list(zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True)))
 async def test_findings_and_curves_can_be_reached_at_every_size(
     size: tuple[int, int], theme: str, write_experiment: Any
 ) -> None:

@@ -343,7 +343,7 @@ async def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest
     os.chdir(tmp_path)
 
 
-@pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))
+@pytest.mark.parametrize(("size", "theme"), list(zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True)))
 async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) -> None:
     app = Opened()
     async with app.run_test(size=size) as pilot:

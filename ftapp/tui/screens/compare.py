@@ -35,6 +35,7 @@ from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.scatter import Scatter
+from ftapp.tui.widgets.step_pane import StepPane
 
 _REFRESH_SECONDS = 0.5
 _PATIENCE = 5.0  # long files are read for this many times the duration of drawing, before they are drawn again
@@ -54,7 +55,10 @@ The charts show loss and accuracy over steps: of training batches, smoothed, and
 steps* has a point for each step that both runs have taken. Below the line, the second run has the lower loss. This
 pairing is most exact if both runs see the same batches, as runs with the same recipe and seed do.
 
-The pane below the results shows the keys in which the recipes differ, in the form of `--set`.
+*At step* shows side by side what the runs had reached after the same number of steps: held-out metrics, the share of
+each class that was found, and texts of language models. `[` and `]` go to earlier and later steps.
+
+The last pane shows the keys in which the recipes differ, in the form of `--set`.
 """
     DEFAULT_CSS = """
     CompareScreen {
@@ -68,19 +72,22 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         #tables { width: 2fr; min-width: 44; overflow-y: auto; }
         #pairs { height: 1fr; min-height: 9; }
         #results { height: auto; }
+        #step { height: auto; max-height: 50%; }
         #differences { height: auto; min-height: 3; max-height: 40%; }
         #differences VerticalScroll { height: auto; }
         &.-narrow #parts { layout: vertical; overflow-y: auto; }
         &.-narrow #charts, &.-narrow #tables { width: 100%; height: auto; }
         &.-narrow #charts Chart { height: 11; }
         &.-narrow #pairs { height: 13; }
-        &.-narrow #differences { max-height: 100; }
+        &.-narrow #differences, &.-narrow #step { max-height: 100; }
         .-empty { display: none; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
         Binding("m", "maximize_pane", "Maximize"),
+        Binding("left_square_bracket", "scrub(-1)", "Earlier", tooltip="Show what the runs had reached before"),
+        Binding("right_square_bracket", "scrub(1)", "Later", tooltip="Show what the runs had reached later"),
         Binding("n", "next_pair", "Next pair", tooltip="Show the losses of the next two runs"),
     ]
     AUTO_FOCUS = "#loss"
@@ -130,6 +137,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
             with Vertical(id="tables"):
                 yield Scatter(id="pairs")
                 yield _make_pane("Results", Facts(), id="results")
+                yield StepPane(id="step")
                 yield _make_pane("Differences in the recipes", Facts(), id="differences")
 
     def on_mount(self) -> None:
@@ -234,6 +242,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
             self._plot(name, drawn)
         rows = _average_rows(found) if self.are_folds else [self._heads(), *_result_rows(found)]
         self.query_one("#results Facts", Facts).rows = rows
+        self.query_one(StepPane).show(self._heads(), [] if self.are_folds else self.histories)
         self.query_one("#results").border_subtitle = Content("" if self.are_folds else self._describe_saving(found))
 
     def _plot(self, name: str, curves: Sequence[Curve]) -> None:
@@ -279,6 +288,11 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         elif self.focused:
             self.maximize(self.focused)
 
+    async def action_scrub(self, by: int) -> None:
+        """Show the next step, or the one before, at which a run was evaluated or wrote texts."""
+        async with self._reading:
+            self.query_one(StepPane).scrub(by)
+
     @work(exclusive=True, group="pair")
     async def action_next_pair(self) -> None:
         """Show the losses of the next two runs against each other."""
@@ -288,6 +302,8 @@ The pane below the results shows the keys in which the recipes differ, in the fo
         self._show_pair(pair)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "scrub":
+            return not self.are_folds
         return action != "next_pair" or len(self._pairs) > 1
 
 

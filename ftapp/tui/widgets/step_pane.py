@@ -1,0 +1,132 @@
+"""What several runs had reached after the same number of steps: held-out metrics, classes found, texts written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+
+from ftapp.common.formatting import make_one_line
+from ftapp.recipe.metrics import get_metric, sort_names
+from ftapp.runs.class_results import fits_classes
+from ftapp.runs.history import History
+from ftapp.runs.phase_events import Confused, Evaluated, Sampled
+from ftapp.tui.widgets.facts import Fact, Facts
+
+_MOST_CLASSES = 12
+_LONGEST_PROMPT = 24  # characters
+_Event = TypeVar("_Event", Evaluated, Confused, Sampled)
+
+
+class StepPane(VerticalScroll):
+    """Shows one step of several runs side by side: the latest, unless the user goes to another."""
+
+    DEFAULT_CSS = """
+    StepPane Facts { height: auto; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, classes="pane")
+        self._facts = Facts()
+        self._heads: Fact = ("",)
+        self._histories: Sequence[History] = ()
+        self._chosen: int | None = None  # the step that the user has gone to; None for the latest
+
+    def compose(self) -> ComposeResult:
+        yield self._facts
+
+    def show(self, heads: Fact, histories: Sequence[History]) -> None:
+        """Show these runs.
+
+        Args:
+            heads: Their names, as a row of the table.
+            histories: What they have recorded.
+        """
+        self._heads, self._histories = heads, histories
+        steps = list_steps(histories)
+        self.set_class(not steps, "-empty")
+        if steps:
+            step = steps[self._find_place(steps)]
+            self.border_title = f"At step {step:,}"
+            self.border_subtitle = f"of {steps[-1]:,}" if len(steps) > 1 else ""
+            self._facts.rows = [heads, *describe_step(histories, step)]
+
+    def scrub(self, by: int) -> None:
+        """Go so many steps on, or back, among those at which a run was evaluated or wrote texts."""
+        if steps := list_steps(self._histories):
+            place = min(max(0, self._find_place(steps) + by), len(steps) - 1)
+            self._chosen = None if place == len(steps) - 1 else steps[place]
+            self.show(self._heads, self._histories)
+
+    def _find_place(self, steps: Sequence[int]) -> int:
+        if self._chosen is None:
+            return len(steps) - 1
+        return max((place for place, step in enumerate(steps) if step <= self._chosen), default=0)
+
+
+def list_steps(histories: Iterable[History]) -> list[int]:
+    """List the steps after which a run was evaluated during its training, or wrote texts."""
+    found: set[int] = set()
+    for history in histories:
+        found.update(each.step for each in history.evaluations if not each.final)
+        found.update(each.step for each in history.samples)
+    return sorted(found)
+
+
+def describe_step(histories: Sequence[History], step: int) -> list[Fact]:
+    """Describe what each run had reached after so many steps, a column a run: its last evaluation and texts by then.
+
+    Args:
+        histories: What the runs have recorded.
+        step: The number of steps.
+    """
+    evaluated = [_find_last((each for each in history.evaluations if not each.final), step) for history in histories]
+    rows: list[Fact] = []
+    if any(evaluated):
+        rows.append(("evaluated after", *(_write(each, lambda found: f"{found.step:,}") for each in evaluated)))
+    for name in sort_names(name for each in evaluated if each for name in each.values):
+        metric = get_metric(name)
+        write = metric.format_cell if name == "loss" else metric.format_text
+        values = (None if each is None else each.value(name) for each in evaluated)
+        rows.append((metric.label, *(Content("" if value is None else write(value)) for value in values)))
+    return [*rows, *_describe_classes(histories, step), *_describe_samples(histories, step)]
+
+
+def _describe_classes(histories: Sequence[History], step: int) -> list[Fact]:
+    """The shares of classes that were found, where all runs have the same few classes."""
+    classes, *others = (each.data.classes if each.data else [] for each in histories)
+    if not 0 < len(classes) <= _MOST_CLASSES or any(other != classes for other in others):
+        return []
+    measured = (
+        (each for each in history.confusions if not each.final and fits_classes(each, history)) for history in histories
+    )
+    last = [_find_last(each, step) for each in measured]
+    rows: list[Fact] = []
+    for index, name in enumerate(classes if any(last) else ()):
+        counts = (None if each is None else each.counts[index] for each in last)
+        shares = (None if row is None else row[index] / max(1, sum(row)) for row in counts)
+        rows.append((f"found: {name}", *(Content("" if share is None else f"{share:.0%}") for share in shares)))
+    return rows
+
+
+def _describe_samples(histories: Sequence[History], step: int) -> list[Fact]:
+    """The texts, a row a prompt."""
+    rows: list[Fact] = []
+    for prompt in dict.fromkeys(sample.prompt for history in histories for sample in history.samples):
+        last = (_find_last((each for each in history.samples if each.prompt == prompt), step) for history in histories)
+        texts = ("" if each is None else make_one_line(each.text.removeprefix(prompt).strip()) for each in last)
+        shown = make_one_line(prompt)
+        label = shown if len(shown) <= _LONGEST_PROMPT else f"{shown[: _LONGEST_PROMPT - 1]}…"
+        rows.append((label, *map(Content, texts)))
+    return rows
+
+
+def _find_last(events: Iterable[_Event], step: int) -> _Event | None:
+    return max((each for each in events if each.step <= step), key=lambda each: each.step, default=None)
+
+
+def _write(event: _Event | None, write: Callable[[_Event], str]) -> Content:
+    return Content("" if event is None else write(event))
