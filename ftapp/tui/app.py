@@ -27,7 +27,7 @@ from ftapp.tui.settings import Settings
 from ftapp.tui.terminal import capabilities, no_color, plain_text
 from ftapp.tui.terminal.control_characters import ControlCharacterFilter
 from ftapp.tui.terminal.palette import PaletteFilter
-from ftapp.tui.terminal.themes import THEMES
+from ftapp.tui.terminal.themes import SERIES, THEMES
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -123,6 +123,9 @@ class FtApp(App[None]):
         self.call_after_refresh(self._count_live)
         self.call_after_refresh(_collect_garbage)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {**super().get_theme_variable_defaults(), **SERIES}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         filters = [self._visible, *no_color.replace_monochrome(super().get_line_filters())]

@@ -23,6 +23,7 @@ class Curve:
         color: A name of the theme's palette, or a colour.
         noisy: Whether smoothing makes it easier to read, as for a loss of single batches.
         dots: Whether each point is marked.
+        mark: The sign at its points, by which it is told from curves of other colours; "" for none of its own.
     """
 
     label: str
@@ -31,9 +32,20 @@ class Curve:
     color: str
     noisy: bool = False
     dots: bool = False
+    mark: str = ""
 
     @classmethod
-    def of(cls, label: str, x: object, y: object, color: str, *, noisy: bool = False, dots: bool = False) -> Curve:
+    def of(
+        cls,
+        label: str,
+        x: object,
+        y: object,
+        color: str,
+        *,
+        noisy: bool = False,
+        dots: bool = False,
+        mark: str = "",
+    ) -> Curve:
         """Make a curve of two sequences of numbers. Points whose y is not finite are dropped.
 
         Arrays of 64-bit floats (NumPy's, or the standard library's, as in `ftapp.runs.history.Steps`) are not copied.
@@ -42,7 +54,7 @@ class Curve:
         kept = np.isfinite(ys)
         if not kept.all():
             xs, ys = xs[kept], ys[kept]
-        return cls(label, xs, ys, color, noisy, dots)
+        return cls(label, xs, ys, color, noisy, dots, mark)
 
     def nearest(self, x: float) -> tuple[float, float] | None:
         """Find the point whose x is nearest; None for a curve without points."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import sys
+from itertools import combinations
 
 import pexpect
 import pytest
@@ -14,6 +16,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color as TextualColor
+from textual.color import Lab, rgb_to_lab
 
 from ftapp.tui.terminal.palette import PaletteFilter, find_nearest
 from ftapp.tui.terminal.sixel_image import define_colors_first
@@ -88,3 +91,34 @@ def test_sixels_define_their_colors_before_they_use_them() -> None:
     assert not definition.search(body)
     assert re.sub(r"(#\d+);2;\d+;\d+;\d+", r"\1", given) == re.sub(definition, "", header) + body
     assert define_colors_first("no sixels") == "no sixels"
+
+
+# Machado, Oliveira and Fernandes 2009, "A Physiologically-based Model for Simulation of Color Vision Deficiency": what
+# people without one kind of cones see, in linear RGB.
+_VISIONS = {
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+}
+
+
+def simulate(color: str, vision: str) -> Lab:
+    """The colour as it is seen with a kind of vision, in CIELAB."""
+    linear = [(part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4) for part in parse(color)]
+    seen = [min(1.0, max(0.0, sum(a * b for a, b in zip(row, linear, strict=True)))) for row in _VISIONS[vision]]
+    coded = [12.92 * part if part <= 0.0031308 else 1.055 * part ** (1 / 2.4) - 0.055 for part in seen]
+    red, green, blue = (round(255 * part) for part in coded)
+    return rgb_to_lab(TextualColor(red, green, blue))
+
+
+def parse(color: str) -> tuple[float, float, float]:
+    return TextualColor.parse(color).normalized
+
+
+@pytest.mark.parametrize("vision", _VISIONS)
+@pytest.mark.parametrize("name", ["ftapp-colorblind-dark", "ftapp-colorblind-light"])
+def test_colors_of_a_theme_for_the_color_blind_stay_apart(name: str, vision: str) -> None:
+    [theme] = [each for each in THEMES if each.name == name]
+    colors = [simulate(str(getattr(theme, each)), vision) for each in ("primary", "accent", "success", "error")]
+    apart = [math.dist((a.L, a.a, a.b), (b.L, b.a, b.b)) for a, b in combinations(colors, 2)]
+    assert min(apart) > 15

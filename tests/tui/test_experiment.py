@@ -235,7 +235,7 @@ async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await shown(pilot, experiment)
         assert "● done  lesson quick   2 of 2 runs have ended" in head(screen)
-        assert arms(screen)[0].startswith("━ A full    done · accuracy 80.0% · loss 0.5 · R = 25.0%   train all")
+        assert arms(screen)[0].startswith("━• A full    done · accuracy 80.0% · loss 0.5 · R = 25.0%   train all")
         await until(pilot, lambda: "L_B > L_A" in findings(screen))
         await pilot.pause()  # until the pane has grown to its new text
         first = next(line for line in findings(screen).splitlines() if "L_B > L_A" in line)

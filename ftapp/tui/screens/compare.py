@@ -32,6 +32,7 @@ from ftapp.tui.curves import Curve, Floats
 from ftapp.tui.page import Page
 from ftapp.tui.run_columns import describe_status
 from ftapp.tui.terminal.pace import rest
+from ftapp.tui.terminal.themes import SERIES
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.scatter import Scatter
@@ -39,7 +40,8 @@ from ftapp.tui.widgets.step_pane import StepPane
 
 _REFRESH_SECONDS = 0.5
 _PATIENCE = 5.0  # long files are read for this many times the duration of drawing, before they are drawn again
-_COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
+_COLORS = ("primary", "accent", "success", "error", *SERIES, "secondary")
+_MARKS = "•×+∗◦□△◇"  # so that curves are told apart without colours too
 Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
 _MUTED = "$foreground-muted"
 
@@ -204,13 +206,16 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
 
     def _training_curve(self, index: int, history: History) -> Curve:
         steps = history.steps
-        return Curve.of(self.run_name(index), steps.step, steps.loss, run_color(index), noisy=True)
+        return Curve.of(
+            self.run_name(index), steps.step, steps.loss, run_color(index), noisy=True, mark=run_mark(index)
+        )
 
     def _held_out_curve(self, index: int, history: History, name: str) -> Curve:
         """Make the curve of a metric of the evaluations during a run."""
         points = [each for each in history.evaluations if not each.final]
         values = [math.nan if (value := each.value(name)) is None else value for each in points]
-        return Curve.of(self.run_name(index), [each.step for each in points], values, run_color(index), dots=True)
+        steps = [each.step for each in points]
+        return Curve.of(self.run_name(index), steps, values, run_color(index), dots=True, mark=run_mark(index))
 
     def _pair_losses(self) -> Pair | None:
         if not self._pairs:
@@ -229,7 +234,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         """Make the line of a run in the legend."""
         made = f"  {formatting.format_moment(summary.created, now)}" if summary.created else ""
         return Content.assemble(
-            (f"━ {self.run_name(index)}  ", run_style(index)),
+            (f"━{run_mark(index)} {self.run_name(index)}  ", run_style(index)),
             f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
             (f"  {describe_status(summary)}{made}  {summary.run.folder.name}", _MUTED),
             (f"  {steered}" if (steered := describe_interventions(self.histories[index])) else "", _MUTED),
@@ -325,10 +330,14 @@ def run_color(index: int) -> str:
     return _COLORS[index % len(_COLORS)]
 
 
+def run_mark(index: int) -> str:
+    """Return the sign on the curves of a run."""
+    return _MARKS[index % len(_MARKS)]
+
+
 def run_style(index: int) -> str:
     """Return the colour of a run, as styled text takes it."""
-    color = run_color(index)
-    return color if color.startswith("#") else f"${color}"
+    return f"${run_color(index)}"
 
 
 def _average_rows(found: Sequence[RunResults]) -> list[Fact]:

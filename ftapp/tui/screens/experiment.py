@@ -27,7 +27,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import recipe_words
 from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.run_columns import describe_results, describe_status
-from ftapp.tui.screens.compare import CompareScreen, run_style
+from ftapp.tui.screens.compare import CompareScreen, run_mark, run_style
 from ftapp.tui.widgets.findings_pane import FindingsPane
 from ftapp.tui.widgets.headline import STATUS_COLORS
 
@@ -203,10 +203,12 @@ has the mean over the folds.
         live = self._standing is not None and self._standing.summary.status == "running"
         started = list(runs)
         for arm in names:
-            style = run_style(started.index(arm)) if arm in runs else _MUTED
+            style, mark = _MUTED, " "
+            if arm in runs:
+                style, mark = run_style(started.index(arm)), run_mark(started.index(arm))
             name = (arm.ljust(width), "" if arm in runs else _MUTED)
             state = standings.get(arm, "waits" if live else "not run").ljust(room)
-            lines.append(Content.assemble(("━ ", style), name, f"  {state}   ", overridden.get(arm, "")))
+            lines.append(Content.assemble((f"━{mark} ", style), name, f"  {state}   ", overridden.get(arm, "")))
         listed = self.query_one(Arms)
         if listed.option_count != len(lines):
             listed.set_options([Option(line, id=str(index)) for index, line in enumerate(lines)])

@@ -186,20 +186,20 @@ after a week, or when you empty the trash with `Ctrl-P`.
         summary = self.table.current
         text = Content("")
         if summary is not None:
-            text = Content.styled(str(summary.run.folder), "$foreground-muted")
+            lines = []
             if summary.experiment and summary.status == "running":
-                text = Content.assemble(f"{summary.ended} of {summary.planned} runs have ended", "\n", text)
+                lines.append(Content(f"{summary.ended} of {summary.planned} runs have ended"))
             elif summary.error:
-                text = Content.assemble((summary.error, "$error"), "\n", text)
+                lines.append(Content.styled(summary.error, "$error"))
             elif summary.status == "crashed":
-                text = Content.assemble(
-                    ("the run's process ended without an error message; open the run for its log", "$error"), "\n", text
-                )
+                why = "the run's process ended without an error message; open the run for its log"
+                lines.append(Content.styled(why, "$error"))
             elif summary.status == "running" and (summary.activity or summary.phase):
-                text = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", text)
-            elif written := summary.written:
+                lines.append(Content(summary.activity or f"phase {summary.phase}"))
+            if written := summary.written:
                 tags = "".join(f"#{tag} " for tag in written.tags)
-                text = Content.assemble((tags, "$accent"), " ".join(written.note.split()), "\n", text)
+                lines.append(Content.assemble((tags, "$accent"), " ".join(written.note.split())))
+            text = Content("\n").join([*lines, Content.styled(str(summary.run.folder), "$foreground-muted")])
         if self._wrong:
             text = Content.styled(self._wrong, "$warning")
         self.query_one("#note", Static).update(text)

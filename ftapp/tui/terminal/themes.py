@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+SERIES = {"series-5": "#b083d8", "series-6": "#37a6a6", "series-7": "#c98a5e"}
+"""Colours of the fifth to the seventh run of a comparison; the first ones have colours that all themes have."""
+
 # Blue for what trains and for controls, amber for the second of two things, grey for frozen layers.
 THEMES = (
     Theme(
@@ -56,6 +59,61 @@ THEMES = (
             "block-cursor-text-style": "bold",
             "block-cursor-blurred-background": "#e3e6ec",
             "input-selection-background": "#2a5bd7 25%",
+        },
+    ),
+    # Okabe and Ito 2008, "Color Universal Design": colours that people with any kind of colour vision tell apart.
+    Theme(
+        name="ftapp-colorblind-dark",
+        primary="#56b4e9",
+        secondary="#8a93a3",
+        accent="#e69f00",
+        success="#009e73",
+        warning="#f0e442",
+        error="#d55e00",
+        foreground="#e4e7ee",
+        background="#141517",
+        surface="#1d1f22",
+        panel="#292c30",
+        dark=True,
+        variables={
+            **{"series-5": "#cc79a7", "series-6": "#f0e442", "series-7": "#4a90d9"},
+            "border": "#464b53",
+            "border-blurred": "#464b53",
+            "footer-background": "#141517",
+            "footer-key-foreground": "#56b4e9",
+            "footer-description-foreground": "#a3abb8",
+            "block-cursor-background": "#24435a",
+            "block-cursor-foreground": "#ffffff",
+            "block-cursor-text-style": "bold",
+            "block-cursor-blurred-background": "#292c30",
+            "input-selection-background": "#56b4e9 35%",
+        },
+    ),
+    Theme(
+        name="ftapp-colorblind-light",
+        primary="#005a9c",
+        secondary="#666c75",
+        accent="#b07a00",
+        success="#009e73",
+        warning="#8a6d00",
+        error="#8c2d04",
+        foreground="#1d1f22",
+        background="#fafafa",
+        surface="#f0f1f2",
+        panel="#e2e4e7",
+        dark=False,
+        variables={
+            **{"series-5": "#a84a80", "series-6": "#8a7d00", "series-7": "#2a8fc4"},
+            "border": "#bfc3c9",
+            "border-blurred": "#bfc3c9",
+            "footer-background": "#fafafa",
+            "footer-key-foreground": "#005a9c",
+            "footer-description-foreground": "#565c66",
+            "block-cursor-background": "#c6e2f4",
+            "block-cursor-foreground": "#10131a",
+            "block-cursor-text-style": "bold",
+            "block-cursor-blurred-background": "#e2e4e7",
+            "input-selection-background": "#005a9c 25%",
         },
     ),
 )

@@ -20,6 +20,7 @@ from ftapp.tui.curves import Curve, Floats, smooth, thin, window_size
 from ftapp.tui.widgets.plot import Plot
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under a smoothed line
+_MARKS = 7  # along a curve without dots, at most
 
 
 class Chart(Plot):
@@ -91,8 +92,12 @@ class Chart(Plot):
                 self.plot(*thin(x, y, low, high, buckets), line_style=faint.hex, hires_mode=mode)
                 y = smooth(y)
             self.plot(*thin(x, y, low, high, 2 * buckets), line_style=color.hex, hires_mode=mode)
+            sign = (curve.mark or "•") if mode else "o"
             if curve.dots and len(x) <= buckets:
-                self.scatter(x, y, marker="•" if mode else "o", marker_style=color.hex)
+                self.scatter(x, y, marker=sign, marker_style=color.hex)
+            elif curve.mark:
+                some = np.linspace(0, len(x) - 1, min(len(x), _MARKS)).astype(np.int64)
+                self.scatter(x[some], y[some], marker=sign, marker_style=color.hex)
         for mark in self._marks:
             self.add_v_line(mark, line_style=self.color("border").hex)
         if self.at is not None:
@@ -127,7 +132,7 @@ class Chart(Plot):
         legend = Text(self._title)
         named = [curve for curve in self.curves if curve.label]
         for curve in named:
-            legend.append("  ━ ", self.color(curve.color).hex).append(curve.label)
+            legend.append(f"  ━{curve.mark} ", self.color(curve.color).hex).append(curve.label)
         self.border_title = Content.from_rich_text(legend)
         parts = []
         if self.at is not None:
