@@ -35,8 +35,7 @@ def ask_helper(name: str, client: _Client, ask: Callable[[_Client, Progress], Aw
         RunError: Something cannot be had.
         KeyboardInterrupt: SIGINT or SIGTERM has come, and the process has ended.
     """
-    # asyncio ends what it runs at SIGINT alone.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _end)
 
     async def run(activity: Activity) -> _Answer:
         activity.tell(f"starting {name}", 0, None)
@@ -49,3 +48,10 @@ def ask_helper(name: str, client: _Client, ask: Callable[[_Client, Progress], Aw
 
     with Activity() as activity:
         return asyncio.run(run(activity))
+
+
+def _end(*_: object) -> None:
+    """End what asyncio runs, as SIGINT does; also in a job in the background of a script, which ignores SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

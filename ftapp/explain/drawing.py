@@ -76,7 +76,7 @@ def draw_figure(image: NDArray[np.uint8], overlays: Sequence[tuple[NDArray[np.ui
         pen.text((left, below), _fit(caption, width, _FONT), _INK if place else _SOFT, _load_font(caption, _FONT))
     _draw_legend(figure, pen, 2 * _GAP + width, below + _LINE + 4, width)
     content = io.BytesIO()
-    figure.save(content, "PNG", optimize=True)
+    figure.save(content, "PNG")
     return content.getvalue()
 
 
