@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from http import HTTPStatus
 from typing import Any
 
@@ -14,9 +15,10 @@ _HIDDEN = "(token)"
 
 @contextmanager
 def explain_refusals(hub: str, place: str, login: str, list_secrets: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Turn what a hub's library raises into sentences.
+    """Turn what a hub's library raises into sentences, and print nothing that it prints.
 
-    No cause is kept: a traceback of a library could show a token.
+    No cause is kept: a traceback of a library could show a token. Kaggle's library prints whole requests in some of
+    its environments, with the token.
 
     Args:
         hub: The hub's name.
@@ -28,7 +30,8 @@ def explain_refusals(hub: str, place: str, login: str, list_secrets: Callable[[]
         RunError: Whatever the library has raised.
     """
     try:
-        yield
+        with redirect_stdout(io.StringIO()):
+            yield
     except (RecipeError, RunError):
         raise
     except Exception as error:

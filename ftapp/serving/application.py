@@ -88,8 +88,8 @@ def make_application(served: ServedModel, access: WebAccess) -> FastAPI:
     )
     _add_page(app)
     _add_health(app, served)
-    (_add_generate if task.writes else _add_predict)(app, served)
-    add_handlers(app)
+    options = _add_generate(app, served) if task.writes else _add_predict(app, served)
+    add_handlers(app, options)
 
     async def drop(request: Request, error: Exception) -> Response:
         return Response(status_code=_GONE)
@@ -131,7 +131,8 @@ def _add_health(app: FastAPI, served: ServedModel) -> None:
         return JSONResponse({"status": state}, 200 if state == "ready" else 503)
 
 
-def _add_predict(app: FastAPI, served: ServedModel) -> None:
+def _add_predict(app: FastAPI, served: ServedModel) -> list[str]:
+    """Add the path of answers. Returns the parameters that its address can have."""
     made = schemas.PredictSchemas(served.recipe, served.loaded, served.most_inputs)
     has_images = TASKS[served.recipe.task].inputs == "images"
     options_type = made.options
@@ -178,8 +179,11 @@ def _add_predict(app: FastAPI, served: ServedModel) -> None:
             made.response(answers=answers).model_dump_json(exclude_none=True), media_type="application/json"
         )
 
+    return list(made.options.model_fields)
 
-def _add_generate(app: FastAPI, served: ServedModel) -> None:
+
+def _add_generate(app: FastAPI, served: ServedModel) -> list[str]:
+    """Add the path of texts. Returns the parameters that its address can have: none."""
     model = schemas.make_generate_request(served.loaded)
     events = {
         "schema": {"type": "string", "description": 'Events with {"piece": TEXT}; the last one is the whole response.'}
@@ -211,6 +215,8 @@ def _add_generate(app: FastAPI, served: ServedModel) -> None:
             return StreamingResponse(_stream(first, pieces), media_type="text/event-stream")
         whole = await _unless_gone(request, _find_whole(first, pieces))
         return JSONResponse(_describe_text(whole))
+
+    return []
 
 
 async def _stream(first: str | Generated, pieces: AsyncGenerator[str | Generated, None]) -> AsyncIterator[bytes]:

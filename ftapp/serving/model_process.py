@@ -21,7 +21,7 @@ _LONGEST_PAUSE = 60.0  # seconds between tries to start a process that ends agai
 
 _RESTARTING = "the model's process has ended, and is being started again"
 
-State = Literal["starting", "ready", "restarting"]
+State = Literal["ready", "starting"]
 
 
 class UnavailableError(Exception):
@@ -85,7 +85,7 @@ class ModelProcess:
         """
         while True:
             code = await self._client.wait_for_end()
-            self.state = "restarting"
+            self.state = "starting"
             how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
             self._narrate(f"the model's process ended {how}; it is started again")
             on_end(UnavailableError(_RESTARTING))

@@ -70,8 +70,13 @@ def refuse(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return JSONResponse({"error": message}, status, headers)
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Have an application answer errors with sentences."""
+def add_handlers(app: FastAPI, options: Sequence[str]) -> None:
+    """Have an application answer errors with sentences.
+
+    Args:
+        app: The application.
+        options: The parameters that an address can have.
+    """
     paths = [route.path for route in app.routes if getattr(route, "include_in_schema", False)]  # type: ignore[attr-defined]
 
     async def refuse_request(request: Request, error: Exception) -> Response:
@@ -81,7 +86,7 @@ def add_handlers(app: FastAPI) -> None:
 
     async def refuse_options(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return refuse(422, explain_invalid(error, ("top_k", "scores")))
+        return refuse(422, explain_invalid(error, options))
 
     async def refuse_full(request: Request, error: Exception) -> Response:
         return refuse(503, "too many requests wait for the model; try again later", _retry_after(_SECONDS_FULL))

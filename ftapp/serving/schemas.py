@@ -36,7 +36,7 @@ class Refusal(BaseModel):
 class Health(BaseModel):
     """Whether the model answers."""
 
-    status: Annotated[State, Field(description="`restarting` after the model's process has ended.")]
+    status: Annotated[State, Field(description="`starting` after the model's process has ended.")]
 
 
 class GenerateRequest(BaseModel):

@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
                 r"/(?P<name>[^/]+/[^/]+)\.git/info/lfs/objects/batch": self._tell_places,
                 r"/api/v1/models.ModelApiService/GetModel": self._find_kaggle_model,
                 r"/api/v1/models.ModelApiService/CreateModel": self._make_kaggle_model,
-                r"/api/v1/models.ModelApiService/CreateModelInstance": self._add_kaggle_version,
+                r"/api/v1/models.ModelApiService/CreateModelInstance": self._add_kaggle_variation,
                 r"/api/v1/models.ModelApiService/CreateModelInstanceVersion": self._add_kaggle_version,
                 r"/api/v1/blobs.BlobApiService/StartBlobUpload": self._start_blob,
             }
@@ -167,6 +167,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _take_blob(self, content: bytes, token: str) -> dict[str, Any]:
         self.server.blobs[token] = (self.server.blobs[token][0], content)
         return {}
+
+    def _add_kaggle_variation(self, content: bytes) -> dict[str, Any]:
+        if self.server.versions:
+            return {"error": "it is there already", "errorCode": 409}
+        return self._add_kaggle_version(content)
 
     def _add_kaggle_version(self, content: bytes) -> dict[str, Any]:
         self.server.versions.append(json.loads(content))

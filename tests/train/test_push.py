@@ -39,8 +39,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelHub]:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
-        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.address)
+        monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
+        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.TEST, server.address)
         monkeypatch.setenv("HOME", str(tmp_path))
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
             monkeypatch.delenv(name, raising=False)
@@ -113,7 +113,10 @@ def test_all_files_of_the_export_are_sent_to_kaggle(
     assert sorted(hub.blobs.values()) == sorted((Path(name).name, content) for name, content in files.items())
     [version] = hub.versions
     assert version["body"]["licenseName"] == "Apache 2.0"
-    assert TOKEN not in done.output
+    again = push(saved, "kaggle://owner/reviews/keras/base", "-m", "Better still")
+    assert again.exit_code == 0, again.output
+    assert hub.versions[1]["body"]["versionNotes"] == "Better still"
+    assert TOKEN not in done.output + again.output
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
 from ftapp import recipe as recipes
+from ftapp.cli import app
 from ftapp.common.web_access import WebAccess
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Generated, Loaded
@@ -83,6 +86,14 @@ def test_rows_have_the_column_of_the_recipe(tmp_path: Path) -> None:
         jsonschema.validate({"inputs": [{"text": "fine"}]}, schema)
 
 
+def test_the_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("fastapi", "uvicorn") else name)
+    result = CliRunner().invoke(app.app, ["serve-model", "last"])
+    assert result.exit_code == 2
+    assert "the package 'fastapi' is not installed; serve-model needs it: pip install fastapi uvicorn" in result.stderr
+    assert "pip install 'ftapp[serving]' installs all that it needs" in result.stderr
+
+
 class Process:
     """The process of a language model that writes without an end, and notes when it is left."""
 
@@ -111,7 +122,7 @@ async def test_a_client_that_goes_away_frees_the_model(streams: bool) -> None:
     loaded = Loaded(task=recipe.task, classes=(), head="softmax", no_base=None)
     batcher: Batcher[Any, PredictedRow] = Batcher(process.generate, 1, 0, 1)  # type: ignore[arg-type]
     served = ServedModel("run", recipe, process, loaded, None, batcher, 1, 1 << 20)  # type: ignore[arg-type]
-    app = make_application(served, WebAccess("localhost", (), None))
+    application = make_application(served, WebAccess("localhost", (), None))
     body = json.dumps({"prompt": "once", "stream": streams}).encode()
     sent: list[Any] = []
 
@@ -138,7 +149,7 @@ async def test_a_client_that_goes_away_frees_the_model(streams: bool) -> None:
         "query_string": b"",
         "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
     }
-    await asyncio.wait_for(app(scope, receive, send), 60)
+    await asyncio.wait_for(application(scope, receive, send), 60)
     for _ in range(100):
         await asyncio.sleep(0)
     assert process.is_left
