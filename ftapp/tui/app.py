@@ -95,6 +95,7 @@ class FtApp(App[None]):
         self.deleted: list[list[Deleted]] = []
         self.runs_changed: Signal[None] = Signal(self, "runs-changed")
         self._jobs: list[BackgroundJob] = []
+        self._live: set[RunFolder] = set()
         self._palette = PaletteFilter()
         self._visible = ControlCharacterFilter()
         self.error_console = PlainConsole(sys.stderr)
@@ -350,9 +351,15 @@ class FtApp(App[None]):
 
     @work(exclusive=True, group="live")
     async def _count_live(self) -> None:
-        self.live_runs = await asyncio.to_thread(
-            lambda: sum(summary.status == "running" and not summary.experiment for summary in self.summaries.read())
-        )
+        runs = await asyncio.to_thread(lambda: [each for each in self.summaries.read() if not each.experiment])
+        live = {each.run for each in runs if each.status == "running"}
+        ended = [each for each in runs if each.run in self._live - live]
+        self._live, self.live_runs = live, len(live)
+        if ended:
+            from ftapp.tui.actions.bell import wants_bell
+
+            if await asyncio.to_thread(wants_bell, ended):
+                self.bell()
 
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name

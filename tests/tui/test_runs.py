@@ -13,6 +13,7 @@ from textual.command import CommandList
 from textual.widgets import Button, Input, Static
 
 from ftapp.experiments import trash
+from ftapp.recipe.user_settings import find_settings_file
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
 from ftapp.runs.phase_events import Stepped
@@ -20,7 +21,7 @@ from ftapp.tui import desktop
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.widgets.run_table import RunTable
 from tests.tui.conftest import Write
-from tests.tui.harness import SIZES, Opened, listed, notes, until
+from tests.tui.harness import SIZES, Opened, listed, living, notes, until
 
 
 def names(table: RunTable) -> list[str]:
@@ -363,3 +364,22 @@ async def test_recipe_and_loss_are_seen_at_every_size(size: tuple[int, int], wri
         assert "3.2109" in drawn(table)
         await pilot.press("slash", "z")
         assert pilot.app.screen.query_one(Input).value == "z"
+
+
+@pytest.mark.parametrize("after", [0, 3600])
+async def test_the_bell_rings_at_the_end_of_a_run(
+    write_run: Write, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_settings_file().parent.mkdir(parents=True, exist_ok=True)
+    find_settings_file().write_text(f"[notify]\nbell = true\nafter = {after}.0\n", encoding="utf-8")
+    run = write_run("live", status=None, steps=2, total=10, age=5)
+    app = Opened()
+    rung: list[None] = []
+    monkeypatch.setattr(app, "bell", lambda: rung.append(None))
+    async with app.run_test(size=(120, 40)) as pilot:
+        with living(run):
+            await until(pilot, lambda: app.live_runs == 1)
+        EventLog(run.events_file).write(RunEnded(time=time.time(), status="done", steps=2, seconds=20))
+        await until(pilot, lambda: app.live_runs == 0)
+        await pilot.pause(0.3)
+    assert len(rung) == (after == 0)
