@@ -14,6 +14,8 @@ from ftapp.serving.model_process import State
 _MOST_LISTED = 100  # labels that the document lists
 _MOST_TOKENS = 4096  # of a model that reads any number
 
+_PROMPT = "Once upon a time"
+_TEXT = "It was a pleasure from the first minute to the last."
 # A blue square of 16 pixels as a PNG file.
 _IMAGE = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mPQiDpBEmIY1TCqYfhqAADQmEoQ5RcxtAAAAABJRU5ErkJggg=="
 
@@ -42,7 +44,9 @@ class Health(BaseModel):
 class GenerateRequest(BaseModel):
     """A prompt, and how its continuation is written."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, json_schema_extra={"example": {"prompt": _PROMPT}}
+    )
 
     prompt: Annotated[str, Field(description="The beginning of the text.")]
     max_tokens: Annotated[int, Field(ge=1, description="The most tokens that are written.")] = 64
@@ -188,13 +192,8 @@ class PredictSchemas:
 
 def make_example(recipe: Recipe) -> str:
     """Return an example of an input for a run, or of a prompt."""
-    return (
-        _IMAGE
-        if TASKS[recipe.task].inputs == "images"
-        else "Once upon a time"
-        if TASKS[recipe.task].writes
-        else ("It was a pleasure from the first minute to the last.")
-    )
+    task = TASKS[recipe.task]
+    return _IMAGE if task.inputs == "images" else _PROMPT if task.writes else _TEXT
 
 
 def _make_list(value: Any) -> Any:

@@ -239,6 +239,10 @@ def test_texts_of_a_language_model_are_those_of_generate(tiny: Tiny, folder: Pat
         asked = {"prompt": "the cat", "max_tokens": 8, "seed": 3, "temperature": 0.5, "top_k": 5, "top_p": 0.9}
         whole = server.post("/generate", asked)
         assert whole.status_code == 200
+        paths = server.get("/openapi.json").json()["paths"]
+        body = paths["/generate"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        jsonschema.validate(body["example"], body)
+        jsonschema.validate(asked, body)
         streamed = server.post("/generate", {**asked, "stream": True})
         assert streamed.headers["Content-Type"].startswith("text/event-stream")
         events = [json.loads(line.removeprefix("data: ")) for line in streamed.text.split("\n\n") if line]
