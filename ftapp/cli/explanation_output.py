@@ -240,8 +240,8 @@ def draw_row(row: ExplainedRow, head: str) -> tuple[str, bytes]:
     """Draw an input: the name of a file with the ending of its kind, and its content."""
     if row.figure:
         return f"{_make_file_name(Path(row.name).stem)}.png", row.figure
-    caption = describe_explained(row.explanations[0], head)
-    return f"{_make_file_name(row.name)}.svg", pages.draw_text(caption, row.explanations[0]).encode()
+    explained = [(describe_explained(each, head), each) for each in row.explanations]
+    return f"{_make_file_name(row.name)}.svg", pages.draw_text(explained).encode()
 
 
 def _build_parts(row: ExplainedRow, head: str) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -27,6 +28,10 @@ _TOKENS = "token_ids"
 _CELLS = 14  # of a map of pixels to a side: the patches of 16 pixels of an image of 224
 _IMAGES_AT_ONCE, _TEXTS_AT_ONCE = 8, 16
 _WHITE = 255.0
+
+
+def _go_on() -> None:
+    """Stop nothing."""
 
 
 class Map(NamedTuple):
@@ -85,7 +90,7 @@ class Explainer:
         else:
             self._gradient = make_gradient(make_rest(self.model, {_PIXELS: self.model.inputs[0]}), _PIXELS, score)
 
-    def explain_image(self, pixels: NDArray[np.float32], output: int) -> Map:
+    def explain_image(self, pixels: NDArray[np.float32], output: int, check: Callable[[], None] = _go_on) -> Map:
         """Explain the answer to an image.
 
         Integrated gradients are the mean of those from a black and from a white image: from a black one alone, no black
@@ -95,6 +100,7 @@ class Explainer:
         Args:
             pixels: The image as `ftapp.data.encoding.resize_image` gives it, float32 (height, width, 3) in 0..255.
             output: The place of the class; 0 for a number.
+            check: Called from time to time; it may raise, to stop.
         """
         chosen = self._choose(output)
         if self._grad_cam is not None:
@@ -103,13 +109,13 @@ class Explainer:
             np.stack([pixels, np.zeros_like(pixels), np.full_like(pixels, _WHITE)]), self._preprocessor
         )
         found = tuple(
-            integrate(self._gradient, _PIXELS, image, baseline, {}, chosen, batch_size=_IMAGES_AT_ONCE)
+            integrate(self._gradient, _PIXELS, image, baseline, {}, chosen, batch_size=_IMAGES_AT_ONCE, check=check)
             for baseline in (black, white)
         )
         parts = np.mean([each.parts for each in found], axis=0)
         return Map(np.maximum(_sum_cells(parts), 0), found)
 
-    def explain_text(self, text: str, output: int) -> WordShares:
+    def explain_text(self, text: str, output: int, check: Callable[[], None] = _go_on) -> WordShares:
         """Explain the answer to a text.
 
         The baseline has a blank in the place of each token of the text, and the same special tokens: a text of the same
@@ -118,6 +124,7 @@ class Explainer:
         Args:
             text: The text.
             output: The place of the class; 0 for a number.
+            check: Called from time to time; it may raise, to stop.
         """
         inputs = encode_texts([text], self._preprocessor)
         mask = inputs["padding_mask"]
@@ -140,6 +147,7 @@ class Explainer:
             {name: inputs[name][0] for name in self._passed},
             self._choose(output),
             batch_size=_TEXTS_AT_ONCE,
+            check=check,
         )
         tokens = found.parts
         values = [0.0 if word.tokens is None else tokens[word.tokens.start : word.tokens.stop].sum() for word in words]

@@ -11,7 +11,7 @@ and the sum takes more steps until the error is small.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,7 @@ def integrate(
     chosen: NDArray[np.float32],
     *,
     batch_size: int,
+    check: Callable[[], None] = lambda: None,
 ) -> Attributions:
     """Attribute the score of an input to its parts.
 
@@ -80,6 +81,7 @@ def integrate(
         others: The other inputs of the model, one example each.
         chosen: Weights of the model's outputs, float32 (outputs,).
         batch_size: Points of the path that are computed at once.
+        check: Called before each batch; it may raise, to stop.
     """
     difference = value - baseline
 
@@ -87,6 +89,7 @@ def integrate(
         """Compute the scores at points of the path, (points,), and the sum of the gradients there."""
         scores, total = [], np.zeros(value.shape, np.float64)
         for start in range(0, len(points), batch_size):
+            check()
             some = points[start : start + batch_size].astype(np.float32)
             path = baseline + some.reshape(-1, *[1] * value.ndim) * difference
             inputs = {key: np.repeat(each[None], len(some), axis=0) for key, each in others.items()}

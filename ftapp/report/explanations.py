@@ -95,13 +95,30 @@ def build_page(title: str, method: str, parts: Iterable[str]) -> str:
     return page.build_page(title, [head, *parts])
 
 
-def draw_text(caption: str, found: Explanation) -> str:
-    """Draw a text with shaded words, as SVG.
+def draw_text(explained: Sequence[tuple[str, Explanation]]) -> str:
+    """Draw a text with shaded words, as SVG, once for each explanation.
 
     Args:
-        caption: What stands above.
-        found: The explanation of a text.
+        explained: Explanations of the text, each with what stands above.
     """
+    parts, height = [], 0
+    for caption, each in explained:
+        drawn, lines = _draw_words(each)
+        parts.append(
+            f'<g transform="translate(0 {height})"><text x="{_MARGIN}" y="{_MARGIN + 10}" font-weight="bold" '
+            f'fill="#1d2025">{escape(make_printable(caption))}</text>{_draw_legend(each.label)}{drawn}</g>'
+        )
+        height += 2 * _MARGIN + (lines + 3) * _LINE
+    width = round(2 * _MARGIN + _COLUMNS * _CELL)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="{_SIZE}">'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>\n'
+    )
+
+
+def _draw_words(found: Explanation) -> tuple[str, int]:
+    """Draw the words of a text in lines, and count the lines."""
     marks: list[str] = []
     column = row = 0
     for word, (text, shade) in zip(found.words, found.shades, strict=True):
@@ -125,14 +142,7 @@ def draw_text(caption: str, found: Explanation) -> str:
             f'lengthAdjust="spacingAndGlyphs">{escape(inside)}</text>'
         )
         column += width
-    size = (round(2 * _MARGIN + _COLUMNS * _CELL), 2 * _MARGIN + (row + 4) * _LINE)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" '
-        f'viewBox="0 0 {size[0]} {size[1]}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" '
-        f'font-size="{_SIZE}"><rect width="100%" height="100%" fill="#ffffff"/>'
-        f'<text x="{_MARGIN}" y="{_MARGIN + 10}" font-weight="bold" fill="#1d2025">{escape(make_printable(caption))}'
-        f"</text>{_draw_legend(found.label)}{''.join(marks)}</svg>\n"
-    )
+    return "".join(marks), row + 1
 
 
 def _draw_legend(label: str) -> str:

@@ -74,7 +74,7 @@ class ExplainRequests:
                 continue
             for scored in found:
                 request.report_progress("explaining", count)
-                row = _explain_row(trained, explainer, scored, asked, wanted)
+                row = _explain_row(request, trained, explainer, scored, asked, wanted)
                 request.say(explained=msgspec.to_builtins(row))
                 count += 1
         return count
@@ -95,7 +95,7 @@ class ExplainRequests:
         content: Any = Path(image or "").expanduser() if TASKS[trained.task].inputs == "images" else text
         request.report_progress("explaining")
         with self._models.lock:
-            return _explain_best(trained, explainer, content)
+            return _explain_best(request, trained, explainer, content)
 
     def explain_test(self, request: Request, run: str, examples: list[str]) -> dict[str, Explanation]:
         """Explain the answers to examples of the run's test split.
@@ -122,7 +122,7 @@ class ExplainRequests:
         for position in range(len(splits.test)):
             if (place := splits.test.locate(position)) in wanted:
                 request.report_progress("explaining", len(found), len(wanted))
-                found[place] = _explain_best(trained, explainer, splits.test[position])
+                found[place] = _explain_best(request, trained, explainer, splits.test[position])
         return found
 
     def _load(self, request: Request, run: str) -> tuple[TrainedModel, Explainer]:
@@ -169,13 +169,18 @@ def _make_text_rows(texts: Sequence[str]) -> Iterator[InputRow]:
 
 
 def _explain_row(
-    trained: TrainedModel, explainer: Explainer, scored: ScoredRow, asked: ExplainQuestion, wanted: int | None
+    request: Request,
+    trained: TrainedModel,
+    explainer: Explainer,
+    scored: ScoredRow,
+    asked: ExplainQuestion,
+    wanted: int | None,
 ) -> ExplainedRow:
     predicted = make_row(trained, scored, 0, has_scores=False)
     if scored.scores is None:
         return ExplainedRow(name=predicted.name, problem=predicted.problem)
     outputs = [wanted] if wanted is not None else _sort_outputs(scored.scores)[: max(1, asked.top)]
-    found = [_explain(trained, explainer, scored.row.content, scored.scores, output) for output in outputs]
+    found = [_explain(request, trained, explainer, scored.row.content, scored.scores, output) for output in outputs]
     return ExplainedRow(
         name=predicted.name,
         answer=predicted.answer,
@@ -185,27 +190,29 @@ def _explain_row(
     )
 
 
-def _explain_best(trained: TrainedModel, explainer: Explainer, content: Any) -> Explanation:
+def _explain_best(request: Request, trained: TrainedModel, explainer: Explainer, content: Any) -> Explanation:
     """Explain the output with the highest score for a text, or an image as pixels or a file."""
     try:
         scores = trained.predict([content])[0]
     except ValueError as error:
         raise RunError(str(error)) from error
-    return _explain(trained, explainer, content, scores, _sort_outputs(scores)[0])
+    return _explain(request, trained, explainer, content, scores, _sort_outputs(scores)[0])
 
 
 def _sort_outputs(scores: NDArray[np.float32]) -> list[int]:
     return sorted(range(len(scores)), key=lambda at: -scores[at])
 
 
-def _explain(trained: TrainedModel, explainer: Explainer, content: Any, scores: Any, output: int) -> Explanation:
+def _explain(
+    request: Request, trained: TrainedModel, explainer: Explainer, content: Any, scores: Any, output: int
+) -> Explanation:
     about: dict[str, Any] = {
         "label": trained.classes[output] if trained.classes else "",
         "score": float(str(scores[output])),
         "method": explainer.method,
     }
     if TASKS[trained.task].inputs == "texts":
-        found = explainer.explain_text(content, output)
+        found = explainer.explain_text(content, output, request.check)
         total = float(abs(found.values).sum()) or 1.0
         words = tuple(
             ShadedWord(word.text, None if word.tokens is None else round(float(value) / total, _DIGITS))
@@ -215,7 +222,7 @@ def _explain(trained: TrainedModel, explainer: Explainer, content: Any, scores: 
     from ftapp.explain import drawing
 
     pixels, view = _read_image(content, trained.preprocessor)
-    where = explainer.explain_image(pixels, output)
+    where = explainer.explain_image(pixels, output, request.check)
     strongest = float(where.cells.max(initial=0)) or 1.0
     return Explanation(
         **about,
