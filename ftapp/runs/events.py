@@ -222,6 +222,18 @@ class Waited(Event, frozen=True, kw_only=True, tag="waited"):
     seconds: Seconds
 
 
+class ProcessorUsed(Event, frozen=True, kw_only=True, tag="processor-used"):
+    """The load of the processor, every few seconds of a training.
+
+    Attributes:
+        own: The share of all cores' time since the event before that the run used.
+        others: The share that other processes used.
+    """
+
+    own: Share
+    others: Share
+
+
 class GpuUsed(Event, frozen=True, kw_only=True, tag="gpu-used"):
     """The load of the GPU, every few seconds of a training that computes on one whose driver tells it.
 
@@ -280,6 +292,7 @@ AnyEvent = (
     | Checkpointed
     | ModelSaved
     | Waited
+    | ProcessorUsed
     | GpuUsed
     | RunEnded
 )

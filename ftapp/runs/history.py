@@ -25,6 +25,7 @@ from ftapp.runs.events import (
     ModelBuilt,
     ModelSaved,
     Noted,
+    ProcessorUsed,
     Progressed,
     Resumed,
     RunEnded,
@@ -75,7 +76,10 @@ class History:
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
     state: StateSaved | None = None
-    gpu: GpuUsed | None = None
+    processor_loads: list[tuple[int, ProcessorUsed]] = field(default_factory=list)
+    """Each with the steps that were made before."""
+    gpu_loads: list[tuple[int, GpuUsed]] = field(default_factory=list)
+    """Likewise."""
     resumed: list[Resumed] = field(default_factory=list)
     restored: list[BestRestored] = field(default_factory=list)
     saved: ModelSaved | None = None
@@ -164,8 +168,10 @@ class History:
                 self.checkpoints.append(event)
             case StateSaved():
                 self.state = event
+            case ProcessorUsed():
+                self.processor_loads.append((len(self.steps), event))
             case GpuUsed():
-                self.gpu = event
+                self.gpu_loads.append((len(self.steps), event))
             case Resumed():
                 self.resumed.append(event)
                 self._lengthen(event.phase_steps)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ftapp.recipe.metrics import LOSS
-from ftapp.runs.events import AnyEvent, GpuUsed
+from ftapp.runs.events import AnyEvent, GpuUsed, ProcessorUsed
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, Sampled, Stepped
 
@@ -21,7 +21,7 @@ class Numbers:
 
     Attributes:
         group: What they are about: train, validation, held-out (test examples that the run is watched on), test (its
-            result), system or gpu.
+            result), system, processor or gpu.
         step: How many steps were made.
         time: Seconds since the Unix epoch.
         values: The numbers by name, without the group.
@@ -135,6 +135,8 @@ def read_records(event: AnyEvent, step: int) -> Iterator[Numbers | Sample]:
             values = {**event.values, **{f"int8_{name}": value for name, value in event.quantized.items()}}
             group = "test" if event.final else "held-out" if event.split == "test" else event.split
             yield Numbers(group, event.step, event.time, values)
+        case ProcessorUsed():
+            yield Numbers("processor", step, event.time, {"own": event.own, "others": event.others})
         case GpuUsed():
             yield Numbers("gpu", step, event.time, {"busy": event.busy, "memory": event.used})
         case Sampled():

@@ -40,8 +40,8 @@ from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.example_log import ExampleLog
 from ftapp.training.callbacks.freeze_proof import FreezeProof
-from ftapp.training.callbacks.gpu_log import GpuLog
 from ftapp.training.callbacks.last_good import LastGood
+from ftapp.training.callbacks.machine_log import MachineLog
 from ftapp.training.callbacks.phase_log import PhaseLog
 from ftapp.training.callbacks.samples import SampleWriter
 from ftapp.training.callbacks.step_log import StepLog
@@ -215,7 +215,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
     callbacks: list[Callback] = [
         Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup, log, control, steps, best),
         steps,
-        GpuLog(log, None if setup.device.name.startswith("cpu") else GpuMonitor.open()),
+        MachineLog(log, None if setup.device.name.startswith("cpu") else GpuMonitor.open()),
         TimeEstimate(log, control, steps),
         proof,
         good,

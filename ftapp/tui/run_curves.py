@@ -37,6 +37,13 @@ def make_curves(history: History, metric: str | None) -> dict[str, Sequence[Curv
         "speed": (Curve.of("", at_step, pace, "primary", noisy=True),),
         "memory": (Curve.of("", at_step, np.asarray(steps.memory) / 2**30, "primary"),),
     }
+    processor, gpu = history.processor_loads, history.gpu_loads
+    loads = {
+        "this run": ([step for step, _ in processor], [100 * each.own for _, each in processor], "primary"),
+        "others": ([step for step, _ in processor], [100 * each.others for _, each in processor], "secondary"),
+        "GPU": ([step for step, _ in gpu], [100 * each.busy for _, each in gpu], "accent"),
+    }
+    curves["load"] = [Curve.of(label, x, y, color) for label, (x, y, color) in loads.items() if x]
     if metric:
         known = [math.nan if (value := each.value(metric)) is None else value for each in held_out]
         curves["metric"] = (

@@ -14,7 +14,7 @@ from ftapp.runs.commands import Checkpoint, Rate
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import AnyEvent, Progressed
 from ftapp.runs.phase_events import Stepped
-from ftapp.training.cpu_share import OtherProcesses
+from ftapp.training.cpu_share import ProcessorLoad
 from tests.conftest import Do
 from tests.support.recipes import DIVERGES
 
@@ -55,9 +55,9 @@ def test_what_is_read_late_is_told_in_the_same_order(
 
 
 def test_what_other_processes_compute_is_seen() -> None:
-    others = OtherProcesses()
+    others = ProcessorLoad()
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
-    assert 0 < others.share() <= 1
+    assert 0 < others.measure()[1] <= 1
 
 
 def test_a_loss_that_is_read_late_and_not_finite_is_laid_at_its_step(

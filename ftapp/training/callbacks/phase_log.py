@@ -10,7 +10,7 @@ from ftapp.runs.phase_events import LayersChanged, PhaseEnded, PhaseStarted, Seg
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.freeze_proof import FreezeProof
-from ftapp.training.cpu_share import OtherProcesses
+from ftapp.training.cpu_share import ProcessorLoad
 from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
@@ -20,7 +20,7 @@ class PhaseLog(Callback):
 
     def __init__(self, log: EventLog, control: Control, proof: FreezeProof, early: EarlyStop) -> None:
         self._log, self._control, self._proof, self._early = log, control, proof, early
-        self._others = OtherProcesses()
+        self._load = ProcessorLoad()
         self._session: PhaseSession
         self._segment_steps: int | None = None  # of the segment that this process has ended in the phase
 
@@ -35,7 +35,7 @@ class PhaseLog(Callback):
             self._write_change(state, self._segment_steps)
             self._proof.check()
             return
-        self._others.begin()
+        self._load.begin()
         if state.position.step:  # a resumed run goes on in the phase
             return
         plan = session.plan
@@ -96,7 +96,7 @@ class PhaseLog(Callback):
                 evaluating=spent.evaluating,
                 seconds_saved=session.cached["train"].seconds_saved if session.cached else 0.0,
                 memory=state.peak_memory,
-                others=self._others.share(),
+                others=self._load.measure()[1],
                 **self._proof.list_facts(),
                 batches=state.seen.hex(),
                 stopped=self._early.explain(state),

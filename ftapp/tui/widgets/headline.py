@@ -80,7 +80,8 @@ class Headline(Static):
                 yield f"{'at most ' if recipe.stop else ''}about {formatting.format_duration(left)} to go"
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"
-            if gpu := history.gpu:
+            if history.gpu_loads:
+                _, gpu = history.gpu_loads[-1]
                 yield f"GPU {gpu.busy:.0%}, {gpu.used / 2**30:.1f} of {gpu.memory / 2**30:.0f} GiB"
         elif activity := history.activity:
             yield activity.activity + (f" {activity.done}/{activity.total}" if activity.total else "")

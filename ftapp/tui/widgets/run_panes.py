@@ -29,6 +29,7 @@ PANES = {
     "gradient": "Gradient norm",
     "speed": "Steps/s",
     "memory": "Memory",
+    "load": "Load of the processor and the GPU",
     "phases": "Phases",
     "layers": "Layers that train",
     "examples": "Samples or answers",
@@ -99,6 +100,7 @@ class RunPanes(Container):
             yield Chart("Gradient norm", id="gradient").add_class("-empty")  # until a step has one
             yield Chart("Steps/s", id="speed")
             yield Chart("Memory, GiB", id="memory", smooth=False)
+            yield Chart("Load, %", id="load", smooth=False).add_class("-empty")  # until it was measured
 
     def show(self, history: History, recipe: Recipe | None, status: str) -> None:
         """Show a run.
@@ -118,8 +120,8 @@ class RunPanes(Container):
         chart.set_class(metric is None, "-empty")
         if metric:
             chart.rename(get_metric(metric).title)
-        lengths = map(len, (history.steps, history.evaluations, history.phases, history.layer_changes))
-        shown = metric, *lengths
+        lists = (history.steps, history.evaluations, history.phases, history.layer_changes, history.gpu_loads)
+        shown = metric, len(history.processor_loads), *map(len, lists)
         if history is not self._history or shown != self._plotted:
             self._history, self._plotted = history, shown
             self._plot(history, metric)
@@ -137,15 +139,16 @@ class RunPanes(Container):
 
     def _plot(self, history: History, metric: str | None) -> None:
         curves = make_curves(history, metric)
-        gradient = self.query_one("#gradient")
-        if gradient.has_class("-empty") and len(curves["gradient"][0].x):
-            gradient.remove_class("-empty")
-            self.hide_panes()
+        for name in ("gradient", "load"):
+            chart = self.query_one(f"#{name}")
+            if chart.has_class("-empty") and any(len(curve.x) for curve in curves[name]):
+                chart.remove_class("-empty")
+                self.hide_panes()
         seams = [*(phase.first_step for phase in history.phases[1:]), *history.seams]
         for name, shown in curves.items():
-            chart = self.query_one(f"#{name}", Chart)
-            if chart.display:
-                chart.show(shown, seams)
+            plot = self.query_one(f"#{name}", Chart)
+            if plot.display:
+                plot.show(shown, seams)
 
 
 def _choose_metric(history: History, recipe: Recipe | None) -> str | None:

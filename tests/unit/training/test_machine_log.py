@@ -1,4 +1,4 @@
-"""The load of a GPU, with a stand-in for NVIDIA's library: these tests need no GPU, and ask none."""
+"""The load of the processor and of a GPU, with a stand-in for NVIDIA's library: no GPU is needed or asked."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import GpuUsed
+from ftapp.runs.events import ProcessorUsed
 from ftapp.runs.history import History
-from ftapp.training.callbacks.gpu_log import GpuLog
+from ftapp.training.callbacks.machine_log import MachineLog
 from ftapp.training.gpu_monitor import GpuLoad, GpuMonitor
 from ftapp.training.state import TrainState
 
@@ -85,20 +85,26 @@ def test_nothing_is_known_without_the_library_or_the_driver(monkeypatch: pytest.
     assert GpuMonitor.open() is None
 
 
-def test_the_load_is_written_at_most_every_five_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_load_is_written_every_five_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch)
-    moments = [100.0, 104.9, 105.0, 109.9, 112.0]
-    log = GpuLog(EventLog(tmp_path / "events.jsonl"), GpuMonitor.open(), iter(moments).__next__)
+    begun, *moments = [95.0, 99.9, 100.0, 104.9, 105.0, 109.9, 112.0]
+    log = MachineLog(EventLog(tmp_path / "events.jsonl"), GpuMonitor.open(), iter([begun, *moments]).__next__)
     for _ in moments:
+        sum(range(100_000))  # the run computes
         log.on_step_end(TrainState(), cast(Any, None))
-    events = [event for event in read(tmp_path / "events.jsonl") if isinstance(event, GpuUsed)]
-    assert [(event.busy, event.used, event.memory) for event in events] == [(0.87, 30 * 2**30, 80 * 2**30)] * 3
-    assert History.of_file(tmp_path / "events.jsonl").gpu == events[-1]
+    history = History.of_file(tmp_path / "events.jsonl")
+    loads = [event for _, event in history.gpu_loads]
+    assert [(event.busy, event.used, event.memory) for event in loads] == [(0.87, 30 * 2**30, 80 * 2**30)] * 3
+    assert len(history.processor_loads) == 3
+    assert all(0 <= each.own + each.others <= 1.01 for _, each in history.processor_loads)
 
 
 @pytest.mark.parametrize("broken", [[], ["utilization"]])
-def test_an_unknown_load_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: list[str]) -> None:
+def test_an_unknown_load_of_a_gpu_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: list[str]
+) -> None:
     install(monkeypatch, *broken)
     monitor = GpuMonitor.open() if broken else None
-    GpuLog(EventLog(tmp_path / "events.jsonl"), monitor).on_step_end(TrainState(), cast(Any, None))
-    assert read(tmp_path / "events.jsonl") == []
+    log = MachineLog(EventLog(tmp_path / "events.jsonl"), monitor, iter([0.0, 9.0]).__next__)
+    log.on_step_end(TrainState(), cast(Any, None))
+    assert [type(event) for event in read(tmp_path / "events.jsonl")] == [ProcessorUsed]
