@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ftapp.data.encoding import compute_padded_width, encode_texts, scale_images
 from ftapp.data.texts import prepare
 from ftapp.explain.grad_cam import GradCam, find_feature_maps
-from ftapp.explain.integrated_gradients import Attributions, integrate
+from ftapp.explain.integrated_gradients import Attributions, go_on, integrate
 from ftapp.explain.targets import choose_score, make_score_model, split
 from ftapp.explain.words import Word, find_words
 from ftapp.models.gradients import make_gradient
@@ -28,10 +28,6 @@ _TOKENS = "token_ids"
 _CELLS = 14  # of a map of pixels to a side: the patches of 16 pixels of an image of 224
 _IMAGES_AT_ONCE, _TEXTS_AT_ONCE = 8, 16
 _WHITE = 255.0
-
-
-def _go_on() -> None:
-    """Stop nothing."""
 
 
 class Map(NamedTuple):
@@ -90,7 +86,7 @@ class Explainer:
         else:
             self._gradient = make_gradient(make_rest(self.model, {_PIXELS: self.model.inputs[0]}), _PIXELS, score)
 
-    def explain_image(self, pixels: NDArray[np.float32], output: int, check: Callable[[], None] = _go_on) -> Map:
+    def explain_image(self, pixels: NDArray[np.float32], output: int, check: Callable[[], None] = go_on) -> Map:
         """Explain the answer to an image.
 
         Integrated gradients are the mean of those from a black and from a white image: from a black one alone, no black
@@ -115,7 +111,7 @@ class Explainer:
         parts = np.mean([each.parts for each in found], axis=0)
         return Map(np.maximum(_sum_cells(parts), 0), found)
 
-    def explain_text(self, text: str, output: int, check: Callable[[], None] = _go_on) -> WordShares:
+    def explain_text(self, text: str, output: int, check: Callable[[], None] = go_on) -> WordShares:
         """Explain the answer to a text.
 
         The baseline has a blank in the place of each token of the text, and the same special tokens: a text of the same

@@ -14,13 +14,12 @@ from ftapp.models.keras_internals import is_functional
 from tests.support.explaining import make_classifier
 from tests.support.families import FAMILIES
 
-# Of 32 x 32 or 16 x 16 pixels; MobileNet gathers places before its last convolution, HGNetV2 tells of each stage.
+# MobileNet gathers places before its last convolution, HGNetV2 tells of each stage.
 MAPS = {
     "VGGBackbone": (4, 4),
     "EfficientNetBackbone": (4, 4),
     "HGNetV2Backbone": (4, 4),
     "MobileNetBackbone": (4, 4),
-    "MiTBackbone": (2, 2),
     "SwinTransformerBackbone": None,
     "ViTBackbone": None,
     "DINOV2Backbone": None,

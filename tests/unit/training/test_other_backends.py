@@ -17,8 +17,8 @@ FILES = [
         "test_random_layers.py",
         "test_completion_loss.py",
         "../models/test_layers.py",
-        "../explain/test_grad_cam.py",
-        "../explain/test_integrated_gradients.py",
+        "../explain/test_grad_cam.py::test_the_map_points_at_the_square_that_makes_the_class",
+        "../explain/test_integrated_gradients.py::test_attributions_of_words_add_up_to_the_difference_of_the_scores",
     )
 ]
 
@@ -30,4 +30,4 @@ def test_training_is_the_same_on_the_other_backends(backend: str) -> None:
     done = subprocess.run(command, env=quick_environment(backend), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     for file in FILES:
-        assert f"{Path(file).name} ." in done.stdout
+        assert f"{Path(file.partition('::')[0]).name} ." in done.stdout
