@@ -22,12 +22,16 @@ class Settings(msgspec.Struct, kw_only=True):
         theme: The name of the theme in Textual.
         profile: The profile that was chosen last, "" for a recipe's own values.
         hidden: The names of the hidden panes of the run screen.
+        facts_width: The width of the right column of the run screen; None for the usual one.
+        details_height: The height of its lower row; None for the usual one.
         recent: The paths of the user's own recipes, the most recent first.
     """
 
     theme: str = "ftapp-dark"
     profile: str | None = None
     hidden: list[str] = []
+    facts_width: int | None = None
+    details_height: int | None = None
     recent: list[str] = []
 
     @classmethod

@@ -49,6 +49,9 @@ out commands at the end of a step.
 `g` continues a run that has ended early from its newest checkpoint. For a run that is done, it asks for the number of
 further steps. Vertical lines in the curves mark the first step of a phase, the first step after a resume, and
 the first step with other layers.
+
+`[` and `]` move the edge of the right column, `{` and `}` that of the lower row, and so does the mouse. `=` moves them
+back.
 """
     DEFAULT_CSS = """
     RunScreen {
@@ -68,6 +71,11 @@ the first step with other layers.
         Binding("f", "freeze", "Freeze", tooltip="Freeze or unfreeze layers from the next step on"),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
+        Binding("left_square_bracket", "resize_panes(4, 0)", "Move the edge of the right column left", show=False),
+        Binding("right_square_bracket", "resize_panes(-4, 0)", "Move the edge of the right column right", show=False),
+        Binding("left_curly_bracket", "resize_panes(0, 1)", "Move the edge of the lower row up", show=False),
+        Binding("right_curly_bracket", "resize_panes(0, -1)", "Move the edge of the lower row down", show=False),
+        Binding("equals_sign", "reset_panes", "Usual sizes of the panes", show=False),
         *(RUN_ACTIONS[name].bind() for name in ("try_model", "predict", "export", "annotate")),
     ]
 
@@ -185,6 +193,14 @@ the first step with other layers.
                 self._draw()
 
         self.app.push_screen(ChoosePanes(PANES, self.app.settings.hidden), chosen)
+
+    def action_resize_panes(self, columns: int, rows: int) -> None:
+        """Move the edges between the groups of panes."""
+        self.query_one(RunPanes).resize(columns, rows)
+
+    def action_reset_panes(self) -> None:
+        """Give the groups of panes their usual sizes."""
+        self.query_one(RunPanes).reset_sizes()
 
     def action_pause(self) -> None:
         """Pause the run before its next step."""

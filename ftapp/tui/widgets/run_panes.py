@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 
@@ -22,6 +23,7 @@ from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
 
+_LEAST_WIDTH, _LEAST_HEIGHT = 24, 5  # cells of a group
 PANES = {
     "loss": "Loss",
     "metric": "Accuracy or another metric",
@@ -84,6 +86,7 @@ class RunPanes(Container):
         self._run = run
         self._history: History | None = None  # another one after a resume
         self._plotted: object = None  # the lengths of what the charts show
+        self._held: Literal["column", "row", ""] = ""  # the edge that is dragged
 
     def compose(self) -> ComposeResult:
         with Vertical(id="charts"):
@@ -136,6 +139,83 @@ class RunPanes(Container):
             group.set_class(empty, "-off")
             self.set_class(empty, f"-no-{name}")
         self._plotted = None  # hidden charts have no curves
+        self._apply_sizes()
+
+    def resize(self, columns: int = 0, rows: int = 0) -> None:
+        """Move the edges between the groups, and remember where they are.
+
+        Args:
+            columns: By how many cells the facts become wider.
+            rows: By how many cells the details become higher.
+        """
+        settings = self.app.settings
+        if columns and self._has_columns:
+            width = settings.facts_width or self.query_one("#facts").outer_size.width
+            settings.facts_width = self._fit_width(width + columns)
+        if rows and self._has_rows:
+            height = settings.details_height or self.query_one("#details").outer_size.height
+            settings.details_height = self._fit_height(height + rows)
+        self._apply_sizes()
+        settings.save()
+
+    def reset_sizes(self) -> None:
+        """Give the groups their usual sizes."""
+        settings = self.app.settings
+        settings.facts_width = settings.details_height = None
+        self._apply_sizes()
+        settings.save()
+
+    @property
+    def _has_columns(self) -> bool:
+        return not (self.screen.has_class("-narrow") or self.has_class("-no-facts") or self.has_class("-no-charts"))
+
+    @property
+    def _has_rows(self) -> bool:
+        return not (self.screen.has_class("-narrow") or self.has_class("-no-details") or self.has_class("-no-charts"))
+
+    def _apply_sizes(self) -> None:
+        """Give the groups the sizes of the settings, as far as the screen has room for them."""
+        width, height = self.app.settings.facts_width, self.app.settings.details_height
+        columns = f"1fr {self._fit_width(width)}" if width is not None and self._has_columns else None
+        rows = f"1fr {self._fit_height(height)}" if height is not None and self._has_rows else None
+        self.styles.grid_columns, self.styles.grid_rows = columns, rows
+
+    def _fit_width(self, width: int) -> int:
+        return max(_LEAST_WIDTH, min(width, self.size.width - _LEAST_WIDTH))
+
+    def _fit_height(self, height: int) -> int:
+        return max(_LEAST_HEIGHT, min(height, self.size.height - 2 * _LEAST_HEIGHT))
+
+    def on_resize(self) -> None:
+        self._apply_sizes()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take hold of an edge between groups."""
+        facts, details = self.query_one("#facts").region, self.query_one("#details").region
+        if self._has_columns and event.screen_x - facts.x in (-1, 0):
+            self._held = "column"
+        elif self._has_rows and event.screen_y - details.y in (-1, 0) and event.screen_x < details.right:
+            self._held = "row"
+        else:
+            return
+        event.stop()
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Move the edge that is held."""
+        if self._held == "column":
+            self.app.settings.facts_width = self._fit_width(round(self.region.right - event.screen_x))
+        elif self._held == "row":
+            self.app.settings.details_height = self._fit_height(round(self.region.bottom - event.screen_y))
+        if self._held:
+            self._apply_sizes()
+
+    def on_mouse_up(self) -> None:
+        """Let go of the edge, and remember where it is."""
+        if self._held:
+            self._held = ""
+            self.release_mouse()
+            self.app.settings.save()
 
     def _plot(self, history: History, metric: str | None) -> None:
         curves = make_curves(history, metric)
