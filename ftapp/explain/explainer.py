@@ -35,7 +35,7 @@ class Map(NamedTuple):
 
     Attributes:
         cells: The evidence in each cell, float32 (rows, columns), 0 or more. Its unit is that of the score.
-        attributions: What the cells sum up; None where the method has no such parts.
+        attributions: What the cells sum up, from each baseline; empty for Grad-CAM.
     """
 
     cells: NDArray[np.float32]
@@ -124,10 +124,10 @@ class Explainer:
         """
         inputs = encode_texts([text], self._preprocessor)
         mask = inputs["padding_mask"]
+        words = find_words(prepare(text), inputs[_TOKENS][0], self._preprocessor.tokenizer)
         width = compute_padded_width(mask.sum(axis=1), mask.shape[1])
         inputs = {name: values[:, :width] for name, values in inputs.items()}
         ids = inputs[_TOKENS][0]
-        words = find_words(prepare(text), ids[: int(mask.sum())], self._preprocessor.tokenizer)
         without = ids.copy()
         for word in words:
             if word.tokens is not None:

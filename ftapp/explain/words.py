@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ftapp.data.encoding import tokenize
 
-_CHARACTERS = 12  # of a text that are looked at for each token that the model reads
+_CHARACTERS = 8  # of a text that are looked at for each token that the model can read; nearly all have fewer
 # Thai, Lao, Burmese, Khmer, Japanese and Chinese put no spaces between words, so each of their signs is a piece.
 _SIGNS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # A sign; a word, also with apostrophes in it; or another character; with the space before it.
@@ -38,7 +38,8 @@ def find_words(text: str, ids: NDArray[np.int32], tokenizer: Any) -> list[Word]:
 
     Args:
         text: The text, as `ftapp.data.texts.prepare` leaves it.
-        ids: What the model reads: the ids of the tokens, with special tokens around them and padding, int32 (tokens,).
+        ids: What the model reads: the ids of the tokens, with special tokens around them and padding up to its sequence
+            length, int32 (tokens,).
         tokenizer: The preset's tokenizer.
 
     Returns:
