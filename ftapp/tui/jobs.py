@@ -51,15 +51,13 @@ class BackgroundJob:
     def __init__(self, title: str, work: Callable[[Progress], Awaitable[JobResult]], kept: str) -> None:
         self.title, self.kept = title, kept
         self.status: Literal["running", "done", "failed", "cancelled"] = "running"
-        self.activity, self.done, self.total = "starting a process", 0, None
+        self.activity, self.done = "starting a process", 0
+        self.total: int | None = None
         self.result: JobResult | None = None
         self.error = ""
         self._work = work
         self._task: asyncio.Task[None] | None = None
         self._begun, self._ended = time.monotonic(), 0.0
-
-    done: int
-    total: int | None
 
     @property
     def seconds(self) -> float:
