@@ -65,9 +65,11 @@ class BackgroundJob:
         return (self._ended or time.monotonic()) - self._begun
 
     async def run(self) -> None:
-        """Do the work. Errors that a user can act on are kept, not raised."""
+        """Do the work. An error is kept in `error`, not raised."""
         self._task = asyncio.create_task(self._run())
         await asyncio.wait({self._task})
+        if not self._task.cancelled() and (error := self._task.exception()):  # none that a user can act on
+            self.status, self.error = "failed", f"{type(error).__name__}: {error}"
 
     async def cancel(self) -> None:
         """End the work early, and wait until its process has ended."""

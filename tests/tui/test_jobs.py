@@ -153,12 +153,13 @@ async def test_a_job_goes_on_when_it_is_hidden_and_is_cancelled_or_ends_with_the
         await until(pilot, lambda: jobs[1].status == "cancelled")
 
 
-async def test_why_a_job_failed_is_told_on_any_screen() -> None:
+@pytest.mark.parametrize("error", [RunError("this model is too round"), ValueError("this model is too round")])
+async def test_why_a_job_failed_is_told_on_any_screen(error: Exception) -> None:
     hidden = asyncio.Event()
 
     async def fail(progress: Progress) -> JobResult:
         await hidden.wait()
-        raise RunError("this model cannot be exported to onnx: it is too round")
+        raise error
 
     app = FtApp()
     async with app.run_test(size=(100, 30)) as pilot:
@@ -166,7 +167,7 @@ async def test_why_a_job_failed_is_told_on_any_screen() -> None:
         await until(pilot, lambda: isinstance(app.screen, JobDialog))
         await pilot.press("escape")
         hidden.set()
-        await until(pilot, lambda: "it is too round" in notes(app))
+        await until(pilot, lambda: "this model is too round" in notes(app))
 
 
 def test_paths_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

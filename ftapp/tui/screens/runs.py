@@ -148,7 +148,10 @@ after a week, or when you empty the trash with `Ctrl-P`.
             self._runs = list(found)
             names = {summary.run.folder.name for summary in found}
             self.table.marked = self.table.marked & names
-            self._fill()
+            if self._wrong:  # a metric may be known now
+                self._search()
+            else:
+                self._fill()
 
     def _fill(self) -> None:
         """Show the runs that match, in their order."""
