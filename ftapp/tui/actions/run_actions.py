@@ -144,7 +144,7 @@ def _explain_running(target: Target) -> str | None:
 _TABLE = (
     RunAction("open", "enter", "Open", "Show its curves, its phases and its log", _open),
     RunAction("try_model", "t", "Try", "Try the model", _try_model, _explain_no_model),
-    RunAction("predict", "p", "Predict", "Write the answers to a file or a folder", _predict, _explain_no_model),
+    RunAction("predict", "p", "Predict", "Answer all inputs of a file or a folder", _predict, _explain_no_model),
     RunAction("export", "w", "Export", "Write the model for another runtime", _export, _explain_no_model),
     RunAction(
         "resume",
