@@ -226,10 +226,12 @@ class ProcessorUsed(Event, frozen=True, kw_only=True, tag="processor-used"):
     """The load of the processor, every few seconds of a training.
 
     Attributes:
+        step: How many steps were made before.
         own: The share of all cores' time since the event before that the run used.
         others: The share that other processes used.
     """
 
+    step: Step
     own: Share
     others: Share
 
@@ -238,11 +240,13 @@ class GpuUsed(Event, frozen=True, kw_only=True, tag="gpu-used"):
     """The load of the GPU, every few seconds of a training that computes on one whose driver tells it.
 
     Attributes:
+        step: How many steps were made before.
         busy: The share of the last moments in which it computed.
         used: Bytes of its memory that are in use, by all processes.
         memory: Bytes of memory that it has.
     """
 
+    step: Step = 0
     busy: Share
     used: Count
     memory: Count

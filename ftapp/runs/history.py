@@ -76,10 +76,8 @@ class History:
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
     state: StateSaved | None = None
-    processor_loads: list[tuple[int, ProcessorUsed]] = field(default_factory=list)
-    """Each with the steps that were made before."""
-    gpu_loads: list[tuple[int, GpuUsed]] = field(default_factory=list)
-    """Likewise."""
+    processor_loads: list[ProcessorUsed] = field(default_factory=list)
+    gpu_loads: list[GpuUsed] = field(default_factory=list)
     resumed: list[Resumed] = field(default_factory=list)
     restored: list[BestRestored] = field(default_factory=list)
     saved: ModelSaved | None = None
@@ -169,9 +167,9 @@ class History:
             case StateSaved():
                 self.state = event
             case ProcessorUsed():
-                self.processor_loads.append((len(self.steps), event))
+                self.processor_loads.append(event)
             case GpuUsed():
-                self.gpu_loads.append((len(self.steps), event))
+                self.gpu_loads.append(event)
             case Resumed():
                 self.resumed.append(event)
                 self._lengthen(event.phase_steps)

@@ -51,7 +51,7 @@ def track(
         if current is not history:  # the log begins anew
             history = current
             counts.clear()
-        for record in read_records(event, len(history.steps)) if event is not None else ():
+        for record in read_records(event) if event is not None else ():
             key = record.group, record.step
             records.append(((record.step, counts[key]), record))
             counts[key] += 1

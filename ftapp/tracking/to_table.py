@@ -52,7 +52,7 @@ def make_table(history: History) -> dict[str, list[float | int | None]]:
     rows: dict[int, dict[str, float]] = {}
     names: dict[str, None] = {}
     for event in (*history.steps, *history.evaluations):
-        for record in read_records(event, 0):
+        for record in read_records(event):
             if isinstance(record, Numbers) and record.group in _GROUPS:
                 row = rows.setdefault(record.step, {"time": record.time})
                 row |= record.named

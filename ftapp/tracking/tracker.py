@@ -113,12 +113,11 @@ class Tracker(Protocol):
         """
 
 
-def read_records(event: AnyEvent, step: int) -> Iterator[Numbers | Sample]:
+def read_records(event: AnyEvent) -> Iterator[Numbers | Sample]:
     """Read what an event has for trackers.
 
     Args:
         event: The event.
-        step: The steps that were made before it.
 
     Yields:
         Its numbers and samples.
@@ -136,9 +135,9 @@ def read_records(event: AnyEvent, step: int) -> Iterator[Numbers | Sample]:
             group = "test" if event.final else "held-out" if event.split == "test" else event.split
             yield Numbers(group, event.step, event.time, values)
         case ProcessorUsed():
-            yield Numbers("processor", step, event.time, {"own": event.own, "others": event.others})
+            yield Numbers("processor", event.step, event.time, {"own": event.own, "others": event.others})
         case GpuUsed():
-            yield Numbers("gpu", step, event.time, {"busy": event.busy, "memory": event.used})
+            yield Numbers("gpu", event.step, event.time, {"busy": event.busy, "memory": event.used})
         case Sampled():
             yield Sample(event.step, event.time, event.prompt, event.text)
         case _:

@@ -39,9 +39,9 @@ def make_curves(history: History, metric: str | None) -> dict[str, Sequence[Curv
     }
     processor, gpu = history.processor_loads, history.gpu_loads
     loads = {
-        "this run": ([step for step, _ in processor], [100 * each.own for _, each in processor], "primary"),
-        "others": ([step for step, _ in processor], [100 * each.others for _, each in processor], "secondary"),
-        "GPU": ([step for step, _ in gpu], [100 * each.busy for _, each in gpu], "accent"),
+        "this run": ([each.step for each in processor], [100 * each.own for each in processor], "primary"),
+        "others": ([each.step for each in processor], [100 * each.others for each in processor], "secondary"),
+        "GPU": ([each.step for each in gpu], [100 * each.busy for each in gpu], "accent"),
     }
     curves["load"] = [Curve.of(label, x, y, color) for label, (x, y, color) in loads.items() if x]
     if metric:

@@ -84,7 +84,8 @@ def event(draw: random.Random) -> dict[str, Json]:
         "checkpointed": {"step": step(), "folder": name()},
         "noted": {"message": name()},
         "waited": {"seconds": seconds()},
-        "gpu-used": {"busy": draw.random(), "used": count(), "memory": count()},
+        "processor-used": {"step": step(), "own": draw.random(), "others": draw.random()},
+        "gpu-used": {"step": step(), "busy": draw.random(), "used": count(), "memory": count()},
         "model-saved": {"folder": name()},
         "run-ended": {
             "status": draw.choice(["done", "failed", "interrupted", "unfinished", "refused"]),

@@ -38,6 +38,7 @@ class MachineLog(Callback):
         self._next = now + _SECONDS
         own, others = self._processor.measure()
         self._processor.begin()
-        self._log.write(ProcessorUsed(time=time.time(), own=own, others=others))
+        step = state.position.run_step
+        self._log.write(ProcessorUsed(time=time.time(), step=step, own=own, others=others))
         if self._monitor and (load := self._monitor.read()):
-            self._log.write(GpuUsed(time=time.time(), busy=load.busy, used=load.used, memory=load.memory))
+            self._log.write(GpuUsed(time=time.time(), step=step, busy=load.busy, used=load.used, memory=load.memory))

@@ -81,7 +81,7 @@ class Headline(Static):
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"
             if history.gpu_loads:
-                _, gpu = history.gpu_loads[-1]
+                gpu = history.gpu_loads[-1]
                 yield f"GPU {gpu.busy:.0%}, {gpu.used / 2**30:.1f} of {gpu.memory / 2**30:.0f} GiB"
         elif activity := history.activity:
             yield activity.activity + (f" {activity.done}/{activity.total}" if activity.total else "")

@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> RunFolder:
         Evaluated(time=5, step=2, split="validation", examples=9, loss=1.75, metrics={"accuracy": 0.5}, seconds=1)
     )
     for busy in (0.25, 0.75):
-        log.write(GpuUsed(time=6, busy=busy, used=2**30, memory=2**32))
+        log.write(GpuUsed(time=6, step=4, busy=busy, used=2**30, memory=2**32))
     for text in ("The dog barks.", "The dog sleeps."):
         log.write(Sampled(time=7, step=4, prompt="The dog", text=text))
     return run

@@ -15,7 +15,7 @@ from ftapp.runs.events import ProcessorUsed
 from ftapp.runs.history import History
 from ftapp.training.callbacks.machine_log import MachineLog
 from ftapp.training.gpu_monitor import GpuLoad, GpuMonitor
-from ftapp.training.state import TrainState
+from ftapp.training.state import Position, TrainState
 
 UUIDS = ["GPU-7f3a", "GPU-91c0"]
 
@@ -89,14 +89,17 @@ def test_the_load_is_written_every_five_seconds(monkeypatch: pytest.MonkeyPatch,
     install(monkeypatch)
     begun, *moments = [95.0, 99.9, 100.0, 104.9, 105.0, 109.9, 112.0]
     log = MachineLog(EventLog(tmp_path / "events.jsonl"), GpuMonitor.open(), iter([begun, *moments]).__next__)
-    for _ in moments:
+    state = TrainState()
+    for step, _ in enumerate(moments, 1):
         sum(range(100_000))  # the run computes
-        log.on_step_end(TrainState(), cast(Any, None))
+        state.position = Position(run_step=step)
+        log.on_step_end(state, cast(Any, None))
     history = History.of_file(tmp_path / "events.jsonl")
-    loads = [event for _, event in history.gpu_loads]
-    assert [(event.busy, event.used, event.memory) for event in loads] == [(0.87, 30 * 2**30, 80 * 2**30)] * 3
-    assert len(history.processor_loads) == 3
-    assert all(0 <= each.own + each.others <= 1.01 for _, each in history.processor_loads)
+    assert [(each.step, each.busy, each.used, each.memory) for each in history.gpu_loads] == [
+        (step, 0.87, 30 * 2**30, 80 * 2**30) for step in (2, 4, 6)
+    ]
+    assert [each.step for each in history.processor_loads] == [2, 4, 6]
+    assert all(0 <= each.own + each.others <= 1.01 for each in history.processor_loads)
 
 
 @pytest.mark.parametrize("broken", [[], ["utilization"]])
