@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ftapp.cli.activity import Activity
 from ftapp.cli.failure import is_debug
+from ftapp.cli.sigterm import end_at_sigterm
 from ftapp.common.downloads import Progress
 from ftapp.rpc.client import HelperClient
 
@@ -35,7 +35,7 @@ def ask_helper(name: str, client: _Client, ask: Callable[[_Client, Progress], Aw
         RunError: Something cannot be had.
         KeyboardInterrupt: SIGINT or SIGTERM has come, and the process has ended.
     """
-    signal.signal(signal.SIGTERM, _end)
+    end_at_sigterm()
 
     async def run(activity: Activity) -> _Answer:
         activity.tell(f"starting {name}", 0, None)
@@ -48,10 +48,3 @@ def ask_helper(name: str, client: _Client, ask: Callable[[_Client, Progress], Aw
 
     with Activity() as activity:
         return asyncio.run(run(activity))
-
-
-def _end(*_: object) -> None:
-    """End what asyncio runs, as SIGINT does; also in a job in the background of a script, which ignores SIGINT."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import importlib.util
 import logging
-import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ import typer
 
 from ftapp.cli.failure import fail_on_run_errors, is_debug, refuse, refuse_bad_recipes
 from ftapp.cli.options import RunArgument, RunsDirOption
+from ftapp.cli.sigterm import end_at_sigterm
 
 if TYPE_CHECKING:
     import socket
@@ -86,8 +86,7 @@ def serve_model(
         )
         if not is_debug():
             logging.getLogger("uvicorn.error").addFilter(_shorten_error)
-        # asyncio ends what it runs at SIGINT alone.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        end_at_sigterm()
         with _listen(host, port) as listener, Activity() as activity:
             address = format_address(host, listener.getsockname()[1])
 
@@ -136,8 +135,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _shorten_error(record: logging.LogRecord) -> bool:
-    """Log a sentence in place of the traceback of a request that failed."""
+    """Log a sentence in place of the traceback of a request that failed; none of those given up at the end."""
     if record.exc_info and (error := record.exc_info[1]):
+        if isinstance(error, asyncio.CancelledError):
+            return False
         record.msg, record.args, record.exc_info = (
             f"a request failed: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)",
             (),

@@ -227,6 +227,20 @@ def test_a_signal_lets_requests_end_and_the_port_is_named(text_run: RunFolder, f
             server.get("/health")
 
 
+def test_sigterm_ends_a_server_that_starts_in_the_background_of_a_script(text_run: RunFolder) -> None:
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        command = make_command("ftapp.cli", "serve-model", str(text_run.folder), "--port", "0")
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "starting the model\n"
+    process.send_signal(signal.SIGTERM)
+    stdout, _ = process.communicate(timeout=240)
+    assert (process.returncode, stdout) == (130, "")
+
+
 def has_connection(port: int) -> bool:
     """Tell whether a client has been connected with a port of this machine."""
     found = psutil.net_connections("tcp")
