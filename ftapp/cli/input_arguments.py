@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +35,8 @@ def check_inputs(inputs: Sequence[str], encoding: str | None) -> None:
     Raises:
         typer.Exit: An input is not there, or standard input is named twice.
     """
+    from ftapp.common.local_files import expand_home
+    from ftapp.common.safe_files import explain_error
     from ftapp.recipe.value_types import check_encoding
 
     try:
@@ -45,14 +46,20 @@ def check_inputs(inputs: Sequence[str], encoding: str | None) -> None:
     if inputs.count("-") > 1:
         refuse("'-' is given more than once; standard input is read once")
     for each in inputs:
-        path = Path(each).expanduser()
-        if each == "-" or path.is_file() or path.is_dir():
-            continue
-        if path.exists():  # a helper process reads the inputs, and cannot open the pipes of a shell
+        path = expand_home(each)
+        try:
+            if each == "-" or path.is_file() or path.is_dir():
+                continue
+            is_special = path.exists()
+        except OSError as error:
+            refuse(f"'{each}' cannot be read: {explain_error(error)}")
+        if is_special:  # a helper process reads the inputs, and cannot open the pipes of a shell
             refuse(f"'{each}' is a pipe or a device; redirect it to standard input, and give the input -")
         refuse(f"there is no file or folder '{each}'; an input is a file, a folder, or - for standard input")
 
 
 def make_inputs(inputs: Sequence[str]) -> list[tuple[str, str]]:
     """Return the absolute path of each input, with its name."""
-    return [(str(Path(each).expanduser().absolute()), each) for each in inputs]
+    from ftapp.common.local_files import expand_home
+
+    return [(str(expand_home(each).absolute()), each) for each in inputs]

@@ -183,6 +183,11 @@ def expand(name: str) -> Path:
         raise ValueError(f"'{name}' begins with {user}, a home folder that is not known; write it in full") from error
 
 
+def expand_home(name: str) -> Path:
+    """A path with the home folder for `~`. A `~` that is no known home folder stays as it is."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - that of a Path raises an error
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()

@@ -9,6 +9,7 @@ from ftapp.common import durable
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
 from ftapp.common.formatting import format_duration, format_size
+from ftapp.common.safe_files import explain_error
 from ftapp.recipe import Backend
 from ftapp.rpc.client import HelperClient
 from ftapp.rpc.messages import Exported
@@ -117,7 +118,10 @@ def check_export_folder(folder: Path, *, replaces: bool = False) -> None:
         return
     if not folder.is_dir():
         raise RunError(f"'{folder}' is a file; an export is a folder")
-    held = sorted(each.name for each in folder.iterdir())
+    try:
+        held = sorted(each.name for each in folder.iterdir())
+    except OSError as error:
+        raise RunError(f"'{folder}' cannot be read: {explain_error(error)}; choose another folder") from error
     if held and not replaces:
         raise RunError(f"'{folder}' exists and is not empty; replace it (--force), or choose another folder")
     if held and "predict.py" not in held:

@@ -16,6 +16,7 @@ from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.export_form import ExportForm
 from ftapp.tui.dialogs.job import JobDialog
+from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.dialogs.predict_form import PredictForm
 from ftapp.tui.jobs import BackgroundJob, JobResult
 from ftapp.tui.screens.runs import RunsScreen
@@ -110,6 +111,13 @@ async def test_the_form_of_predictions_proposes_an_output_and_says_what_is_wrong
         await until(pilot, lambda: output.value)
         await pilot.press("enter")
         assert "there is no file or folder" in text_of(app, "#wrong")
+        for wrong, reason in (("~nobody/films", "there is no file or folder"), ("x" * 300, "File name too long")):
+            given.value = wrong
+            await pilot.press("enter")
+            assert reason in text_of(app, "#wrong")
+            await pilot.press("ctrl+o")
+            await until(pilot, lambda: isinstance(app.screen, PickFile))
+            await pilot.press("escape")
         given.value = str(table)
         await until(pilot, lambda: output.value == str(tmp_path / "new films-answers.csv"))
         output.value = str(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -62,7 +63,7 @@ class PickFile(ModalScreen[Path | None]):
             takes_folders: Whether a folder can be chosen beside such files.
         """
         super().__init__()
-        self._title, self._folder, self._suffixes = title, folder.expanduser().absolute(), suffixes
+        self._title, self._folder, self._suffixes = title, folder.absolute(), suffixes
         self._takes_folders = takes_folders or not suffixes
 
     def compose(self) -> ComposeResult:
@@ -96,3 +97,14 @@ class PickFile(ModalScreen[Path | None]):
         self._folder = self._folder.parent
         self.query_one("#folder", Static).update(str(self._folder))
         self.query_one(_Files).path = self._folder
+
+
+def find_start_folder(value: str) -> Path:
+    """Find the folder to begin in: that of a path, else the current folder.
+
+    Args:
+        value: The path as far as it is typed.
+    """
+    path = local_files.expand_home(value.strip())
+    found = next((each for each in (path, *path.parents) if os.path.isdir(each)), None)  # noqa: PTH112 - Path's raises
+    return found if found is not None and value and found != Path(path.anchor) else Path.cwd()

@@ -14,10 +14,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from ftapp.common.errors import RunError
+from ftapp.common.safe_files import explain_error
 from ftapp.recipe import Task
 from ftapp.rpc.prediction_messages import PredictQuestion
 from ftapp.rpc.prediction_rows import choose_table_format
-from ftapp.tui.dialogs.pick_file import PickFile
+from ftapp.tui.dialogs.pick_file import PickFile, find_start_folder
 from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.path_field import PathField
 from ftapp.tui.widgets.prompt import Number
@@ -158,12 +159,20 @@ class PredictForm(ModalScreen[PredictChoice | None]):
         given, output = self._input, self._output
         if given is None:
             return "an input is missing: a file or a folder"
-        if not (given.is_file() or given.is_dir()):
-            return f"there is no file or folder '{given}'"
+        try:
+            if not (given.is_file() or given.is_dir()):
+                return f"there is no file or folder '{given}'"
+        except OSError as error:
+            return f"the input cannot be read: {explain_error(error)}"
         if output is None:
             return "an output is missing: a file that ends in .csv, .jsonl or .parquet"
-        if output.exists() and output.samefile(given):
-            return f"'{output}' is the input too, which the output would replace; name another file"
+        try:
+            if output.is_dir():
+                return f"'{output}' is a folder; an output is a file"
+            if output.exists() and output.samefile(given):
+                return f"'{output}' is the input too, which the output would replace; name another file"
+        except OSError as error:
+            return f"the output cannot be written: {explain_error(error)}"
         top = self.query("#top").results(Number)
         if wrong := next((each for each in top if each.number is None), None):
             return f"'{wrong.value}' is not a number of classes; it is {wrong.rule}"
@@ -193,16 +202,13 @@ class PredictForm(ModalScreen[PredictChoice | None]):
     def action_pick(self) -> None:
         """Choose the input from a tree of folders."""
         line = self.query_one("#input", PathField)
-        given = self._input or Path.cwd()
-        folder = given if given.is_dir() else given.parent
 
         def put(path: Path | None) -> None:
             if path is not None:
                 line.value = str(path)
 
-        self.app.push_screen(
-            PickFile("Which input?", folder if folder.is_dir() else Path.cwd(), ("",), takes_folders=True), put
-        )
+        folder = find_start_folder(line.value)
+        self.app.push_screen(PickFile("Which input?", folder, ("",), takes_folders=True), put)
 
     @on(Button.Pressed, "#cancel")
     def _leave(self) -> None:

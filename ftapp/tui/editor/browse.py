@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.app import App
 
-from ftapp.tui.dialogs.pick_file import PickFile
+from ftapp.tui.dialogs.pick_file import PickFile, find_start_folder
 from ftapp.tui.editor import offers
 from ftapp.tui.editor.choose_offer import ChooseOffer
 from ftapp.tui.editor.edits import Form
@@ -40,7 +40,7 @@ def browse(app: App[Any], form: Form, line: FieldLine) -> None:
         # The resolved recipe has absolute paths.
         resolved = form.recipe
         start = value if resolved is None else resolved.data.source if is_data else resolved.model.preset
-        dialog = PickFile(f"Which {kind}?", offers.find_start_folder(start), offer.suffixes)
+        dialog = PickFile(f"Which {kind}?", find_start_folder(start.partition(":")[2] or start), offer.suffixes)
         app.push_screen(dialog, lambda path: put_path(offer, path))
 
     given = (offers.list_sources if is_data else offers.list_presets)(form.task)

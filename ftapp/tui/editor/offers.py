@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
@@ -122,10 +121,3 @@ def _list_values(task: str, key: str) -> Iterator[tuple[str, str]]:
                     yield name, str(tables[section][last])
         except (RecipeError, KeyError):
             continue  # of a recipe that is being written
-
-
-def find_start_folder(value: str) -> Path:
-    """Find the folder to pick a file from: that of the field's value, else the current folder."""
-    path = Path(value.partition(":")[2] or value).expanduser()
-    found = next((each for each in (path, *path.parents) if each.is_dir()), None)
-    return found if found is not None and value and found != Path(path.anchor) else Path.cwd()

@@ -10,7 +10,7 @@ from typing import Any
 
 from textual.suggester import Suggester
 
-from ftapp.common.local_files import is_debris
+from ftapp.common.local_files import expand_home, is_debris
 from ftapp.tui.widgets.text_line import TextLine
 
 _MOST = 5000  # names of a folder that are looked at
@@ -24,9 +24,9 @@ class PathField(TextLine):
 
     @property
     def path(self) -> Path | None:
-        """The path; None where there is no text."""
+        """The path; None where there is no text. A ~ that is no home folder stays as it is."""
         text = self.value.strip()
-        return Path(text).expanduser() if text else None
+        return expand_home(text) if text else None
 
 
 class _Names(Suggester):
@@ -56,7 +56,7 @@ def complete_path(value: str) -> str | None:
     if not names:
         return None
     found = os.path.join(folder, names[0])  # noqa: PTH118 - a Path would drop ./
-    return f"{found}/" if Path(found).expanduser().is_dir() else found
+    return f"{found}/" if expand_home(found).is_dir() else found
 
 
 def _list_names(folder: str) -> Iterator[str]:

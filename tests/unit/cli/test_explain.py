@@ -121,6 +121,8 @@ def test_the_map_of_no_evidence_leaves_the_image_grey() -> None:
         (["--text", "  "], "--text is empty"),
         (["--text", "a", "--class", "b", "--top", "2"], "--class and --top are both given"),
         (["missing.jpg"], "there is no file or folder 'missing.jpg'"),
+        (["~nobody.txt"], "there is no file or folder '~nobody.txt'"),
+        (["x" * 300], "cannot be read: File name too long"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str], message: str) -> None:
