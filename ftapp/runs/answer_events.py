@@ -1,6 +1,8 @@
-"""What a model answers to held-out examples, beside the classes of `Confused`: sets of classes, and numbers."""
+"""What a model answers to held-out examples, beside the classes of `Confused`: sets, numbers, and single examples."""
 
 from __future__ import annotations
+
+import msgspec
 
 from ftapp.runs.event_types import Count, Event, MetricName, Number, Share, Step
 
@@ -64,3 +66,59 @@ class NumbersCompared(Event, frozen=True, kw_only=True, tag="numbers-compared"):
     def __post_init__(self) -> None:
         if len(self.truth) != len(self.answers):
             raise ValueError("there is an answer to each number")
+
+
+class WatchedExample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A held-out example whose answers are followed.
+
+    Attributes:
+        example: The place of the example in its source, such as "row 7".
+        truth: The label in words.
+        text: The beginning of a text.
+        picture: A small copy of an image in WebP.
+    """
+
+    example: str
+    truth: str
+    text: str = ""
+    picture: bytes = b""
+
+
+class ExamplesWatched(Event, frozen=True, kw_only=True, tag="examples-watched"):
+    """Some held-out examples were chosen, to be followed through the training.
+
+    Attributes:
+        split: Their split.
+        scores: What scores of answers are: probability, distance, or empty for none.
+        examples: The examples.
+    """
+
+    split: str
+    scores: str = ""
+    examples: list[WatchedExample]
+
+
+class WatchedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to an example that is followed.
+
+    Attributes:
+        answer: The answer in words.
+        score: Its score; None where it has none of its own.
+        right: Whether it is right; None where answers are more or less right.
+    """
+
+    answer: str
+    score: Number | None = None
+    right: bool | None = None
+
+
+class WatchedAnswered(Event, frozen=True, kw_only=True, tag="watched-answered"):
+    """The answers to the examples of `ExamplesWatched`, by the evaluation before.
+
+    Attributes:
+        step: How many steps were made before.
+        answers: An answer for each, in their order.
+    """
+
+    step: Step
+    answers: list[WatchedAnswer]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from ftapp.runs.answer_events import NumbersCompared, SetsScored
+from ftapp.runs.answer_events import ExamplesWatched, NumbersCompared, SetsScored, WatchedAnswered
 from ftapp.runs.event_types import Count, Event, MetricName, Number, Seconds, Share, Status, Step
 from ftapp.runs.phase_events import (
     CacheVerified,
@@ -286,6 +286,8 @@ AnyEvent = (
     | Confused
     | SetsScored
     | NumbersCompared
+    | ExamplesWatched
+    | WatchedAnswered
     | Drifted
     | Sampled
     | TokensShared

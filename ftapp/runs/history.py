@@ -13,7 +13,7 @@ import msgspec
 from ftapp.common.formatting import format_quantity
 from ftapp.common.tail_reader import PIECE
 from ftapp.recipe.metrics import sort_names
-from ftapp.runs.answer_events import NumbersCompared, SetsScored
+from ftapp.runs.answer_events import ExamplesWatched, NumbersCompared, SetsScored, WatchedAnswered
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
@@ -76,6 +76,8 @@ class History:
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
     state: StateSaved | None = None
+    watched: ExamplesWatched | None = None
+    watched_answers: list[WatchedAnswered] = field(default_factory=list)
     processor_loads: list[ProcessorUsed] = field(default_factory=list)
     gpu_loads: list[GpuUsed] = field(default_factory=list)
     resumed: list[Resumed] = field(default_factory=list)
@@ -148,6 +150,10 @@ class History:
                 self.set_scores.append(event)
             case NumbersCompared():
                 self.comparisons.append(event)
+            case ExamplesWatched():
+                self.watched = event
+            case WatchedAnswered():
+                self.watched_answers.append(event)
             case LayersChanged():
                 self.layer_changes.append(event)
                 self._change_layers(event)

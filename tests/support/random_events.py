@@ -84,6 +84,10 @@ def event(draw: random.Random) -> dict[str, Json]:
         "checkpointed": {"step": step(), "folder": name()},
         "noted": {"message": name()},
         "waited": {"seconds": seconds()},
+        "examples-watched": {"split": name(), "scores": name()}
+        | {"examples": [{"example": name(), "truth": name(), "text": name()} for _ in range(draw.randrange(3))]},
+        "watched-answered": {"step": step()}
+        | {"answers": [{"answer": name(), "score": maybe(number), "right": True} for _ in range(draw.randrange(3))]},
         "processor-used": {"step": step(), "own": draw.random(), "others": draw.random()},
         "gpu-used": {"step": step(), "busy": draw.random(), "used": count(), "memory": count()},
         "model-saved": {"folder": name()},

@@ -65,9 +65,25 @@ def test_texts_with_their_rows_and_probabilities(do: Do, text_recipe: str, tiny:
     assert [bool(each.text) for each in results.found] == [True] * 3 + [False] * 17
     assert {each.example for each in results.found} == {held_out.locate(place) for place in range(len(held_out))}
 
+    # A few of them are followed from the beginning on.
+    watched, by_place = history.watched, {each.example: each for each in results.found}
+    assert watched is not None
+    assert (watched.split, watched.scores, len(watched.examples)) == ("test", "probability", 6)
+    assert {each.truth for each in watched.examples} == set(trained.classes)
+    assert [each.step for each in history.watched_answers] == [0, 4, 8, 12]
+    for example, last in zip(watched.examples, history.watched_answers[-1].answers, strict=True):
+        result = by_place[example.example]
+        assert example.text == rows[int(example.example.removeprefix("row ")) - 1].rpartition(",")[0]
+        assert (example.truth, last.answer, last.right) == (result.truth, result.answer, result.right)
+        assert last.score == pytest.approx(result.answer_score)
+
 
 def test_images_with_their_files_are_the_same_on_cached_features(do: Do, image_recipe: str, tiny: Tiny) -> None:
-    _, _, cached = do(image_recipe)
+    _, history, cached = do(image_recipe)
+    assert history.watched is not None
+    for watched in history.watched.examples:
+        assert Path(watched.example).parent.name == watched.truth
+        assert Image.open(io.BytesIO(watched.picture)).size == (24, 20)
     _, _, whole = do(image_recipe, "frozen.cache=false", "evaluate.batch_size=3", "evaluate.keep_worst=0")
     results = examples_of(cached)
     check_alike(results, examples_of(whole))

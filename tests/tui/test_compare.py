@@ -6,12 +6,15 @@ import fcntl
 import shutil
 import time
 
+import numpy as np
 import pytest
 from textual.content import Content
 from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from ftapp.data.thumbnails import encode_small
+from ftapp.runs.answer_events import ExamplesWatched, WatchedAnswer, WatchedAnswered, WatchedExample
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
 from ftapp.runs.phase_events import Evaluated, Sampled, Stepped
@@ -19,6 +22,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Facts
+from ftapp.tui.widgets.pictures import Pictures
 from ftapp.tui.widgets.scatter import Scatter
 from ftapp.tui.widgets.step_pane import StepPane
 from tests.tui.conftest import Write
@@ -225,21 +229,29 @@ async def test_runs_are_compared_without_colours(write_run: Write, monkeypatch: 
 @pytest.mark.parametrize("size", SIZES)
 async def test_steps_are_shown_side_by_side(write_run: Write, size: tuple[int, int]) -> None:
     runs = [write_run(name, steps=8, status="done", accuracy=None) for name in ("a", "b")]
+    picture = encode_small(np.full((8, 8, 3), 99, np.uint8))
     for place, run in enumerate(runs):
         log = EventLog(run.events_file)
         for step, loss in ((2, 3.0), (4, 2.0 - place), (6, 1.0)):
             log.write(Evaluated(time=9, step=step, split="validation", examples=9, loss=loss, seconds=1))
             log.write(Sampled(time=9, step=step, prompt="The dog", text=f"The dog {place} after {step}"))
+            answers = [WatchedAnswer(answer="dog", score=0.5, right=True), WatchedAnswer(answer="12.5")]
+            log.write(WatchedAnswered(time=9, step=step, answers=answers[: 2 - place]))
+        examples = [WatchedExample(example=f"{name}.png", truth=name, picture=picture) for name in ("dog", "cat")]
+        log.write(ExamplesWatched(time=9, split="validation", scores="probability", examples=examples))
     async with Opened().run_test(size=size) as pilot:
         screen = await compared(pilot, *runs)
         pane = screen.query_one(StepPane)
         await until(pilot, lambda: "At step 6" in str(pane.border_title))
+        await until(pilot, lambda: pane.query_one(Pictures).query(".caption"))
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: "At step 4" in str(pane.border_title))
         assert table(screen, "step") == {
             "": ["A", "B"],
             "evaluated after": ["4", "4"],
             "loss": ["2.0000", "1.0000"],
+            "1: dog": ["dog 50.0%", "dog 50.0%"],
+            "2: cat": ["12.5", ""],
             "The dog": ["0 after 4", "1 after 4"],
         }
         for _ in range(5):

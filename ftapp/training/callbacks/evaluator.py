@@ -15,6 +15,7 @@ from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.example_log import ExampleLog
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.callbacks.watched_examples import WatchedExamples
 from ftapp.training.divergence import check_finite
 from ftapp.training.evaluate import Evaluation
 from ftapp.training.instrumented_model import beside_loss
@@ -26,6 +27,7 @@ class Evaluator(Callback):
     """Measures the held-out split that the recipe names, and at the end of the run the whole test split."""
 
     def __init__(self, log: EventLog, control: Control, steps: StepLog, good: LastGood, examples: ExampleLog) -> None:
+        self._watched = WatchedExamples(log)
         self._log, self._control, self._steps, self._good, self._examples = log, control, steps, good, examples
         self._session: PhaseSession
         self._rate = math.nan  # of the last step
@@ -155,7 +157,7 @@ class Evaluator(Callback):
         final: bool,
         quantized: dict[str, float] | None = None,
     ) -> None:
-        step, self._found = state.weights_step, found
+        step, self._found, is_first = state.weights_step, found, state.evaluated is None
         state.evaluated = Evaluated(
             time=time.time(),
             step=step,
@@ -172,3 +174,5 @@ class Evaluator(Callback):
         if kind is not None and found.targets is not None and found.scores is not None:
             state.answers = kind.describe(found.targets, found.scores, step=step, split=split, final=final)
             self._log.write(state.answers)
+        if not final:
+            self._watched.write(self._session, step, split, found, is_first=is_first)

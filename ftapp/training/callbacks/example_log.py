@@ -72,12 +72,19 @@ def describe_results(
             example=dataset.locate(index),
             loss=_round(found.losses[place]),
             file=str(dataset.find_file(index) or ""),
-            **(_describe_answer(found.answers, int(place), kind) if kind and found.answers else {}),
-            **(_read_content(dataset, index) if rank < keep else {}),
+            **(describe_answer(found.answers, int(place), kind) if kind and found.answers else {}),
+            **(read_content(dataset, index) if rank < keep else {}),
         )
 
 
-def _describe_answer(answers: Answers, place: int, kind: AnswerKind) -> dict[str, Any]:
+def describe_answer(answers: Answers, place: int, kind: AnswerKind) -> dict[str, Any]:
+    """Describe an answer by the names of the fields of `ExampleResult`.
+
+    Args:
+        answers: Answers.
+        place: Which of them.
+        kind: What names it.
+    """
     truth, answer = kind.name(answers.truths[place]), kind.name(answers.answers[place])
     scores = (None if each is None else _round(each[place]) for each in (answers.truth_scores, answers.answer_scores))
     right = truth == answer if kind.is_exact else None
@@ -85,8 +92,16 @@ def _describe_answer(answers: Answers, place: int, kind: AnswerKind) -> dict[str
     return dict(zip(names, (truth, answer, right, *scores), strict=True))
 
 
-def _read_content(dataset: EncodedDataset, index: int) -> dict[str, Any]:
-    """Read the beginning of a text or an exchange, or a small copy of an image; nothing of a file that is gone."""
+def read_content(dataset: EncodedDataset, index: int) -> dict[str, Any]:
+    """Read the beginning of a text or an exchange, or a small copy of an image; nothing of a file that is gone.
+
+    Args:
+        dataset: The split.
+        index: The place of the example in it.
+
+    Returns:
+        The content by the names of the fields of `ExampleResult`.
+    """
     with suppress(RunError):
         example = dataset.read_example(index)
         if isinstance(example, Exchange):

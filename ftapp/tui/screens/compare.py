@@ -58,7 +58,8 @@ steps* has a point for each step that both runs have taken. Below the line, the 
 pairing is most exact if both runs see the same batches, as runs with the same recipe and seed do.
 
 *At step* shows side by side what the runs had reached after the same number of steps: held-out metrics, the share of
-each class that was found, and texts of language models. `[` and `]` go to earlier and later steps.
+each class that was found, the answers to a few held-out examples, and texts of language models. `[` and `]` go to
+earlier and later steps.
 
 The last pane shows the keys in which the recipes differ, in the form of `--set`.
 """
