@@ -72,9 +72,7 @@ def _follow_tracking(run: RunFolder, narrator: Narrator, interruption: Interrupt
 
     if not TrackJob(run.folder).lock_file.exists():
         return
-    # Who has stopped a run, or a batch system whose time is over, does not wait for long.
-    seconds = _HURRIED_SECONDS if interruption.requested else _PATIENT_SECONDS
-    if not wait_for_tracking(run, seconds, narrator.look):
+    if not wait_for_tracking(run, choose_patience(interruption), narrator.look):
         log = TrackJob(run.folder).log_file
         narrator.say(f"the trackers do not have everything yet; their process goes on, and its log is {log}")
         return
@@ -83,6 +81,14 @@ def _follow_tracking(run: RunFolder, narrator: Narrator, interruption: Interrupt
             narrator.say(f"{name}: {tracked.error}; 'ftapp track {run.folder.name}' sends what is missing")
         elif tracked.place:
             narrator.say(f"{name}: {tracked.place}")
+
+
+def choose_patience(interruption: Interruption) -> float:
+    """Choose how long to wait for trackers once a run has ended, in seconds.
+
+    Who has stopped a run, or a batch system whose time is over, does not wait for long.
+    """
+    return _HURRIED_SECONDS if interruption.requested else _PATIENT_SECONDS
 
 
 def _ring(history: History) -> None:

@@ -68,6 +68,7 @@ def run_experiment(
         launcher = LocalLauncher()
         with experiment.hold(), Interruption(launcher) as interruption:
             code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
+            _await_tracking(experiment, interruption)
             if not experiment.remove_refused():
                 print_experiment(experiment, as_json=as_json)
     except RecipeError as error:
@@ -77,6 +78,21 @@ def run_experiment(
         print(f"the folder of runs, {folder}, cannot be written: {error}", file=sys.stderr)
         return 2
     return code
+
+
+def _await_tracking(experiment: Experiment, interruption: Interruption) -> None:
+    """Wait until trackers have everything of the runs, since a batch system ends what goes on after the command."""
+    from ftapp.cli.follow_run import choose_patience
+    from ftapp.tracking.job import TrackJob, wait_for_tracking
+
+    for member in experiment.list_members():
+        seconds = choose_patience(interruption)
+        if not wait_for_tracking(member.run, seconds, lambda: None):
+            log = TrackJob(member.run.folder).log_file
+            print(
+                f"trackers do not have everything of {member.run.folder.name} yet; their log is {log}", file=sys.stderr
+            )
+            return
 
 
 def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
