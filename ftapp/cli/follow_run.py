@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ftapp.common.console import PlainConsole
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.runs import run_folder
 from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.history import History
@@ -72,7 +74,13 @@ def _follow_tracking(run: RunFolder, narrator: Narrator, interruption: Interrupt
 
     if not TrackJob(run.folder).lock_file.exists():
         return
-    if not wait_for_tracking(run, choose_patience(interruption), narrator.look):
+    is_waited_for = make_patience(interruption)
+
+    def look() -> bool:
+        narrator.look()
+        return is_waited_for()
+
+    if not wait_for_tracking(run, look):
         log = TrackJob(run.folder).log_file
         narrator.say(f"the trackers do not have everything yet; their process goes on, and its log is {log}")
         return
@@ -83,18 +91,24 @@ def _follow_tracking(run: RunFolder, narrator: Narrator, interruption: Interrupt
             narrator.say(f"{name}: {tracked.place}")
 
 
-def choose_patience(interruption: Interruption) -> float:
-    """Choose how long to wait for trackers once a run has ended, in seconds.
+def make_patience(interruption: Interruption) -> Callable[[], bool]:
+    """Make what tells whether trackers are still waited for, once a run has ended.
 
-    Who has stopped a run, or a batch system whose time is over, does not wait for long.
+    Who has stopped a run, or a batch system whose time is over, does not wait for long; who stops it from now on, not
+    at all.
     """
-    return _HURRIED_SECONDS if interruption.requested else _PATIENT_SECONDS
+    was_stopped = interruption.requested
+    deadline = time.monotonic() + (_HURRIED_SECONDS if was_stopped else _PATIENT_SECONDS)
+    return lambda: time.monotonic() < deadline and interruption.requested == was_stopped
 
 
 def _ring(history: History) -> None:
     """Ring the terminal's bell at the end of a run, if the user's settings say so."""
     from ftapp.recipe.user_settings import load_settings
 
-    settings = load_settings().notify
+    try:
+        settings = load_settings().notify
+    except (RecipeError, RunError):  # the file was changed while the run went on; its result is told all the same
+        return
     if settings.bell and sys.stderr.isatty() and (history.ended.seconds if history.ended else 0.0) >= settings.after:
         print("\a", end="", file=sys.stderr, flush=True)

@@ -82,12 +82,12 @@ def run_experiment(
 
 def _await_tracking(experiment: Experiment, interruption: Interruption) -> None:
     """Wait until trackers have everything of the runs, since a batch system ends what goes on after the command."""
-    from ftapp.cli.follow_run import choose_patience
+    from ftapp.cli.follow_run import make_patience
     from ftapp.tracking.job import TrackJob, wait_for_tracking
 
+    is_waited_for = make_patience(interruption)
     for member in experiment.list_members():
-        seconds = choose_patience(interruption)
-        if not wait_for_tracking(member.run, seconds, lambda: None):
+        if not wait_for_tracking(member.run, is_waited_for):
             log = TrackJob(member.run.folder).log_file
             print(
                 f"trackers do not have everything of {member.run.folder.name} yet; their log is {log}", file=sys.stderr

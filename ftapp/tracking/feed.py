@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 
-from ftapp.common.errors import shorten
+from ftapp.common.errors import RunError, shorten
 from ftapp.runs.history import History
 from ftapp.tracking.track_file import Tracked
 from ftapp.tracking.tracker import Numbers, Sample, TrackedRun, Tracker
@@ -17,6 +19,8 @@ _CLASSES = {
     "trackio": "to_trackio.TrackioTracker",
     "history": "to_table.TableTracker",
 }
+
+_USER = re.compile(r"://[^/@\s]+@")
 
 Place = tuple[int, int]
 """A step, and how many records of the same group and step came before."""
@@ -61,7 +65,7 @@ class Feed:
         if self.tracked.error or (self._tracker is None and self.tracked.status == status):
             return
         try:
-            self.tracked.place = self._get_tracker().finish(history, status)
+            self.tracked.place = _hide_passwords(self._get_tracker().finish(history, status))
         except Exception as error:
             self._note(error)
         else:
@@ -77,6 +81,13 @@ class Feed:
         return self._tracker
 
     def _note(self, error: Exception) -> None:
-        first = str(error).strip().partition("\n")[0]
-        self.tracked.error = shorten(f"{type(error).__name__}: {first}" if first else type(error).__name__)
-        print(f"{self.name}: {self.tracked.error}", flush=True)
+        kind = "" if isinstance(error, RunError) else type(error).__name__
+        first = _hide_passwords(str(error).strip().partition("\n")[0])
+        self.tracked.error = shorten(": ".join(filter(None, (kind, first))))
+        with suppress(OSError):  # the disk of the log is full
+            print(f"{self.name}: {self.tracked.error}", flush=True)
+
+
+def _hide_passwords(text: str) -> str:
+    """Hide the names and passwords of users in the addresses of a text."""
+    return _USER.sub("://…@", text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from ftapp import recipe as recipes
 from ftapp.common.downloads import Progress
@@ -21,7 +22,12 @@ _FACTS = ("profile", "repeat", "fold", "platform", "processor", "cores", "python
 
 
 def track(
-    run: RunFolder, targets: Mapping[str, str], *, offline: bool, tell: Progress | None = None
+    run: RunFolder,
+    targets: Mapping[str, str],
+    *,
+    offline: bool,
+    tell: Progress | None = None,
+    tell_end: Callable[[History], None] | None = None,
 ) -> tuple[History, dict[str, Tracked]]:
     """Send a run to trackers, what it has recorded and what it will, until its process ends.
 
@@ -30,6 +36,7 @@ def track(
         targets: The project, the experiment or the kind of file by the name of the tracker.
         offline: Whether no network call is made.
         tell: Called with the activity in words, the steps that are sent, and None.
+        tell_end: Called with what a run has recorded once it has ended, before trackers get the rest.
 
     Returns:
         What the run has recorded, and how far each tracker has got.
@@ -61,8 +68,10 @@ def track(
                 tell("sending steps", len(history.steps), None)
             last = time.monotonic()
     if history.started is not None:
+        if tell_end:
+            tell_end(history)
         _deliver(feeds, records, run, tracked)
-        for feed in feeds:
+        for feed in sorted(feeds, key=lambda each: each.name != "history"):  # the file first, since others may hang
             feed.finish(history, run.status(history))
         store_tracked(run.folder, tracked)
     return history, {name: tracked[name] for name in targets}
@@ -74,7 +83,8 @@ def _deliver(
     for feed in feeds:
         feed.send(records)
     records.clear()
-    store_tracked(run.folder, tracked)
+    with suppress(OSError):  # the disk is full; the run waits for room, and the next delivery stores more
+        store_tracked(run.folder, tracked)
 
 
 def _describe(run: RunFolder, *, offline: bool) -> TrackedRun:

@@ -51,21 +51,19 @@ def start_tracking(run: RunFolder, recipe: Recipe) -> None:
         LocalLauncher().start(TrackJob(run.folder), {})
 
 
-def wait_for_tracking(run: RunFolder, seconds: float, look: Callable[[], None]) -> bool:
+def wait_for_tracking(run: RunFolder, is_waited_for: Callable[[], bool]) -> bool:
     """Wait until everything of a run that has ended is sent.
 
     Args:
         run: The run.
-        seconds: How long to wait at most.
-        look: Called now and then meanwhile.
+        is_waited_for: Called now and then meanwhile: whether to wait on.
 
     Returns:
         Whether no process tracks the run any more.
     """
-    job, deadline = TrackJob(run.folder), time.monotonic() + seconds
+    job = TrackJob(run.folder)
     while is_locked(job.lock_file):
-        if time.monotonic() >= deadline:
+        if not is_waited_for():
             return False
-        look()
         time.sleep(_POLL_SECONDS)
     return True

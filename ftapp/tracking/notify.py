@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ftapp.common.formatting import format_duration
 from ftapp.common.processes import make_child_environment
 from ftapp.recipe.metrics import get_metric
@@ -18,6 +20,8 @@ from ftapp.runs.history import History
 
 _SECONDS = 10.0  # that a webhook may take
 _TRIES = 3
+_JSON = {"Content-Type": "application/json"}
+_OFFLINE = "with --offline, nothing is sent"
 
 
 def describe_end(name: str, history: History, status: str) -> dict[str, Any]:
@@ -51,12 +55,13 @@ def describe_end(name: str, history: History, status: str) -> dict[str, Any]:
     }
 
 
-def notify(settings: Notify, end: Mapping[str, Any]) -> list[str]:
+def notify(settings: Notify, end: Mapping[str, Any], *, offline: bool = False) -> list[str]:
     """Tell the user that a run has ended, unless it was too short.
 
     Args:
         settings: How.
         end: The end, as `describe_end` describes it.
+        offline: Whether no network call is made.
 
     Returns:
         Why the user was not told, a sentence for each way that failed.
@@ -64,7 +69,7 @@ def notify(settings: Notify, end: Mapping[str, Any]) -> list[str]:
     if (end["seconds"] or 0.0) < settings.after:
         return []
     problems = []
-    if settings.webhook and (problem := _post(settings.webhook, end)):
+    if settings.webhook and (problem := _OFFLINE if offline else _post(settings.webhook, end)):
         problems.append(f"the webhook at {urlsplit(settings.webhook).hostname} was not told: {problem}")
     if settings.desktop and (problem := _show(str(end["text"]))):
         problems.append(f"the desktop shows no notification: {problem}")
@@ -77,15 +82,24 @@ def _post(address: str, end: Mapping[str, Any]) -> str | None:
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    retry = Retry(_TRIES, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
+    content = msgspec.json.encode(end)  # numbers that are not finite become null
+    retry = Retry(
+        _TRIES,
+        backoff_factor=0.5,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,
+        raise_on_status=False,
+        respect_retry_after_header=False,  # it may name a day
+    )
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         try:
-            answer = session.post(address, json=dict(end), timeout=_SECONDS)
+            # The body of the answer, which may never end, is not read.
+            answer = session.post(address, content, headers=_JSON, timeout=_SECONDS, stream=True)
         except requests.RequestException as error:
             return type(error).__name__
-    return None if answer.ok else f"it answers {answer.status_code}"
+        return None if answer.ok else f"it answers {answer.status_code}"
 
 
 def _show(text: str) -> str | None:

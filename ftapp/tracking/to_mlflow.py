@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ftapp.runs.history import History
 from ftapp.tracking.tracker import Numbers, Sample, TrackedRun
 
 _MOST_METRICS, _MOST_PARAMETERS, _LONGEST_PARAMETER = 1000, 100, 500  # of one request, as servers take them
+_LOCAL = ("", "file", "sqlite")  # the schemes of addresses on this machine
+# A server that never answers is given up after a minute; the client's own values let the others wait for 20.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
 _STATES = {"done": "FINISHED", "interrupted": "KILLED", "unfinished": "KILLED"}
 
 
@@ -23,6 +27,10 @@ class MlflowTracker:
 
         place = run.folder.parent
         self._address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place}/mlflow.db"
+        if urlsplit(self._address).scheme not in _LOCAL:
+            run.check_online()
+        for name, value in _PATIENCE.items():
+            os.environ.setdefault(name, value)
         self._client: Any = MlflowClient(tracking_uri=self._address)
         if former:
             self._id = former

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from ftapp.runs.history import History
 from ftapp.tracking.tracker import Numbers, Sample, TrackedRun
+
+_SERVERS = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL")  # the variables that name a place elsewhere
 
 
 class TrackioTracker:
@@ -18,6 +21,8 @@ class TrackioTracker:
 
     def start(self, run: TrackedRun, target: str, former: str) -> str:
         """Begin the run, or go on with it."""
+        if any(map(os.environ.get, _SERVERS)):
+            run.check_online()
         import trackio
 
         self._project = target

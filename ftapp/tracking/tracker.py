@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ftapp.common.errors import RunError
 from ftapp.recipe.metrics import LOSS
 from ftapp.runs.events import AnyEvent, GpuUsed, ProcessorUsed
 from ftapp.runs.history import History
@@ -81,6 +82,15 @@ class TrackedRun:
     def name(self) -> str:
         """The name of the run."""
         return self.folder.name
+
+    def check_online(self) -> None:
+        """Check that a server may be called.
+
+        Raises:
+            RunError: No network call is made.
+        """
+        if self.offline:
+            raise RunError("with --offline, nothing is sent to a server")
 
 
 class Tracker(Protocol):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ftapp.common import downloads
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe.user_settings import load_settings
+from ftapp.runs.history import History
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tracking.follow import track
@@ -21,21 +23,28 @@ _NICENESS = 5  # the run goes first
 
 def main(folder: Path) -> int:
     """Track the run in `folder` to its end, and again if it goes on meanwhile. Returns the exit code."""
-    run = RunFolder(folder)
+    run, offline = RunFolder(folder), downloads.is_offline()
     try:
         settings = load_settings()
         targets = find_usual(run).list_used()
+
+        def tell_end(history: History) -> None:
+            end = describe_end(folder.name, history, run.status(history))
+            for problem in notify(settings.notify, end, offline=offline):
+                _print(problem)
+
         while True:
-            history, tracked = track(run, targets, offline=downloads.is_offline())
-            if history.started is not None:
-                status = run.status(history)
-                for problem in notify(settings.notify, describe_end(folder.name, history, status)):
-                    print(problem, flush=True)
+            _, tracked = track(run, targets, offline=offline, tell_end=tell_end)
             if not run.alive():
                 return int(any(each.error for each in tracked.values()))
     except (RecipeError, RunError, OSError) as error:
-        print(error, flush=True)
+        _print(error)
         return 1
+
+
+def _print(message: object) -> None:
+    with suppress(OSError):  # the disk of the log is full
+        print(message, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,21 @@ def test_a_webhook_that_refuses_or_is_not_there_is_told_of_without_its_address()
     (problem,) = notify(Notify(webhook=address), END)
     assert problem.startswith("the webhook at 127.0.0.1 was not told: ")
     assert "secret" not in problem
+
+
+def test_a_webhook_cannot_hold_up_its_caller_nor_break_on_numbers() -> None:
+    with serve_webhook(429, 200, retry_after="86400") as hook:
+        assert notify(Notify(webhook=hook.address), END | {"metrics": {"loss": math.nan}}) == []
+        assert hook.told[-1]["metrics"] == {"loss": None}
+        hook.codes = [503]
+        assert notify(Notify(webhook=hook.address), END) == ["the webhook at 127.0.0.1 was not told: it answers 503"]
+
+
+def test_nothing_is_sent_offline() -> None:
+    with serve_webhook() as hook:
+        (problem,) = notify(Notify(webhook=hook.address), END, offline=True)
+        assert problem.endswith("with --offline, nothing is sent")
+        assert hook.told == []
 
 
 def test_short_runs_are_not_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from pyarrow import parquet
 
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import GpuUsed
+from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, Sampled
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tracking.follow import track
-from ftapp.tracking.track_file import load_tracked
+from ftapp.tracking.to_tensorboard import TensorBoardTracker
+from ftapp.tracking.track_file import Tracked, load_tracked, store_tracked
 from ftapp.tracking.tracker import flatten
 from tests.support.recorded_runs import record_run
 
@@ -174,13 +177,49 @@ def test_mlflow_has_the_run_and_its_rest(run: RunFolder) -> None:
 def test_one_tracker_fails_and_the_others_have_everything(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")  # where nobody answers
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     _, tracked = track(run, {"mlflow": "digits", "tensorboard": ""}, offline=False)
     assert "127.0.0.1" in tracked["mlflow"].error
+    assert "secret" not in tracked["mlflow"].error
     assert "\n" not in tracked["mlflow"].error
     assert tracked["mlflow"].sent == {}
     assert tracked["tensorboard"].status == "crashed"
+    assert load_tracked(run.folder) == tracked
+
+
+@pytest.mark.parametrize(("name", "variable"), [("mlflow", "MLFLOW_TRACKING_URI"), ("trackio", "TRACKIO_SERVER_URL")])
+def test_no_server_is_called_offline(run: RunFolder, monkeypatch: pytest.MonkeyPatch, name: str, variable: str) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    _, tracked = track(run, {name: "digits"}, offline=True)
+    assert tracked[name].error == "with --offline, nothing is sent to a server"
+
+
+def test_the_end_is_told_and_the_table_written_before_a_tracker_may_hang(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def hang(self: TensorBoardTracker, history: History, status: str) -> str:
+        seen.append("hangs")
+        assert (run.folder / "history.csv").is_file()
+        return ""
+
+    monkeypatch.setattr(TensorBoardTracker, "finish", hang)
+    track(run, {"tensorboard": "", "history": "csv"}, offline=True, tell_end=lambda _: seen.append("told"))
+    assert seen == ["told", "hangs"]
+
+
+def test_a_run_is_tracked_while_its_disk_is_full(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = [OSError(errno.ENOSPC, "full")]
+
+    def store(folder: Path, tracked: dict[str, Tracked]) -> None:
+        if stores:
+            raise stores.pop()
+        store_tracked(folder, tracked)
+
+    monkeypatch.setattr("ftapp.tracking.follow.store_tracked", store)
+    _, tracked = track(run, {"history": "csv"}, offline=True)
     assert load_tracked(run.folder) == tracked
 
 
