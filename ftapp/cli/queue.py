@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +68,9 @@ def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: 
         print_text("the queue is paused after what goes on now")
 
 
-_STANDS_STILL = "the process of the queue has ended, as after a restart of the machine: 'ftapp queue start' goes on"
+_STANDS_STILL = (
+    "nothing carries the queue out, as with --hold or after a restart of the machine: 'ftapp queue start' goes on"
+)
 
 
 @app.command()
@@ -99,7 +103,7 @@ def add(
     options, queue = Options(repeat, jobs, control), _find_queue(runs_dir)
     if not recipes:
         refuse("no recipe is given; 'ftapp recipes' lists all recipes")
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with _explain_errors():
         paths = [find(name) for name in recipes]
         for path in paths:  # all are checked before the first one is added
             loaded = load_experiment(path, profile, chosen)
@@ -116,7 +120,7 @@ def add(
 @app.command()
 def drop(number: EntryArgument, runs_dir: RunsDirOption = None) -> None:
     """Remove an entry that waits."""
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with _explain_errors():
         print(f"dropped: {_find_queue(runs_dir).drop(number).label}")
 
 
@@ -127,22 +131,34 @@ def move(
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Move an entry that waits to another place."""
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with _explain_errors():
         _find_queue(runs_dir).move(number, place)
 
 
 @app.command()
 def pause(runs_dir: RunsDirOption = None) -> None:
     """Start nothing further. What goes on now goes on; 'ftapp ctl RUN stop' ends it."""
-    with fail_on_run_errors():
+    with _explain_errors():
         _find_queue(runs_dir).pause()
 
 
 @app.command()
 def start(runs_dir: RunsDirOption = None) -> None:
     """Carry out what waits. A run that the end of the machine has cut off goes on from its newest checkpoint."""
-    with fail_on_run_errors():
+    with _explain_errors():
         _find_queue(runs_dir).start()
+
+
+@contextmanager
+def _explain_errors() -> Iterator[None]:
+    """Turn errors into messages and exit codes: bad recipes and arguments, and a folder that cannot be written."""
+    from ftapp.common.errors import RunError
+
+    with refuse_bad_recipes(), fail_on_run_errors():
+        try:
+            yield
+        except OSError as error:
+            raise RunError(f"the folder of runs cannot be written: {error.strerror}: {error.filename}") from error
 
 
 def _find_queue(runs_dir: Path | None) -> Queue:

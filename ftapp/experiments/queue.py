@@ -4,7 +4,7 @@ It has a folder beside the runs, `queue`:
 
 queue.json   the entries in their order   queue.lock   locked while its process lives
 ID/          the folder of what waits     edit.lock    locked while the entries are changed
-queue.log    the output of its process
+queue.log    the output of its process       disk.lock    locked while it waits for room on the disk
 
 What waits is prepared whole: a later change of a recipe's file changes nothing. When its turn comes, its folder moves
 to the place of runs, or of experiments, and its process is started.
@@ -63,7 +63,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Whether it was not started yet."""
-        return not self.job
+        return not self.job and not self.status
 
     @property
     def goes_on(self) -> bool:
@@ -162,6 +162,7 @@ class Queue:
         with self._edit() as state:
             state.last += 1
             place = self.folder / str(state.last)
+            shutil.rmtree(place, ignore_errors=True)  # of an addition that could not be written down
             try:
                 made = prepare(place)
             except BaseException:
@@ -249,12 +250,19 @@ class Queue:
         """
         with self._edit() as state:
             entry = next((each for each in state.entries if each.goes_on), None)
-            if entry is None and not state.paused:
-                entry = next((each for each in state.entries if each.waits), None)
+            while entry is None and not state.paused:
+                waiting = next((each for each in state.entries if each.waits), None)
+                if waiting is None:
+                    break
+                if prepared := self._find_prepared(waiting):
+                    waiting.job = f"{time.strftime('%Y%m%d-%H%M%S')}-{prepared.name.split('-', 2)[2]}"
+                    entry = waiting
+                else:
+                    waiting.status = "deleted"
             if entry is None:
                 state.ending = True
-            elif entry.waits:
-                entry.job = self._move_into_place(entry)
+        if entry:  # its new name is written down first, so that a move that is cut off is done again
+            self._move_into_place(entry)
         return entry
 
     def end(self, number: int, status: str) -> None:
@@ -274,23 +282,29 @@ class Queue:
 
     def find_job(self, entry: Entry) -> RunFolder | Experiment:
         """Return the run or the experiment of an entry that was started."""
-        if entry.kind == "run":
-            return RunFolder(self.runs_dir / entry.job)
-        return Experiment(self.runs_dir / experiment_folder.FOLDER / entry.job)
+        folder = self.runs_dir / self._name_inner(entry) / entry.job
+        return RunFolder(folder) if entry.kind == "run" else Experiment(folder)
 
-    def _move_into_place(self, entry: Entry) -> str:
-        """Move the folder of an entry to the place of runs or experiments, under a name with the time of now."""
-        place = self.folder / str(entry.id)
-        inner = Path() if entry.kind == "run" else Path(experiment_folder.FOLDER)
-        prepared = next(path for path in (place / inner).iterdir() if NAME.fullmatch(path.name))
-        facts = prepared / ("environment.json" if entry.kind == "run" else "experiment.json")
-        replace_file(facts, json.dumps(json.loads(read_bytes(facts)) | {"created": time.time()}, indent=2).encode())
-        rest = prepared.name.split("-", 2)[2]
-        target = self.runs_dir / inner / f"{time.strftime('%Y%m%d-%H%M%S')}-{rest}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        prepared.rename(target)
-        shutil.rmtree(place, ignore_errors=True)
-        return target.name
+    def _find_prepared(self, entry: Entry) -> Path | None:
+        """Find the folder of an entry that waits, or whose move was cut off."""
+        inner = self.folder / str(entry.id) / self._name_inner(entry)
+        return next((path for path in inner.glob("*") if NAME.fullmatch(path.name)), None)
+
+    def _move_into_place(self, entry: Entry) -> None:
+        """Move the folder of an entry to the place of runs or experiments, unless it is there."""
+        if prepared := self._find_prepared(entry):
+            facts = prepared / ("environment.json" if entry.kind == "run" else "experiment.json")
+            with suppress(FileNotFoundError, *UNREADABLE):  # its process says what is wrong with it
+                known = json.loads(read_bytes(facts))
+                replace_file(facts, json.dumps(known | {"created": time.time()}, indent=2).encode())
+            target = self.find_job(entry).folder
+            target.parent.mkdir(parents=True, exist_ok=True)
+            prepared.rename(target)
+        shutil.rmtree(self.folder / str(entry.id), ignore_errors=True)
+
+    @staticmethod
+    def _name_inner(entry: Entry) -> Path:
+        return Path() if entry.kind == "run" else Path(experiment_folder.FOLDER)
 
     def _load(self) -> _State:
         try:

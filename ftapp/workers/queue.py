@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.full_disk import FullDisk
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Entry, Queue
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, LocalLauncher
@@ -25,10 +28,12 @@ def main(folder: Path) -> int:
     """
     queue, launcher = Queue(folder), LocalLauncher()
     try:
-        while entry := queue.take():
+        disk = FullDisk(queue.folder / "disk.lock")
+        while entry := disk.write(queue.take, queue.folder):
             status = _carry_out(queue, entry, launcher)
-            print(f"{entry.label}: {entry.job}: {status}", flush=True)
-            queue.end(entry.id, status)
+            with suppress(OSError):  # the disk is full
+                print(f"{entry.label}: {entry.job}: {status}", flush=True)
+            disk.write(partial(queue.end, entry.id, status), queue.folder)
     except (OSError, RunError) as error:
         print(error, flush=True)
         return 1
@@ -50,7 +55,7 @@ def _carry_out(queue: Queue, entry: Entry, launcher: LocalLauncher) -> str:
                 launcher.start(job, entry.environment)
                 launcher.wait(job)
             elif job.status() == "crashed":
-                start = prepare_resume(job)
+                start = prepare_resume(job, offline="FTAPP_OFFLINE" in entry.environment)
                 start.start(launcher)
                 launcher.wait(job)
     except (OSError, RecipeError, RunError) as error:

@@ -62,6 +62,15 @@ def test_what_cannot_run_is_refused_before_anything_is_added() -> None:
     assert invoke("drop", "1").exit_code == 2
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "file"))
+    for arguments in (["add", "gpt2-full", "--hold"], ["pause"], ["start"]):
+        result = invoke(*arguments)
+        assert result.exit_code == 1
+        assert result.output.startswith("the folder of runs cannot be written: Not a directory: ")
+
+
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp queue")])
 def test_documented_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Queue] = []

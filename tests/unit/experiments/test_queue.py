@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -118,3 +120,40 @@ def test_a_file_that_cannot_be_read_is_left_alone(queue: Queue) -> None:
         with pytest.raises(RunError, match=r"the queue cannot be read: .*queue\.json"):
             act()
     assert queue.file.read_text("utf-8") == "{"
+
+
+@pytest.mark.parametrize("cut", ["replace_file", "Path.rename"])
+def test_a_turn_that_is_cut_off_is_taken_again(queue: Queue, monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
+    add(queue)
+
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"ftapp.experiments.queue.{cut}", fail)
+        with pytest.raises(OSError, match="no space"):
+            queue.take()
+    entry = queue.take()
+    assert entry is not None
+    assert list_folders(queue.runs_dir) == [entry.job]
+    assert order(queue) == [1]
+
+
+def test_what_was_deleted_while_it_waits_holds_up_nothing(queue: Queue) -> None:
+    add(queue)
+    add(queue)
+    shutil.rmtree(queue.folder / "1")
+    entry = queue.take()
+    assert entry is not None
+    assert (entry.id, entry.job in list_folders(queue.runs_dir)) == (2, True)
+    assert [each.describe_status() for each in queue.list_entries()] == ["deleted", "running"]
+
+
+def test_the_rest_of_an_addition_that_was_cut_off_is_not_run(queue: Queue) -> None:
+    add(Queue.of(queue.runs_dir / "other"), "gpt2-full", "seed=7")
+    queue.folder.mkdir(parents=True)
+    (queue.runs_dir / "other" / "queue" / "1").rename(queue.folder / "1")
+    add(queue, "gpt2-full", "seed=8")
+    entry = queue.take()
+    assert entry is not None
+    assert recipes.load(queue.runs_dir / entry.job / "recipe.toml").seed == 8
