@@ -18,7 +18,7 @@ from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layers_pane import LayersPane
 from tests.tui.configuring import HUB, fill, line, opened, text_of
-from tests.tui.harness import until
+from tests.tui.harness import Opened, until
 from tests.tui.structures import bert
 
 
@@ -108,6 +108,19 @@ async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeyp
         assert layers.has_class("-stale")
         inspector.may.set()
         await until(pilot, lambda: not layers.has_class("-stale"))
+        await layers.remove_children()  # as in a screen that is being left
+        layers.on_resize()
+        await pilot.pause()
+
+
+async def test_a_screen_can_be_left_before_it_shows_the_draft(draft: Draft) -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        mounted = app.push_screen(ConfigureScreen(draft))
+        await mounted
+        await app.screen.remove_children()
+        await pilot.pause()
+        await app.pop_screen()
 
 
 async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(

@@ -127,7 +127,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
         self.query_one("#rewritten", Static).update(Content("\n").join(lines))
 
     async def _draw(self) -> None:
-        if self._grid and self._grid.rows:
+        if self._grid and self._grid.rows and self.query(Pictures):  # a screen that is being left has none
             shown = list(self._grid.rows)
             if len(shown[0]) == 1:  # images as they are stand beside each other
                 shown = [tuple(row[0] for row in shown)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,8 +106,12 @@ class ConfigureScreen(Page):
     def on_mount(self) -> None:
         self.query_one(ChoicesLine).offer_profiles(self.form.draft)
         self._activate("layers")
-        self.call_after_refresh(self._focus_home)
-        self.call_after_refresh(self.take, self.form.draft)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        if self.query(LayerTree):  # a screen that is being left has none
+            self._focus_home()
+            self.take(self.form.draft)
 
     async def on_unmount(self) -> None:
         self.workers.cancel_node(self)  # before they hear that the process has ended
@@ -275,14 +278,13 @@ class ConfigureScreen(Page):
             self.call_after_refresh(self._restore_focus)
 
     def _restore_focus(self) -> None:
-        if self.focused is not None or not self.is_attached:
+        if self.focused is not None or not self.query(LayerTree):  # a screen that is being left has none
             return
-        with suppress(NoMatches):  # of a screen that is being left
-            pane = self.query_one(Panes).active
-            if isinstance(pane, LayersPane):
-                self._focus_home()
-            else:
-                self.set_focus(find_first_field(pane))
+        pane = self.query_one(Panes).active
+        if isinstance(pane, LayersPane):
+            self._focus_home()
+        else:
+            self.set_focus(find_first_field(pane))
 
     def _focus_home(self) -> None:
         """Give the focus to the layers or, until they are known, to the tabs or the profile."""

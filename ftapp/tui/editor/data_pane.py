@@ -151,7 +151,7 @@ class DataPane(VerticalScroll, can_focus=False):
             self.call_later(self._show_examples)
 
     async def _show_examples(self) -> None:
-        if self._preview is None:
+        if self._preview is None or not self.query(Pictures):  # a screen that is being left has none
             return
         examples = self._preview.examples
         pictures = [(each.file, each.label or "") for each in examples if each.file]

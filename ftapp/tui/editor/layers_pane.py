@@ -150,12 +150,13 @@ class LayersPane(Vertical):
         self.call_after_refresh(self._draw_bar)
 
     def _draw_bar(self) -> None:
+        if not self.choice or not self.query("#bar"):  # a screen that is being left has none
+            return
         bar = self.query_one("#bar", Static)
-        if self.choice:
-            trains = round(self.choice.share * bar.size.width)
-            trains = max(trains, 1 if self.choice.trained else 0)
-            line = Content.assemble(("━" * trains, "$primary"), ("━" * (bar.size.width - trains), "$border"))
-            bar.update(line, layout=False)
+        trains = round(self.choice.share * bar.size.width)
+        trains = max(trains, 1 if self.choice.trained else 0)
+        line = Content.assemble(("━" * trains, "$primary"), ("━" * (bar.size.width - trains), "$border"))
+        bar.update(line, layout=False)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw_bar)

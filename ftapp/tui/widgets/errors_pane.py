@@ -78,7 +78,7 @@ class ErrorsPane(Pane):
         across = max(1, self.content_size.width // (_PICTURE + 1))
         named = [(self._find_picture(each), self._name_answer(each)) for each in found[:_MOST_PICTURES]]
         rows = [named[start : start + across] for start in range(0, len(named), across)]
-        if rows:
+        if rows and self.query(Pictures):  # a screen that is being left has none
             await self.query_one(Pictures).show(rows, fit_width(self, across, _PICTURE))
 
     def _find_picture(self, each: ExampleResult) -> bytes:
