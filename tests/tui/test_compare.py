@@ -246,6 +246,7 @@ async def test_steps_are_shown_side_by_side(write_run: Write, size: tuple[int, i
         await until(pilot, lambda: pane.query_one(Pictures).query(".caption"))
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: "At step 4" in str(pane.border_title))
+        await until(pilot, lambda: pane.region.y in range(pilot.app.size.height))  # also where it was below the screen
         assert table(screen, "step") == {
             "": ["A", "B"],
             "evaluated after": ["4", "4"],

@@ -297,7 +297,9 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
     async def action_scrub(self, by: int) -> None:
         """Show the next step, or the one before, at which a run was evaluated or wrote texts."""
         async with self._reading:
-            self.query_one(StepPane).scrub(by)
+            pane = self.query_one(StepPane)
+            pane.scrub(by)
+        pane.scroll_visible(animate=False)
 
     @work(exclusive=True, group="pair")
     async def action_next_pair(self) -> None:
@@ -306,6 +308,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
             self._pair = (self._pair + 1) % max(1, len(self._pairs))
             pair = await asyncio.to_thread(self._pair_losses)
         self._show_pair(pair)
+        self.query_one("#pairs").scroll_visible(animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "scrub":
