@@ -94,6 +94,8 @@ def test_a_dry_run_shows_the_files_and_the_header_and_asks_nobody(saved: RunFold
     assert "library_name: keras-hub" in done.stdout
     files = read_files(saved.folder / "export" / "keras-hub")
     assert all(name in done.stdout for name in files)
+    assert b"`csv:reviews.csv`" in files["README.md"]  # without the folders of this machine
+    assert not any(str(saved.folder.parent).encode() in content for content in files.values())
     kaggle = push(saved, "kaggle://owner/reviews/keras/base", "--dry-run", "--json")
     told = json.loads(kaggle.stdout.splitlines()[-1])
     assert told["files"] == {name: len(content) for name, content in files.items()}
