@@ -95,6 +95,7 @@ def test_data_of_this_machine_are_at_hand(tmp_path: Path) -> None:
     assert not is_at_hand("gutenberg:11")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly_started", "probed")
 def test_the_command_tells_backends_and_what_recipes_lack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     find = importlib.util.find_spec
