@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pyarrow import parquet
 
@@ -122,11 +123,14 @@ def read_level_db_log(content: bytes) -> Iterator[bytes]:
 
 
 def test_wandb_has_the_run_offline(run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import wandb
     from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "wandb-config"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
     _, tracked = track(run, {"wandb": "team/digits"}, offline=True)
+    wandb.teardown()  # its service would live as long as the tests
+    assert not [child for child in psutil.Process().children(recursive=True) if "wandb" in child.name()]
     assert tracked["wandb"].error == ""
     assert tracked["wandb"].place.startswith("wandb sync ")
     (file,) = run.folder.glob("wandb/offline-run-*/*.wandb")
