@@ -92,7 +92,7 @@ def add(
 ) -> None:
     """Add recipes at the end of the queue, and start it.
 
-    The recipes are kept as they are now. Recipes with arms or folds are experiments.
+    The recipes are kept as they are now. Recipes with arms or folds are experiments. A paused queue stays paused.
     """
     from ftapp.cli import activity
     from ftapp.experiments.options import Options
@@ -113,7 +113,9 @@ def add(
             prepare = partial(prepare_job, path, profile, chosen, options, command=sys.argv, offline=offline)
             entry = queue.add(label, prepare)
             print(f"{entry.id}: {entry.label}")
-        if not hold:
+        if queue.is_paused():
+            print("the queue is paused: 'ftapp queue start' carries it out", file=sys.stderr)
+        elif not hold:
             queue.start()
 
 

@@ -19,6 +19,8 @@ from ftapp.common.http_requests import Remote, UnreachableError, download, get
 from ftapp.common.package_index import fetch_from_indexes
 from ftapp.common.package_uri import Artifact
 
+_REACH_SECONDS = 10.0  # in which a server begins to answer
+
 
 def is_offline() -> bool:
     """Whether the network is off limits: FTAPP_OFFLINE is 1, as --offline sets it."""
@@ -129,7 +131,7 @@ def reach(address: str, label: str, *, any_answer: bool = False) -> None:
     any_answer: whether a refusal (such as 403 Forbidden) is an answer too.
     """
     try:
-        with get(Remote(address), {}):
+        with get(Remote(address), {}, _REACH_SECONDS):
             pass
     except UnreachableError as error:
         if any_answer and error.status not in (None, 407):  # 407 is the proxy's answer

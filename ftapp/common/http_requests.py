@@ -108,13 +108,21 @@ def _open(remote: Remote) -> Iterator[tuple[Iterator[bytes], int | None]]:
 
 
 @contextlib.contextmanager
-def get(remote: Remote, headers: dict[str, str]) -> Iterator[requests.Response]:
-    """A streamed GET. Raises UnreachableError, also for failures while the body is read."""
+def get(remote: Remote, headers: dict[str, str], patience: float = _TIMEOUT[1]) -> Iterator[requests.Response]:
+    """A streamed GET. Raises UnreachableError, also for failures while the body is read.
+
+    patience: seconds without a byte after which the server is given up.
+    """
     import requests
 
     try:
         with requests.get(
-            remote.address, headers=headers, stream=True, timeout=_TIMEOUT, verify=remote.verify, auth=remote.auth
+            remote.address,
+            headers=headers,
+            stream=True,
+            timeout=(_TIMEOUT[0], patience),
+            verify=remote.verify,
+            auth=remote.auth,
         ) as response:
             status = response.status_code
             if status in (401, 403, 407, 408, 429) or status >= 500:
@@ -129,7 +137,7 @@ def get(remote: Remote, headers: dict[str, str]) -> Iterator[requests.Response]:
     except requests.exceptions.ConnectTimeout as error:
         raise UnreachableError(f"did not answer within {_TIMEOUT[0]:.0f} s") from error
     except requests.exceptions.Timeout as error:
-        raise UnreachableError(f"stopped answering for {_TIMEOUT[1]:.0f} s", transient=True) from error
+        raise UnreachableError(f"stopped answering for {patience:.0f} s", transient=True) from error
     except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
         reason = "its name does not resolve" if "resolve" in str(error) else "it broke or refused the connection"
         raise UnreachableError(f"cannot be reached: {reason}", transient=True) from error

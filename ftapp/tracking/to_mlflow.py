@@ -22,7 +22,7 @@ class MlflowTracker:
 
     def start(self, run: TrackedRun, target: str, former: str) -> str:
         """Begin the run, or go on with it."""
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
         place = run.folder.parent
@@ -40,14 +40,22 @@ class MlflowTracker:
         is_local = self._address.startswith("sqlite:")
         artifacts = (place / "mlartifacts").as_uri() if is_local else None
         experiment = found.experiment_id if found else self._client.create_experiment(target, artifacts)
-        created = self._client.create_run(experiment, start_time=int(run.created * 1000), run_name=run.name)
-        self._id = str(created.info.run_id)
-        tags = {"ftapp.run": run.name, "ftapp.experiment": run.group, "ftapp.arm": run.job}
-        self._client.log_batch(self._id, tags=[RunTag(name, value) for name, value in tags.items() if value])
+        self._id = self._find(experiment, run) or self._create(experiment, run)
         parameters = [Param(name, str(value)[:_LONGEST_PARAMETER]) for name, value in run.config.items()]
         for part in _split(parameters, _MOST_PARAMETERS):
             self._client.log_batch(self._id, params=part)
         return self._id
+
+    def _find(self, experiment: str, run: TrackedRun) -> str | None:
+        """Find the run where an earlier attempt has made it and got no further."""
+        found = self._client.search_runs([experiment], f"tags.`ftapp.run` = '{run.name}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def _create(self, experiment: str, run: TrackedRun) -> str:
+        tags = {"ftapp.run": run.name, "ftapp.experiment": run.group, "ftapp.arm": run.job}
+        known = {name: value for name, value in tags.items() if value}
+        start = int(run.created * 1000)
+        return str(self._client.create_run(experiment, start, known, run.name).info.run_id)
 
     def send(self, records: Sequence[Numbers | Sample]) -> None:
         """Send numbers in batches, and samples as text files."""

@@ -50,6 +50,13 @@ def test_recipes_are_held_moved_dropped_and_listed() -> None:
     assert "'ftapp queue start'" in listed
 
 
+def test_a_paused_queue_stays_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Queue, "start", lambda self: pytest.fail("it was started"))
+    assert invoke("pause").exit_code == 0
+    result = invoke("add", "gpt2-full", "--profile", "quick")
+    assert (result.exit_code, "the queue is paused" in result.stderr) == (0, True)
+
+
 def test_what_cannot_run_is_refused_before_anything_is_added() -> None:
     for arguments, message in [
         (["gpt2-full", "gpt3"], "there is no recipe 'gpt3'"),
