@@ -182,8 +182,12 @@ class FtApp(App[None]):
 
         while not isinstance(self.screen, RecipesScreen):
             self.pop_screen()
-        if place != "recipes":
-            self.push_screen(RunsScreen() if place == "runs" else QueueScreen())
+        if place == "runs":
+            if not self.is_screen_installed("runs"):  # it stays, with its marks, its filter and its cursor
+                self.install_screen(RunsScreen(), "runs")
+            self.push_screen("runs")
+        elif place == "queue":
+            self.push_screen(QueueScreen())
 
     def _describe_unsaved(self) -> str:
         """Describe what closing all screens would lose."""

@@ -19,6 +19,7 @@ from ftapp.runs.events import RunEnded
 from ftapp.runs.phase_events import Stepped
 from ftapp.tui import desktop
 from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
 from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, Opened, listed, living, notes, until
@@ -44,6 +45,20 @@ async def test_runs_are_listed_newest_first_with_their_results(write_run: Write)
             assert part in rows[2]
         assert "failed" in rows[1]
         assert "no such file" in str(app.screen.query_one("#note", Static).visual)
+
+
+async def test_marks_and_the_filter_stay_while_the_queue_is_looked_at(write_run: Write) -> None:
+    for name in ("first", "second"):
+        write_run(name)
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 2)
+        await pilot.press("space", "slash", *"second", "enter")
+        await until(pilot, lambda: len(table.rows) == 1)
+        await pilot.press("3", "2")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        assert (len(table.marked), len(table.rows)) == (1, 1)
+        write_run("second again")
+        await until(pilot, lambda: len(table.rows) == 2)
 
 
 async def test_no_runs_yet() -> None:
