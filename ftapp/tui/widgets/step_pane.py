@@ -58,8 +58,8 @@ class StepPane(VerticalScroll):
         self.set_class(not steps, "-empty")
         if steps:
             step = steps[self._find_place(steps)]
-            self.border_title = f"At step {step:,}"
-            self.border_subtitle = f"of {steps[-1]:,}" if len(steps) > 1 else ""
+            self.border_title = Content(f"At step {step:,}")
+            self.border_subtitle = Content(f"of {steps[-1]:,}" if len(steps) > 1 else "")
             self._facts.rows = [heads, *describe_step(histories, step)]
             examples = list_watched(histories)
             self.set_class(any(each.picture for each in examples), "-pictured")
