@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
+from ftapp.common.locks import hold_lock
 from ftapp.runs.history import History
 from ftapp.tracking.tracker import Numbers, Sample, TrackedRun
 
@@ -21,24 +24,30 @@ class MlflowTracker:
     """Sends numbers and samples to an experiment of MLflow."""
 
     def start(self, run: TrackedRun, target: str, former: str) -> str:
-        """Begin the run, or go on with it."""
-        from mlflow.entities import Param
-        from mlflow.tracking import MlflowClient
+        """Begin the run, or go on with it.
 
+        Runs that begin at the same time make the tables of one file one after another: MLflow does not lock it.
+        """
         place = run.folder.parent
         self._address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place}/mlflow.db"
         if urlsplit(self._address).scheme not in _LOCAL:
             run.check_online()
         for name, value in _PATIENCE.items():
             os.environ.setdefault(name, value)
+        is_local = self._address.startswith("sqlite:")
+        with hold_lock(place / "mlflow.lock", fcntl.LOCK_EX) if is_local else nullcontext():
+            return self._begin(run, target, former, (place / "mlartifacts").as_uri() if is_local else None)
+
+    def _begin(self, run: TrackedRun, target: str, former: str, artifacts: str | None) -> str:
+        from mlflow.entities import Param
+        from mlflow.tracking import MlflowClient
+
         self._client: Any = MlflowClient(tracking_uri=self._address)
         if former:
             self._id = former
             self._client.update_run(former, status="RUNNING")
             return former
         found = self._client.get_experiment_by_name(target)
-        is_local = self._address.startswith("sqlite:")
-        artifacts = (place / "mlartifacts").as_uri() if is_local else None
         experiment = found.experiment_id if found else self._client.create_experiment(target, artifacts)
         self._id = self._find(experiment, run) or self._create(experiment, run)
         parameters = [Param(name, str(value)[:_LONGEST_PARAMETER]) for name, value in run.config.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from pyarrow import parquet
 
+from ftapp.common.processes import make_module_command
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import GpuUsed
 from ftapp.runs.history import History
@@ -176,6 +178,20 @@ def test_mlflow_has_the_run_and_its_rest(run: RunFolder) -> None:
     assert sorted((each.step, each.value) for each in history) == EXPECTED["train/loss"]
     assert found.data.params["phase.finetune.learning_rate"] == "3e-05"
     assert len(client.list_artifacts(found.info.run_id, "samples")) == 2
+
+
+@pytest.mark.slow  # as above, twice
+def test_two_runs_that_begin_at_the_same_time_make_one_store(run: RunFolder) -> None:
+    from mlflow.tracking import MlflowClient
+
+    folders = [run.folder, record_run(run.folder.parent, losses=LOSSES).folder]
+    commands = [make_module_command("ftapp.cli", "track", str(each), "--to", "mlflow=digits") for each in folders]
+    processes = [subprocess.Popen(each, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for each in commands]
+    assert [each.wait() for each in processes] == [0, 0]
+    client = MlflowClient(tracking_uri=f"sqlite:///{run.folder.parent}/mlflow.db")
+    experiment = client.get_experiment_by_name("digits")
+    assert experiment is not None
+    assert {each.info.run_name for each in client.search_runs([experiment.experiment_id])} == {f.name for f in folders}
 
 
 def test_one_tracker_fails_and_the_others_have_everything(
