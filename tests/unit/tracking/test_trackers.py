@@ -22,7 +22,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.tracking.follow import track
 from ftapp.tracking.to_tensorboard import TensorBoardTracker
 from ftapp.tracking.track_file import Tracked, load_tracked, store_tracked
-from ftapp.tracking.tracker import flatten
+from ftapp.tracking.tracker import Numbers, TrackedRun, flatten
 from tests.support.recorded_runs import record_run
 
 LOSSES = [3.0, 2.0, 1.5, 1.25]
@@ -73,6 +73,14 @@ def test_tensorboard_shows_the_numbers_of_the_run(run: RunFolder) -> None:
     assert found["samples/The dog/text_summary"] == [(4, "**The dog** barks."), (4, "**The dog** sleeps.")]
     assert "_hparams_/session_start_info" in found
     assert tracked["tensorboard"].place.startswith("tensorboard --logdir ")
+
+
+def test_what_tensorboard_was_sent_is_on_the_disk_at_once(run: RunFolder) -> None:
+    tracker = TensorBoardTracker()
+    described = TrackedRun(folder=run.folder, group=None, job=None, config={}, created=1.0, offline=True)
+    tracker.start(described, "", "")
+    tracker.send([Numbers("train", step, 1.0, {"loss": 0.5}) for step in range(50)])
+    assert read_tensorboard(run.folder / "tensorboard")["train/loss"] == [(step, 0.5) for step in range(50)]
 
 
 def test_what_was_sent_is_not_sent_again(run: RunFolder, tmp_path: Path) -> None:
