@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion, Sampling, WrittenText
 from ftapp.runs.explanations import Explanation
+
+_Item = TypeVar("_Item")
 
 
 class PredictorClient(HelperClient):
@@ -76,14 +78,10 @@ class PredictorClient(HelperClient):
         Yields:
             The inputs with their answers in order, some at a time.
         """
-        service = await self._start(self._backend)
         asked = msgspec.to_builtins(question)
-        async with aclosing(service.stream("predict", run=self._run, question=asked)) as lines:
-            async for line in lines:
-                if "predicted" in line:
-                    yield msgspec.convert(line["predicted"], PredictedRows)
-                elif progress and "progress" in line:
-                    pass_on(progress)(line)
+        async with aclosing(self._stream(PredictedRows, "predict", "predicted", progress, question=asked)) as parts:
+            async for part in parts:
+                yield part
 
     async def answer(
         self, inputs: Sequence[Any], batch_size: int, *, has_scores: bool = False, progress: Progress | None = None
@@ -114,14 +112,10 @@ class PredictorClient(HelperClient):
         Yields:
             The inputs with their answers and what these rest on, in order.
         """
-        service = await self._start(self._backend)
         asked = msgspec.to_builtins(question)
-        async with aclosing(service.stream("explain", run=self._run, question=asked)) as lines:
-            async for line in lines:
-                if "explained" in line:
-                    yield msgspec.convert(line["explained"], ExplainedRow)
-                elif progress and "progress" in line:
-                    pass_on(progress)(line)
+        async with aclosing(self._stream(ExplainedRow, "explain", "explained", progress, question=asked)) as rows:
+            async for row in rows:
+                yield row
 
     async def explain_one(
         self, *, text: str | None = None, image: Path | None = None, progress: Progress | None = None
@@ -197,14 +191,11 @@ class PredictorClient(HelperClient):
         Yields:
             The prompts with their continuations in order.
         """
-        service = await self._start(self._backend)
         asked = {"question": msgspec.to_builtins(question), "options": msgspec.to_builtins(sampling)}
-        async with aclosing(service.stream("generate-all", run=self._run, prompts=list(prompts), **asked)) as lines:
-            async for line in lines:
-                if "written" in line:
-                    yield msgspec.convert(line["written"], WrittenText)
-                elif progress and "progress" in line:
-                    pass_on(progress)(line)
+        stream = self._stream(WrittenText, "generate-all", "written", progress, prompts=list(prompts), **asked)
+        async with aclosing(stream) as texts:
+            async for text in texts:
+                yield text
 
     async def generate(
         self,
@@ -234,4 +225,24 @@ class PredictorClient(HelperClient):
                 elif "answer" in line:
                     yield msgspec.convert(line["answer"], Generated)
                 elif progress:
+                    pass_on(progress)(line)
+
+    async def _stream(
+        self, item: type[_Item], kind: str, key: str, progress: Progress | None, **parameters: object
+    ) -> AsyncGenerator[_Item, None]:
+        """Yield the items that a request says before its answer.
+
+        Args:
+            item: Their type.
+            kind: The kind of the request.
+            key: The key of the lines that hold an item.
+            progress: Called with what is being done.
+            parameters: The parameters of the request beside the run.
+        """
+        service = await self._start(self._backend)
+        async with aclosing(service.stream(kind, run=self._run, **parameters)) as lines:
+            async for line in lines:
+                if key in line:
+                    yield msgspec.convert(line[key], item)
+                elif progress and "progress" in line:
                     pass_on(progress)(line)
