@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import UNANSWERED, fail_on_run_errors, refuse, refuse_bad_recipes
+from ftapp.cli.failure import UNANSWERED, fail_on_run_errors, fail_on_unwritable, refuse, refuse_bad_recipes
 from ftapp.cli.input_arguments import EncodingOption, FormatOption, check_inputs, make_inputs
 from ftapp.cli.options import RunArgument, RunsDirOption
 
@@ -72,7 +72,6 @@ def explain(
     Convolution nets are explained by Grad-CAM, transformers by integrated gradients. The answers are those of `ftapp
     predict`. Exit code 3: some inputs have no answer.
     """
-    from ftapp.common.safe_files import explain_error
     from ftapp.experiments.find_run import find_run
 
     if not inputs and not texts:
@@ -90,7 +89,7 @@ def explain(
 
         if as_json and output:
             refuse("--json and --output are both given; a file that ends in .json gets the same data")
-        try:
+        with fail_on_unwritable(output):
             written = open_output(output, run, as_json=as_json)
             question = ExplainQuestion(
                 inputs=PredictQuestion(
@@ -105,11 +104,6 @@ def explain(
                 figures=written.wants_figures,
             )
             counts = _explain(run, question, written)
-        except BrokenPipeError:  # whoever reads the rows has enough of them
-            raise
-        except OSError as error:
-            print(f"{output or 'standard output'} cannot be written: {explain_error(error)}", file=sys.stderr)
-            raise typer.Exit(1) from None
     print(counts, file=sys.stderr)
     if counts.problems:
         raise typer.Exit(UNANSWERED)

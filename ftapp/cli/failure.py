@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -88,6 +89,24 @@ def fail_on_run_errors(code: int = 1) -> Iterator[None]:
     except RunError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(code) from None
+
+
+@contextmanager
+def fail_on_unwritable(output: Path | None) -> Iterator[None]:
+    """Turn an OSError of a command's output into a message on stderr and exit code 1.
+
+    Args:
+        output: The file or folder; None for standard output.
+    """
+    from ftapp.common.safe_files import explain_error
+
+    try:
+        yield
+    except BrokenPipeError:  # whoever reads the output has enough of it
+        raise
+    except OSError as error:
+        print(f"{output or 'standard output'} cannot be written: {explain_error(error)}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 def end(error: BaseException) -> NoReturn:

@@ -124,9 +124,7 @@ def check_folders(runs_dir: Path | None) -> Iterator[Check]:
         yield Check("folders", name, state, f"{folder}: {count}{format_size(room)} free on its disk", advice)
     try:
         settings, file = load_settings(), find_settings_file()
-    except RecipeError as error:
-        yield Check("folders", "settings", "problem", str(error))
-    except RunError as error:
+    except (RecipeError, RunError) as error:
         yield Check("folders", "settings", "problem", str(error))
     else:
         used = settings.track.list_used()

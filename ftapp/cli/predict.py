@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import UNANSWERED, fail_on_run_errors, refuse, refuse_bad_recipes
+from ftapp.cli.failure import UNANSWERED, fail_on_run_errors, fail_on_unwritable, refuse, refuse_bad_recipes
 from ftapp.cli.input_arguments import EncodingOption, FormatOption, check_inputs, make_inputs
 from ftapp.cli.options import RunArgument, RunsDirOption
 
@@ -56,7 +56,6 @@ def predict(
     Each row has an input, its answer, the probability and an error, in the order of the inputs. After an interruption,
     the same command goes on where FILE.partial ends. Exit code 3: some inputs have no answer; their rows say why.
     """
-    from ftapp.common.safe_files import explain_error
     from ftapp.experiments.find_run import find_run
     from ftapp.rpc.prediction_messages import PredictQuestion
 
@@ -79,13 +78,8 @@ def predict(
             top=top,
             scores=scores,
         )
-        try:
+        with fail_on_unwritable(output):
             counts = run_prediction(run, question, output, written_as, anew=restart)
-        except BrokenPipeError:  # whoever reads the rows has enough of them
-            raise
-        except OSError as error:
-            print(f"{output or 'standard output'} cannot be written: {explain_error(error)}", file=sys.stderr)
-            raise typer.Exit(1) from None
     print(counts, file=sys.stderr)
     if counts.problems:
         raise typer.Exit(UNANSWERED)
