@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp.runs.answer_events import ExamplesWatched, WatchedAnswer, WatchedAnswered, WatchedExample
 from ftapp.runs.event_log import EventLog
@@ -42,12 +43,12 @@ class WatchedExamples:
         kind, answers = session.answers, found.answers
         if kind is None or answers is None:
             return
-        place_of = {int(index): place for place, index in enumerate(found.order)}
         if not self._chosen:
-            self._chosen = _choose(place_of, answers, kind)
+            self._chosen = _choose(found.order, answers, kind)
+        places = [int(np.flatnonzero(found.order == index)[0]) for index in self._chosen]
         if is_first:
-            self._log.write(self._describe(session, split, [place_of[index] for index in self._chosen], answers, kind))
-        described = (describe_answer(answers, place_of[index], kind) for index in self._chosen)
+            self._log.write(self._describe(session, split, places, answers, kind))
+        described = (describe_answer(answers, place, kind) for place in places)
         given = [
             WatchedAnswer(answer=each["answer"], score=each["answer_score"], right=each["right"]) for each in described
         ]
@@ -71,14 +72,14 @@ class WatchedExamples:
         return ExamplesWatched(time=time.time(), split=split, scores=kind.score_kind, examples=examples)
 
 
-def _choose(place_of: dict[int, int], answers: Answers, kind: AnswerKind) -> list[int]:
+def _choose(order: NDArray[np.int64], answers: Answers, kind: AnswerKind) -> list[int]:
     """Choose the first examples with labels of their own, and then the first others."""
-    order = sorted(place_of)
+    places = np.argsort(order)
     first: dict[str, int] = {}
-    for index in order:
+    for place in places:
         if len(first) == _MOST:
             break
-        first.setdefault(kind.name(np.asarray(answers.truths[place_of[index]])), index)
-    others = (index for index in order if index not in set(first.values()))
-    chosen = [*first.values(), *others][:_MOST]
-    return sorted(chosen)
+        first.setdefault(kind.name(answers.truths[place]), int(order[place]))
+    # Of twice as many as are wanted, at most as many as are wanted are there already.
+    others = (int(order[place]) for place in places[: 2 * _MOST])
+    return sorted(list(dict.fromkeys([*first.values(), *others]))[:_MOST])
