@@ -96,7 +96,7 @@ def add(
     """
     from ftapp.cli import activity
     from ftapp.experiments.options import Options
-    from ftapp.experiments.prepare_job import prepare_job
+    from ftapp.experiments.prepare_job import make_label, prepare_job
     from ftapp.recipe import find, load_experiment
 
     chosen = combine_overrides(overrides, backend=backend, seed=seed, **{"data.folds": folds})
@@ -109,9 +109,8 @@ def add(
             loaded = load_experiment(path, profile, chosen)
             activity.check(loaded.arms.values() or [loaded.base])
         for path in paths:
-            label = f"{path.stem} ({profile})" if profile else path.stem
             prepare = partial(prepare_job, path, profile, chosen, options, command=sys.argv, offline=offline)
-            entry = queue.add(label, prepare)
+            entry = queue.add(make_label(path, profile), prepare)
             print(f"{entry.id}: {entry.label}")
         if queue.is_paused():
             print("the queue is paused: 'ftapp queue start' carries it out", file=sys.stderr)

@@ -12,6 +12,16 @@ from ftapp.runs.environment import check_installed
 from ftapp.runs.starting import RunStart, make_run
 
 
+def make_label(path: Path, profile: str | None) -> str:
+    """Make the name of a recipe with its profile, as lists show it.
+
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile; None for none.
+    """
+    return f"{path.stem} ({profile})" if profile else path.stem
+
+
 def prepare_job(
     path: Path,
     profile: str | None,

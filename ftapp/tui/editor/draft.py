@@ -12,7 +12,7 @@ from ftapp import recipe
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
-from ftapp.experiments.prepare_job import prepare_job
+from ftapp.experiments.prepare_job import make_label, prepare_job
 from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
 from ftapp.runs.launcher import LocalLauncher
@@ -94,7 +94,7 @@ class Draft:
     @property
     def label(self) -> str:
         """The name of the recipe, with the profile."""
-        return f"{self.path.stem} ({self.profile})" if self.profile else self.path.stem
+        return make_label(self.path, self.profile)
 
     def with_change(self, key: str, value: Any) -> Draft:
         """Return the draft with one more change, which replaces a change of the same key."""
