@@ -9,6 +9,7 @@ from ftapp import recipe as recipes
 from ftapp.api.recipes import Overrides, get_recipe
 from ftapp.api.run import Run
 from ftapp.common import user_folders
+from ftapp.common.errors import RunError
 from ftapp.experiments.arms import make_slug
 from ftapp.experiments.find_run import find_run as find_folder
 from ftapp.recipe import Recipe
@@ -46,8 +47,10 @@ def run(
 
     Raises:
         RecipeError: The recipe has problems, or is an experiment.
+        RunError: `max_seconds` is not above 0.
         OSError: The folder of runs cannot be written.
     """
+    _check_seconds(max_seconds)
     resolved = get_recipe(recipe, profile, overrides)
     check_installed(resolved)
     path = None if isinstance(recipe, Recipe) else recipes.find(str(recipe))
@@ -92,9 +95,11 @@ def resume(
 
     Raises:
         RecipeError: There is no such run, or its recipe cannot be read.
-        RunError: The run goes on already, has nothing left to do, or cannot go on exactly.
+        RunError: The run goes on already, has nothing left to do, or cannot go on exactly; or `max_seconds` is not
+            above 0.
         OSError: Its folder cannot be written.
     """
+    _check_seconds(max_seconds)
     files = get_run_folder(run, runs_dir)
     start = prepare_resume(files, steps=steps, epochs=epochs, anyway=anyway, offline=offline, max_seconds=max_seconds)
     start.start(LocalLauncher())
@@ -136,3 +141,8 @@ def get_run_folder(run: Run | str | Path, runs_dir: str | Path | None) -> run_fo
 
 def _make_path(runs_dir: str | Path | None) -> Path | None:
     return None if runs_dir is None else Path(runs_dir).expanduser()
+
+
+def _check_seconds(max_seconds: float | None) -> None:
+    if max_seconds is not None and not max_seconds > 0:
+        raise RunError(f"max_seconds is a number above 0; got {max_seconds}; None sets no limit")

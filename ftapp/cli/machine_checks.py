@@ -16,7 +16,7 @@ from typing import Literal
 
 from ftapp.common import downloads, package_index, user_folders
 from ftapp.common.errors import HubError, RecipeError, RunError
-from ftapp.common.formatting import format_size
+from ftapp.common.formatting import format_quantity, format_size
 from ftapp.common.safe_files import explain_error
 
 State = Literal["ok", "note", "problem"]
@@ -118,7 +118,7 @@ def check_folders(runs_dir: Path | None) -> Iterator[Check]:
             advice = f"name another folder by {variable}"
             yield Check("folders", name, "problem", f"{folder} cannot be written", advice)
             continue
-        count = f"{len(list_folders(folder)):,} runs, " if name == "runs" else ""
+        count = f"{format_quantity(len(list_folders(folder)), 'run')}, " if name == "runs" else ""
         state: State = "ok" if room >= _LEAST_ROOM else "note"
         advice = "" if room >= _LEAST_ROOM else "models and features of gigabytes may not fit"
         yield Check("folders", name, state, f"{folder}: {count}{format_size(room)} free on its disk", advice)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ftapp.common.errors import RunError, suggest_nearest
 from ftapp.recipe.metrics import KNOWN
+from ftapp.runs.run_folder import EXIT_CODES
 
 Value = str | float | tuple[str, ...] | None
 Facts = Mapping[str, Value]
@@ -27,6 +28,7 @@ Facts = Mapping[str, Value]
 TEXTS = ("run", "recipe", "profile", "status", "task", "model", "data", "tag", "note", "experiment", "arm")
 NUMBERS = ("steps", "seconds", "share", "repeat", "fold", "loss")
 
+_STATUSES = ("running", *EXIT_CODES, "damaged")
 _TERM = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _CONDITION = re.compile(r"(?P<name>[A-Za-z][\w-]*)?(?P<sign>!~|~|>=|<=|!=|>|<|=)(?P<value>.*)", re.DOTALL)
 _ORDERS: Mapping[str, Callable[[float, float], bool]] = {
@@ -126,6 +128,8 @@ def _make_test(term: str, name: str, sign: str, value: str, numbers: set[str]) -
         what = f"{name} is a text" if name else "a name is missing"
         raise FilterError(f"'{term}': {what}; {name or 'model'}~PATTERN and {name or 'model'}=TEXT test a text")
     wanted = value.casefold()
+    if name == "status" and wanted not in _STATUSES:
+        raise FilterError(f"'{term}': no run has the status '{value}'; {suggest_nearest(wanted, _STATUSES)}")
 
     def equals(facts: Facts) -> bool:
         return any(text.casefold() == wanted for text in list_texts(facts, name))

@@ -36,7 +36,12 @@ def main(folder: Path) -> int:
         while True:
             _, tracked = track(run, targets, offline=offline, tell_end=tell_end)
             if not run.alive():
-                return int(any(each.error for each in tracked.values()))
+                break
+        # A server may have been away for a while: trackers that had an error get the rest once more.
+        failed = {name: targets[name] for name, each in tracked.items() if each.error}
+        if failed:
+            _, tracked = track(run, failed, offline=offline)
+        return int(any(each.error for each in tracked.values()))
     except (RecipeError, RunError, OSError) as error:
         _print(error)
         return 1

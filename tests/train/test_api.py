@@ -81,6 +81,8 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
     assert ftapp.evaluate(other, f"csv:{table}", split="all", overrides=columns)["examples"] == 2
     with pytest.raises(ftapp.RunError, match=r"model\.head=linear: only keys of \[data\]"):
         ftapp.evaluate(other, f"csv:{table}", overrides={"model.head": "linear"})
+    with pytest.raises(ftapp.RunError, match="max_seconds is a number above 0; got -1"):
+        ftapp.resume(other, max_seconds=-1)
     with pytest.raises(ftapp.RunError, match="no source is given"):
         ftapp.evaluate(other, split="all")
     with pytest.raises(ftapp.RunError, match="does not write text"):

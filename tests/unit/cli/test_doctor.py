@@ -30,7 +30,7 @@ def by_name(checks: list[Check]) -> dict[str, Check]:
 def test_folders_with_runs_room_and_settings(tmp_path: Path) -> None:
     record_run(tmp_path / "runs")
     found = by_name(list(machine_checks.check_folders(tmp_path / "runs")))
-    assert found["runs"].says.startswith(f"{tmp_path}/runs: 1 runs, ")
+    assert found["runs"].says.startswith(f"{tmp_path}/runs: 1 run, ")
     assert found["cache"].state in ("ok", "note")
     assert found["settings"] == Check("folders", "settings", "ok", f"{find_settings_file()} does not exist")
     find_settings_file().parent.mkdir(parents=True)

@@ -70,6 +70,7 @@ def test_a_filter_keeps_the_runs_that_match_all_of_it(text: str, names: list[str
         ("model>3", "model is a text; model~PATTERN and model=TEXT test a text"),
         ("model~(", r"'\(' is not a regular expression: missing \)"),
         (">3", "a name is missing"),
+        ("status=dnoe", "no run has the status 'dnoe'; did you mean 'done'"),
         ('note="two', "a quotation mark is open"),
     ],
 )

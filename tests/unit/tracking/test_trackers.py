@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from ftapp.common.processes import make_module_command
+from ftapp.recipe.user_settings import find_settings_file
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import GpuUsed
 from ftapp.runs.history import History
@@ -22,7 +23,8 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.tracking.follow import track
 from ftapp.tracking.to_tensorboard import TensorBoardTracker
 from ftapp.tracking.track_file import Tracked, load_tracked, store_tracked
-from ftapp.tracking.tracker import Numbers, TrackedRun, flatten
+from ftapp.tracking.tracker import Numbers, Sample, TrackedRun, flatten
+from ftapp.workers.track import main
 from tests.support.recorded_runs import record_run
 
 LOSSES = [3.0, 2.0, 1.5, 1.25]
@@ -214,6 +216,23 @@ def test_one_tracker_fails_and_the_others_have_everything(
     assert tracked["mlflow"].sent == {}
     assert tracked["tensorboard"].status == "crashed"
     assert load_tracked(run.folder) == tracked
+
+
+def test_a_tracker_whose_server_was_away_gets_the_rest_at_the_end(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, errors = TensorBoardTracker.send, [OSError(errno.ECONNREFUSED, "away")]
+
+    def send_later(self: TensorBoardTracker, records: Sequence[Numbers | Sample]) -> None:
+        if errors:
+            raise errors.pop()
+        send(self, records)
+
+    monkeypatch.setattr(TensorBoardTracker, "send", send_later)
+    find_settings_file().parent.mkdir(parents=True)
+    find_settings_file().write_text("[track]\ntensorboard = true\n", encoding="utf-8")
+    assert main(run.folder) == 0
+    assert read_tensorboard(run.folder / "tensorboard")["train/loss"] == EXPECTED["train/loss"]
 
 
 @pytest.mark.parametrize(("name", "variable"), [("mlflow", "MLFLOW_TRACKING_URI"), ("trackio", "TRACKIO_SERVER_URL")])
