@@ -20,7 +20,7 @@ def advise(
     recipe_name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RECIPE]",
+            metavar="RECIPE",
             help="The recipe with the pretrained model. By default a VGG16 or BERT recipe, as fits the data.",
             autocompletion=complete_recipe,
         ),

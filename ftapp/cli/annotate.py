@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def tag(
     name: RunArgument,
-    tags: Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", help="Tags to add.")] = None,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG", help="Tags to add.")] = None,
     removed: Annotated[
         list[str] | None, typer.Option("--remove", "-r", metavar="TAG", help="A tag to remove. Can be repeated.")
     ] = None,
@@ -33,7 +33,7 @@ def tag(
 
 def note(
     name: RunArgument,
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="The note; '' removes it.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="The note; '' removes it.")] = None,
     as_json: JsonOption = False,
     runs_dir: RunsDirOption = None,
 ) -> None:

@@ -37,11 +37,11 @@ class Action(StrEnum):
 
 def ctl(
     run: RunArgument,
-    action: Annotated[Action, typer.Argument(help="What the run does.")],
+    action: Annotated[Action, typer.Argument(metavar="ACTION", help="What the run does.")],
     values: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[VALUE]", help="lr: the learning rate. freeze and unfreeze: layers, such as 'attention & last:4'."
+            metavar="VALUE", help="lr: the learning rate. freeze and unfreeze: layers, such as 'attention & last:4'."
         ),
     ] = None,
     runs_dir: RunsDirOption = None,

@@ -24,7 +24,7 @@ _USUAL_PROFILE = "quick"
 def doctor(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECIPE]...", help="Also check what these recipes would download. [default: all]"),
+        typer.Argument(metavar="RECIPE", help="Also check what these recipes would download. [default: all]"),
     ] = None,
     profile: ProfileOption = None,
     as_json: JsonOption = False,

@@ -14,7 +14,7 @@ from ftapp.cli.options import JsonOption
 
 def list_models(
     word: Annotated[
-        str | None, typer.Argument(metavar="[WORD]", help="List models with this word in their name or description.")
+        str | None, typer.Argument(metavar="WORD", help="List models with this word in their name or description.")
     ] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="List models for this task.")] = None,
     as_json: JsonOption = False,
