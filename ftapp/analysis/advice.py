@@ -135,8 +135,8 @@ def choose_recipe(name: str | None, source: str | None) -> str:
 
 def _holds_texts(source: sources.Source) -> bool:
     """Whether most of the first files in a folder are texts by their names; an archive is taken for one of images."""
-    files = list(itertools.islice(local_files.walk(Path(source.name), lambda path, problem: None), _SAMPLE))
-    return 2 * sum(map(local_files.is_text, files)) > len(files) if files else False
+    files = list(itertools.islice(local_files.walk_names(Path(source.name), lambda path, problem: None), _SAMPLE))
+    return 2 * sum(local_files.is_text(name) for _, name in files) > len(files) if files else False
 
 
 def load_asked(name: str, source: str | None, profile: str | None, overrides: Sequence[str]) -> Recipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ftapp.common.local_files import IMAGES, FileKind
 from ftapp.common.safe_files import explain_error
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems
+from ftapp.data.file_list import FileList
 from ftapp.recipe import Data, folder_layout, sources
 from ftapp.recipe.folder_layout import Layout
 
@@ -27,37 +28,39 @@ class Listing:
 
     Attributes:
         paths: The files.
-        targets: The position of each file's class.
-        membership: The split of each file: TRAIN, VALIDATION or TEST.
+        targets: The position of each file's class, int32 (files,).
+        membership: The split of each file, int8 (files,): TRAIN, VALIDATION or TEST.
         classes: The names of the classes.
         notes: Decisions that were made, in sentences.
     """
 
-    paths: list[Path]
-    targets: list[int]
-    membership: list[int]
+    paths: FileList
+    targets: NDArray[np.int32]
+    membership: NDArray[np.int8]
     classes: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
     def given_split(self) -> NDArray[np.int8] | None:
         """The split of each file, int8 (files,); None where all are for training."""
-        return np.array(self.membership, np.int8) if set(self.membership) != {TRAIN} else None
+        return self.membership if (self.membership != TRAIN).any() else None
 
-    def keep(self, whole: Sequence[int], notes: Sequence[str], problem: str, findings: DataProblems) -> Listing:
+    def keep(self, whole: NDArray[np.int64], notes: Sequence[str], problem: str, findings: DataProblems) -> Listing:
         """Keep some of the files; a class without any in a split is a finding.
 
         Args:
-            whole: The positions of the files.
+            whole: The positions of the files, int64 (kept,).
             notes: Sentences about those that are left out.
             problem: What is said of a class without any.
             findings: Gets problems.
         """
-        targets, membership = [self.targets[at] for at in whole], [self.membership[at] for at in whole]
-        classes = list(zip(self.membership, self.targets, strict=True))
-        for each in sorted(set(classes) - set(zip(membership, targets, strict=True))):
-            findings.add(self.paths[classes.index(each)].parent, f"{problem}; a class has some")
-        paths = [self.paths[at] for at in whole]
+        targets, membership = self.targets[whole], self.membership[whole]
+        pairs, firsts = np.unique(np.stack([self.membership, self.targets]), axis=1, return_index=True)
+        left = set(map(tuple, np.stack([membership, targets]).T.tolist()))
+        for pair, first in zip(pairs.T.tolist(), firsts.tolist(), strict=True):
+            if tuple(pair) not in left:
+                findings.add(self.paths[first].parent, f"{problem}; a class has some")
+        paths = self.paths.select(whole.tolist())
         return replace(self, paths=paths, targets=targets, membership=membership, notes=(*self.notes, *notes))
 
 
@@ -79,9 +82,9 @@ def list_files(spec: Data, root: Path, kind: FileKind, findings: DataProblems) -
     found = _find_layout(root, spec, kind, findings)
     names = _find_names(root, found, kind, findings)
     findings.check()
-    ignored: list[Path] = []
+    ignored: list[str] = []
     files_of = {
-        folder / name: list(_find_files(folder / name, kind, findings, ignored))
+        folder / name: _find_files(folder / name, kind, findings, ignored)
         for folder, inside in names.items()
         for name in inside
     }
@@ -102,19 +105,19 @@ def list_files(spec: Data, root: Path, kind: FileKind, findings: DataProblems) -
                 other.name for other, own in names.items() if any(known.get(each) == position for each in own)
             )
             findings.add(folder, f"{message} {' and '.join(others)}")
-    paths: list[Path] = []
-    targets: list[int] = []
-    membership: list[int] = []
+    paths = FileList()
+    targets: list[NDArray[np.int32]] = []
+    membership: list[NDArray[np.int8]] = []
     for folder, part in found.parts.items():
         for name in sorted((name for name in names[folder] if name in known), key=lambda name: (known[name], name)):
-            some = files_of[folder / name]
-            paths += some
-            targets += [known[name]] * len(some)
-            membership += [SPLITS[part]] * len(some)
+            some = files_of.pop(folder / name)
+            paths.extend(some)
+            targets.append(np.full(len(some), known[name], np.int32))
+            membership.append(np.full(len(some), SPLITS[part], np.int8))
     if ignored:
-        names_of = join_names([escape_unprintable(path.name) for path in ignored])
+        names_of = join_names(list(map(escape_unprintable, ignored)))
         notes.append(f"{format_quantity(len(ignored), 'file')} in class folders ignored, no {kind.plural}: {names_of}")
-    return Listing(paths, targets, membership, classes, tuple(notes))
+    return Listing(paths, np.concatenate(targets), np.concatenate(membership), classes, tuple(notes))
 
 
 def _find_layout(root: Path, spec: Data, kind: FileKind, findings: DataProblems) -> Layout:
@@ -145,7 +148,7 @@ def _find_names(root: Path, found: Layout, kind: FileKind, findings: DataProblem
             findings.add(path, problem)
     for folder in dict.fromkeys((found.holder, *found.parts)):
         for path in local_files.list_visible(folder) if kind is IMAGES else ():
-            if local_files.is_picture(path) and path.is_file():
+            if local_files.is_picture(path.name) and path.is_file():
                 findings.add(path, f"this image lies in {folder.name} itself; each image is in the folder of its class")
     for folder, own in inside.items():
         for name in sorted(own):
@@ -194,17 +197,19 @@ def _suggest_table(root: Path) -> str:
     return f"; {labels.override('data.source', f'{scheme}:{root}')}" if scheme else ""
 
 
-def _find_files(folder: Path, kind: FileKind, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:
-    """Yield the examples of a class, also those in folders below.
+def _find_files(folder: Path, kind: FileKind, findings: DataProblems, ignored: list[str]) -> FileList:
+    """Find the examples of a class, also those in folders below.
 
     Files that only describe them are added to `ignored`. Other files are findings, since an image among them would be
     lost.
     """
-    for path in local_files.walk(folder, findings.add):
-        if kind.is_example(path) or (not kind.is_other(path) and images.is_image(path)):
-            yield path
-        elif kind.is_other(path):
-            ignored.append(path)
+    found = FileList()
+    for place, name in local_files.walk_names(folder, findings.add):
+        if kind.is_example(name) or (not kind.is_other(name) and images.is_image(Path(place, name))):
+            found.append(place, name)
+        elif kind.is_other(name):
+            ignored.append(name)
         else:
             message = f"this is no image of a kind that is read; these kinds are {images.KINDS}; save it as one of them"
-            findings.add(path, f"{message}, or move it away")
+            findings.add(Path(place, name), f"{message}, or move it away")
+    return found

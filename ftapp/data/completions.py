@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.data.examples import Texts, hash_content
+from ftapp.data.examples import Texts
+from ftapp.data.hashes import hash_content
 from ftapp.recipe.templates import Exchange
 
 Exchanges = tuple[Exchange, ...]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
 from ftapp.data import labels
-from ftapp.data.examples import DataProblems, Examples, hash_content
+from ftapp.data.examples import DataProblems, Examples
+from ftapp.data.hashes import hash_content
 from ftapp.recipe import Data
 from ftapp.recipe.sources import Source
 

@@ -6,7 +6,6 @@ the rest is dropped from the rest, and likewise for a validation split.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,13 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Labels
+from ftapp.data.hashes import find_owners
 from ftapp.recipe.value_types import Conflicts
 
 Indices = NDArray[np.int64]
 
 _SHOWN = 3  # pairs
+_RANKS = np.array([2, 1, 0], np.int8)  # of TRAIN, VALIDATION and TEST: what comes first of equal examples
 
 
 @dataclass(frozen=True)
@@ -57,57 +58,64 @@ def drop_duplicates(examples: Examples, conflicts: Conflicts) -> Distinct:
     Raises:
         RecipeError: Equal examples have different labels, and the recipe does not say what becomes of them.
     """
-    given = examples.given_split
-    membership = np.full(len(examples), TRAIN, np.int8) if given is None else given
-    first: dict[bytes, int] = {}  # of equal examples, those of held-out splits before others
-    number: Counter[bytes] = Counter()
-    disputed: dict[bytes, int] = {}  # the first example whose label differs
-    parts: dict[int, list[int]] = {TEST: [], VALIDATION: [], TRAIN: []}
-    for part in parts:
-        before = set(first)
-        for index in map(int, np.flatnonzero(membership == part)):
-            digest = examples.identify(index)
-            owner = first.setdefault(digest, index)
-            number[digest] += 1
-            if digest not in before and (owner == index or part != TRAIN):
-                parts[part].append(index)
-            if _contradict(examples.labels, owner, index):
-                disputed.setdefault(digest, index)
+    membership = _get_membership(examples)
+    owners = _find_owners(examples, membership)
+    sizes = np.bincount(owners, minlength=len(examples))
+    disputed = _find_disputes(examples.labels, owners, membership)
     if disputed and conflicts == "stop":
-        raise RecipeError([Problem("", "data.conflicts", _explain(examples, first, disputed, number))])
-    inside = {digest: other for digest, other in disputed.items() if membership[first[digest]] == TRAIN}
-    left_out = sum(number[digest] for digest in inside) if conflicts == "drop" else 0
+        raise RecipeError([Problem("", "data.conflicts", _explain(examples, disputed, sizes))])
+    is_first = owners == np.arange(len(examples))
+    stays = (membership[owners] == membership) & (is_first | (membership != TRAIN))
+    inside = np.array([owner for owner in disputed if membership[owner] == TRAIN], np.int64)
+    left_out = int(sizes[inside].sum()) if conflicts == "drop" else 0
     if left_out:
-        gone = {first[digest] for digest in inside}
-        parts[TRAIN] = [index for index in parts[TRAIN] if index not in gone]
-    arrays = {part: np.array(found, np.int64) for part, found in parts.items()}
-    duplicates = len(examples) - sum(map(len, arrays.values())) - left_out
-    notes = tuple(_describe(examples, first, disputed, number, conflicts))
-    return Distinct(arrays[TRAIN], arrays[VALIDATION], arrays[TEST], duplicates, notes)
+        stays[inside] = False
+    train, validation, test = (np.flatnonzero(stays & (membership == part)) for part in (TRAIN, VALIDATION, TEST))
+    duplicates = len(examples) - int(stays.sum()) - left_out
+    return Distinct(train, validation, test, duplicates, tuple(_describe(examples, disputed, sizes, conflicts)))
 
 
-def _contradict(labels: Labels, one: int, other: int) -> bool:
-    """Tell whether equal examples contradict each other. Numbers differ as measurements do; the first one counts."""
-    return not np.issubdtype(labels.dtype, np.floating) and not np.array_equal(labels[one], labels[other])
+def _get_membership(examples: Examples) -> NDArray[np.int8]:
+    """Return the split of each example, TRAIN where the source has none."""
+    given = examples.given_split
+    return np.full(len(examples), TRAIN, np.int8) if given is None else given
+
+
+def _find_owners(examples: Examples, membership: NDArray[np.int8]) -> Indices:
+    """Find the first of the examples that equal each one; those of held-out splits come before others."""
+    return find_owners(examples.identify_all(), _RANKS[membership])
+
+
+def _find_disputes(labels: Labels, owners: Indices, membership: NDArray[np.int8]) -> dict[int, int]:
+    """Find equal examples that contradict each other. Numbers differ as measurements do; the first one counts.
+
+    Returns:
+        The first of some equal examples -> the next one with another label.
+    """
+    if np.issubdtype(labels.dtype, np.floating):
+        return {}
+    differs = labels != labels[owners]
+    others = np.flatnonzero(differs.any(axis=1) if labels.ndim == 2 else differs)
+    disputed: dict[int, int] = {}
+    for other in others[np.argsort(_RANKS[membership[others]], kind="stable")].tolist():
+        disputed.setdefault(int(owners[other]), other)
+    return disputed
 
 
 def describe_shared(examples: Examples) -> list[str]:
     """Describe training examples that are in a held-out split too; nothing where there are none."""
     if examples.given_split is None:
         return []
-    is_train = examples.given_split == TRAIN
-    held_out = {examples.identify(int(index)) for index in np.flatnonzero(~is_train)}
-    train = [int(index) for index in np.flatnonzero(is_train)]
-    shared = sum(examples.identify(index) in held_out for index in train)
-    return [f"{shared:,} of {len(train):,} training examples are in a held-out split too"] if shared else []
+    membership = _get_membership(examples)
+    is_train = membership == TRAIN
+    shared = int((membership[_find_owners(examples, membership)][is_train] != TRAIN).sum())
+    return [f"{shared:,} of {is_train.sum():,} training examples are in a held-out split too"] if shared else []
 
 
-def _explain(
-    examples: Examples, first: Mapping[bytes, int], disputed: Mapping[bytes, int], number: Mapping[bytes, int]
-) -> str:
+def _explain(examples: Examples, disputed: Mapping[int, int], sizes: Indices) -> str:
     """Explain a conflict, with the ways out."""
-    count = sum(number[digest] for digest in disputed)
-    pairs = _list_pairs(examples, [(first[digest], other) for digest, other in disputed.items()])
+    count = sizes[list(disputed)].sum()
+    pairs = _list_pairs(examples, list(disputed.items()))
     return (
         f"{count:,} examples contradict each other, equal ones with other labels: {pairs}; equal examples have one "
         "label; correct them, or leave them out of the training: --set data.conflicts=drop, or let the first of them "
@@ -115,24 +123,18 @@ def _explain(
     )
 
 
-def _describe(
-    examples: Examples,
-    first: Mapping[bytes, int],
-    disputed: Mapping[bytes, int],
-    number: Mapping[bytes, int],
-    conflicts: Conflicts,
-) -> Iterator[str]:
+def _describe(examples: Examples, disputed: Mapping[int, int], sizes: Indices, conflicts: Conflicts) -> Iterator[str]:
     """Describe what became of conflicts: of those in a split of the source that stays whole, and of others."""
     given = examples.given_split
     for is_whole in (False, True):
-        some = [each for each in disputed if (given is not None and given[first[each]] != TRAIN) == is_whole]
+        some = [each for each in disputed if (given is not None and given[each] != TRAIN) == is_whole]
         if not some:
             continue
-        pairs = _list_pairs(examples, [(first[digest], disputed[digest]) for digest in some])
+        pairs = _list_pairs(examples, [(each, disputed[each]) for each in some])
         became = "are left out" if conflicts == "drop" else "the first of them count"
         if is_whole:
             became = "those of the source's held-out splits stay"
-        count = sum(number[digest] for digest in some)
+        count = sizes[some].sum()
         yield f"{count:,} examples contradict each other and {became}, equal ones with other labels: {pairs}"
 
 

@@ -27,7 +27,7 @@ from ftapp.data.encoding import (
     resize_image,
     scale_images,
 )
-from ftapp.data.examples import hash_content
+from ftapp.data.hashes import hash_content
 from ftapp.data.of_subset import OfSubset
 from ftapp.data.order import split_into_batches
 from ftapp.data.table_weights import scale_weights
@@ -58,6 +58,7 @@ class Images(OfSubset):
 
     def __init__(self, subset: Subset, preprocessor: Any, augmenter: Augmenter | None) -> None:
         self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
+        self._labels = subset.labels
         converter = preprocessor.image_converter
         resizing = {key: value for key, value in converter.resizing.get_config().items() if key != "name"}
         self._side = get_longer_side(preprocessor)
@@ -84,7 +85,7 @@ class Images(OfSubset):
 
     def get_targets(self, indices: NDArray[np.int64]) -> Targets:
         """Return the labels of the examples, as `Dataset` describes them."""
-        return self._subset.labels[indices]
+        return self._labels[indices]
 
     def make_grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
         """Return the first images, unchanged and augmented, as `ftapp.data.augmentation.make_grid` does.

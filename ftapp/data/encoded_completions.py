@@ -13,7 +13,8 @@ from ftapp.common.formatting import format_quantity, join_names
 from ftapp.data.completions import Completions, Exchanges
 from ftapp.data.dataset import IGNORED, AugmentedView, BatchKey
 from ftapp.data.encoding import compute_padded_width, tokenize
-from ftapp.data.examples import Subset, hash_content
+from ftapp.data.examples import Subset
+from ftapp.data.hashes import hash_content
 from ftapp.data.labels import override
 from ftapp.data.of_subset import OfSubset
 from ftapp.data.table_labels import LEAVE_OUT

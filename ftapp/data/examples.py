@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import unicodedata
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_labels, join_names
+from ftapp.data.hashes import Hashes, hash_content, stack_hashes
 from ftapp.data.strata import find_strata
 from ftapp.data.time_splits import Times
 from ftapp.recipe.folder_layout import Role
@@ -100,9 +100,9 @@ class Examples(ABC):
     def digest(self, index: int) -> bytes:
         """Hash all that decides the model's input from the example."""
 
-    def identify(self, index: int) -> bytes:
-        """Compute a hash that equal examples share."""
-        return self.digest(index)
+    def identify_all(self) -> Hashes:
+        """Compute hashes of all examples that equal ones share."""
+        return stack_hashes(map(self.digest, range(len(self))))
 
 
 class Texts(Examples):
@@ -350,8 +350,3 @@ def count_classes(labels: Labels, classes: int) -> list[int]:
         return []
     counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
     return [int(count) for count in counts]
-
-
-def hash_content(content: bytes) -> bytes:
-    """Hash bytes to 16 bytes."""
-    return hashlib.blake2b(content, digest_size=16).digest()

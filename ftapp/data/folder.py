@@ -6,18 +6,17 @@ Images are decoded when they are asked for; only their paths and hashes stay in 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ftapp.common.downloads import Progress
-from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
+from ftapp.common.formatting import format_quantity, join_names
 from ftapp.common.local_files import IMAGES, TEXTS, FileKind
-from ftapp.data import class_folders, image_files, text_file, unpacked
+from ftapp.data import class_folders, image_check, image_files, text_file, unpacked
 from ftapp.data.class_folders import Listing
 from ftapp.data.examples import DataProblems, Texts
-from ftapp.data.image_files import ImageFile, ImageFiles
+from ftapp.data.image_files import ImageFiles
 from ftapp.data.texts import normalise
 from ftapp.recipe import TASKS, Data
 from ftapp.recipe.sources import Source
@@ -55,18 +54,17 @@ def _choose_kind(task: str) -> FileKind:
 
 
 def _read_images(spec: Data, listing: Listing, findings: DataProblems, progress: Progress | None) -> ImageFiles:
-    named = map(ImageFile, listing.paths, _name_files(listing.paths))
-    files = image_files.check(list(named), progress)
-    whole = [at for at, file in enumerate(files) if not file.problem]
-    if spec.skip_broken and len(whole) < len(files):
+    checked = image_check.check(listing.paths, progress=progress)
+    if spec.skip_broken and checked.problems:
         problem = "none of the images of this class can be decoded"
-        listing = listing.keep(whole, [image_files.describe_broken(files)], problem, findings)
-        files = [files[at] for at in whole]
-    for path, file in zip(listing.paths, files, strict=True):
-        if file.problem:
-            findings.add(path, f"this image cannot be decoded: {file.problem}; {image_files.LEAVE_OUT}")
+        note = image_files.describe_broken(checked, listing.paths.describe)
+        listing = listing.keep(checked.find_whole(), [note], problem, findings)
+        checked = checked.keep_whole()
+    for at, problem in sorted(checked.problems.items()):
+        findings.add(listing.paths[at], f"this image cannot be decoded: {problem}; {image_files.LEAVE_OUT}")
     findings.check()
-    return ImageFiles(files, np.array(listing.targets, np.int32), listing.classes, listing.given_split, listing.notes)
+    paths, given = listing.paths, listing.given_split
+    return ImageFiles(paths, paths.describe, checked, listing.targets, listing.classes, given, listing.notes)
 
 
 def _read_texts(spec: Data, listing: Listing, findings: DataProblems, progress: Progress | None) -> Texts:
@@ -79,10 +77,10 @@ def _read_texts(spec: Data, listing: Listing, findings: DataProblems, progress: 
             reported = time.monotonic()
             progress("reading texts", len(texts), len(listing.paths))
     findings.check()
-    whole = [at for at, text in enumerate(texts) if text.strip()]
+    whole = np.array([at for at, text in enumerate(texts) if text.strip()], np.int64)
     left = [listing.paths[at] for at, text in enumerate(texts) if not text.strip()]
     if left and spec.skip_incomplete:
-        names = _name_files(left)
+        names = [listing.paths.describe(at) for at, text in enumerate(texts) if not text.strip()]
         notes.insert(0, f"{format_quantity(len(left), 'empty file')} left out: {join_names(names)}")
     for path in () if spec.skip_incomplete else left:
         rule = "a text has words; to leave such files out, --set data.skip_incomplete=true"
@@ -92,13 +90,9 @@ def _read_texts(spec: Data, listing: Listing, findings: DataProblems, progress: 
     findings.check()
     listing = listing.keep(whole, notes, "none of the texts of this class has words", findings)
     findings.check()
-    names, targets = _name_files(listing.paths), np.array(listing.targets, np.int32)
-    return Texts([texts[at] for at in whole], targets, listing.classes, listing.given_split, names, listing.notes)
-
-
-def _name_files(paths: Sequence[Path]) -> list[str]:
-    """Name files by their folders and names."""
-    return [escape_unprintable("/".join(path.parts[-2:])) for path in paths]
+    names = list(map(listing.paths.describe, range(len(whole))))
+    kept = [texts[at] for at in whole]
+    return Texts(kept, listing.targets, listing.classes, listing.given_split, names, listing.notes)
 
 
 def check(spec: Data, source: Source, task: str) -> None:

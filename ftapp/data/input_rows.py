@@ -129,7 +129,7 @@ class InputReader:
         kind = IMAGES if self.kind == "images" else TEXTS
         found = False
         for path in local_files.walk(folder.path, lambda *problem: broken.append(problem)):
-            if kind.is_example(path):
+            if kind.is_example(path.name):
                 found = True
                 name = str(Path(folder.name, path.relative_to(folder.path)))
                 yield self._read_image(path, name) if kind is IMAGES else self._read_text(path, name)

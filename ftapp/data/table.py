@@ -18,7 +18,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.formatting import format_quantity
 from ftapp.data import (
     file_splits,
-    image_files,
+    image_check,
     table_completions,
     table_images,
     table_rows,
@@ -32,6 +32,7 @@ from ftapp.data.image_files import ImageFiles
 from ftapp.data.label_readers import ClassReader, LabelReader
 from ftapp.data.labels import quote_label
 from ftapp.data.table_columns import format_plain
+from ftapp.data.table_images import TableImage
 from ftapp.data.table_numbers import NumberReader
 from ftapp.data.table_rows import TableRow
 from ftapp.data.table_sets import SetReader
@@ -81,8 +82,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         return texts
     assert table.targets is not None, "images have labels"
     findings = DataProblems()
-    files = image_files.check(table.contents, progress)
-    whole = table_images.find_whole(files, table.rows, spec, table.notes, findings)
+    found: Sequence[TableImage] = table.contents
+    problems = {at: image.problem for at, image in enumerate(found) if image.problem}
+    checked = image_check.check([image.content for image in found], problems, progress)
+    table_images.report_broken(checked, found, table.rows, spec, table.notes, findings)
+    whole = checked.find_whole()
     counts = zip(
         *(count_classes(part, len(table.classes)) for part in (table.targets, table.targets[whole])), strict=True
     )
@@ -94,7 +98,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     given = None if table.given is None else table.given[whole]
     groups = None if table.groups is None else table.groups[whole]
     targets = table.targets[whole]
-    made = ImageFiles([files[at] for at in whole], targets, table.classes, given, tuple(table.notes), groups)
+    kept, notes = [found[at] for at in whole], tuple(table.notes)
+    contents = [image.content for image in kept]
+    made = ImageFiles(
+        contents, lambda at: kept[at].name, checked.keep_whole(), targets, table.classes, given, notes, groups
+    )
     made.times = None if table.times is None else table.times[whole]
     made.weights = None if table.weights is None else table.weights[whole]
     return made

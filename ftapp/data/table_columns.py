@@ -106,7 +106,7 @@ def guess(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], taken: Sequ
 def _looks_like_image(value: object) -> bool:
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
-    return isinstance(value, bytes) or (isinstance(value, str) and local_files.is_picture(Path(value)))
+    return isinstance(value, bytes) or (isinstance(value, str) and local_files.is_picture(value))
 
 
 def format_plain(value: object) -> str:

@@ -6,13 +6,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ftapp.common import local_files, safe_files
 from ftapp.common.errors import suggest_nearest
 from ftapp.data import image_files, table_labels
 from ftapp.data.examples import DataProblems
-from ftapp.data.image_files import ImageFile
+from ftapp.data.image_check import CheckedImages
+from ftapp.data.image_examination import Content
 from ftapp.data.labels import quote_label
 from ftapp.data.table_rows import TableRow
 from ftapp.recipe import Data
@@ -23,7 +24,23 @@ NO_IMAGE = "there is no image"
 _NAMES = 2000  # files in a folder that a missing one is compared with
 
 
-def find(rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: DataProblems) -> list[ImageFile | None]:
+class TableImage(NamedTuple):
+    """The image of a row.
+
+    Attributes:
+        content: The file, or its bytes.
+        name: Its name in messages.
+        problem: Why it cannot be read; "" where that is not known.
+    """
+
+    content: Content
+    name: str
+    problem: str
+
+
+def find(
+    rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: DataProblems
+) -> list[TableImage | None]:
     """Find the image of each row.
 
     Args:
@@ -36,7 +53,7 @@ def find(rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: 
     Returns:
         A file for each row, with a problem where it is not there; None where there is no image.
     """
-    files: list[ImageFile | None] = []
+    files: list[TableImage | None] = []
     missing: list[tuple[TableRow, str]] = []
     for row, place in zip(rows, places, strict=True):
         value = row.values.get(spec.image_column)
@@ -46,7 +63,7 @@ def find(rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: 
             _refuse(row, value, spec, findings)
             continue
         is_there = isinstance(content, bytes) or safe_files.is_file(content)
-        files.append(ImageFile(content, f"{place}, {name}" if name else place, problem="" if is_there else _MISSING))
+        files.append(TableImage(content, f"{place}, {name}" if name else place, "" if is_there else _MISSING))
         if not is_there:
             missing.append((row, name))
     if missing and not spec.skip_broken:
@@ -105,25 +122,28 @@ def _explain_missing(row: TableRow, name: str) -> str:
     return f"there is no file {quote_label(name)}{hint}; {rule}; {image_files.LEAVE_OUT}"
 
 
-def find_whole(
-    files: Sequence[ImageFile], rows: Sequence[TableRow], spec: Data, notes: list[str], findings: DataProblems
-) -> list[int]:
-    """Find the rows whose images can be decoded.
+def report_broken(
+    checked: CheckedImages,
+    images: Sequence[TableImage],
+    rows: Sequence[TableRow],
+    spec: Data,
+    notes: list[str],
+    findings: DataProblems,
+) -> None:
+    """Report the rows whose images cannot be decoded.
 
     Args:
-        files: The checked image of each row.
+        checked: What the check of the images found.
+        images: The image of each row.
         rows: The rows.
         spec: The recipe's [data].
         notes: Gets a sentence about images that are left out.
         findings: Gets problems of other images, unless `data.skip_broken` leaves them out.
-
-    Returns:
-        The positions of the rows.
     """
-    broken = [at for at, file in enumerate(files) if file.problem]
-    if broken and spec.skip_broken:
-        notes.append(image_files.describe_broken(files))
-    for at in () if spec.skip_broken else broken:
-        message = f"this image cannot be decoded: {files[at].problem}; {image_files.LEAVE_OUT}"
+    if spec.skip_broken:
+        if checked.problems:
+            notes.append(image_files.describe_broken(checked, lambda at: images[at].name))
+        return
+    for at, problem in sorted(checked.problems.items()):
+        message = f"this image cannot be decoded: {problem}; {image_files.LEAVE_OUT}"
         findings.add(rows[at].file, message, _KEY, rows[at].place)
-    return [at for at, file in enumerate(files) if not file.problem]

@@ -20,7 +20,8 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
 from ftapp.common.formatting import join_names
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts, hash_content
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts
+from ftapp.data.hashes import hash_content
 from ftapp.data.texts import prepare
 from ftapp.recipe import TASKS, Data, folder_layout
 from ftapp.recipe.sources import Source

@@ -253,18 +253,20 @@ def _find_common(one: Iterable[str], other: Iterable[str]) -> set[str]:
 
 def _is_data(path: Path, kind: FileKind) -> bool:
     """Tell whether a path is a file that may be an example."""
-    return not local_files.is_debris(path.name) and not kind.is_other(path) and path.is_file()
+    return not local_files.is_debris(path.name) and not kind.is_other(path.name) and path.is_file()
 
 
 def _holds_data(folder: Path, kind: FileKind) -> bool:
-    return any(not kind.is_other(path) for path in local_files.walk(folder, lambda path, problem: None))
+    return any(not kind.is_other(name) for _, name in local_files.walk_names(folder, lambda path, problem: None))
 
 
 def _holds_examples(split: Path, kind: FileKind) -> bool:
     """Tell whether half or more of the first files in each class folder are examples by their names."""
     found: list[bool] = []
     for folder in local_files.list_folders(split):
-        files = (path for path in local_files.walk(folder, lambda path, problem: None) if not kind.is_other(path))
+        files = (
+            name for _, name in local_files.walk_names(folder, lambda path, problem: None) if not kind.is_other(name)
+        )
         found += map(kind.is_example, itertools.islice(files, _SAMPLE))
     return 2 * sum(found) >= len(found)
 

@@ -156,7 +156,7 @@ def count_seen(measured: Subset, trained_on: Subset) -> int:
     """Count the examples that a model was trained on: equal ones, as `ftapp.data.duplicates` finds them."""
 
     def identify(subset: Subset) -> Iterator[bytes]:
-        return (subset.examples.identify(int(at)) for at in subset.indices)
+        return (each.tobytes() for each in subset.examples.identify_all()[subset.indices])
 
     seen = set(identify(trained_on))
     return sum(each in seen for each in identify(measured))

@@ -120,7 +120,7 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
     assert narration.narrate(history.data)[-1] == "classes by folder: those in Train"
     loaded = recipe.load(run.recipe_file)
     test = data.load(loaded.data, loaded.task, loaded.seed).test
-    files = [test.examples.files[index].content for index in test.indices]  # type: ignore[attr-defined]
+    files = [file for at in range(len(test)) if (file := test.find_file(at))]
     evaluated = next(each.counts for each in history.confusions if each.final)
     trained = saved_model.load(run.model_folder)
     assert outcome(test.labels.tolist(), trained.predict(files)) == evaluated

@@ -27,7 +27,8 @@ def test_a_folder_of_classes(pets: Path) -> None:
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [14, 2, 4]
     for part in (splits.train, splits.test):
         for position in range(len(part)):
-            source = splits.train.examples.files[part.indices[position]].content  # type: ignore[attr-defined]
+            source = part.find_file(position)
+            assert source is not None
             assert source.parent.name == splits.classes[part.labels[position]]
             np.testing.assert_array_equal(part[position], noise(int(source.stem)))
     assert data.load(spec(f"folder:{pets}", classes=["dog", "cat"]), "image-classification", 0).classes == (
@@ -256,7 +257,7 @@ def test_images_are_read_in_training_as_in_prediction(tmp_path: Path) -> None:
     converter = keras_hub.layers.VGGImageConverter(image_size=(32, 48), scale=1 / 255, crop_to_aspect_ratio=True)
     preprocessor = keras_hub.models.VGGImageClassifierPreprocessor(converter)
     train = data.load(spec(f"folder:{tmp_path}"), "image-classification", 0).train
-    paths = [train.examples.files[index].content for index in train.indices]  # type: ignore[attr-defined]
+    paths = [train.find_file(at) for at in range(len(train))]
     inputs = Images(train, preprocessor, None).make_inputs(np.arange(len(train)), None)
 
     class Given(keras.layers.Layer):  # type: ignore[misc]

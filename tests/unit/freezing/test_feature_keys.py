@@ -14,7 +14,8 @@ from ftapp.data import Subset
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView
 from ftapp.data.encoded import Images, LabelledTexts
-from ftapp.data.examples import Examples, Texts, hash_content
+from ftapp.data.examples import Examples, Texts
+from ftapp.data.hashes import hash_content
 from ftapp.freezing import feature_store, freeze
 from ftapp.freezing.cut import Cut, cut
 from ftapp.recipe import Augment

@@ -18,7 +18,8 @@ from ftapp.common.errors import RunError
 from ftapp.data.augmentation import Augmenter
 from ftapp.data.dataset import AugmentedView, BatchKey
 from ftapp.data.encoded import Images
-from ftapp.data.examples import Examples, Subset, hash_content
+from ftapp.data.examples import Examples, Subset
+from ftapp.data.hashes import hash_content
 from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Cut, cut
 from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
