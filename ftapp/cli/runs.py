@@ -35,8 +35,8 @@ def list_runs(
 ) -> None:
     """List runs and experiments with their status and results, the newest first.
 
-    A status is running, done, failed, refused, interrupted, unfinished, crashed or damaged. `ftapp resume` goes on with
-    an unfinished run.
+    A status is running, done, failed, refused, interrupted, unfinished, pruned, crashed or damaged. `ftapp resume`
+    goes on with an unfinished run.
     """
     if deleted or restore is not None or empty_trash:
         from ftapp.cli import trash

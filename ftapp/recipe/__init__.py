@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ftapp.recipe.files import load as load
     from ftapp.recipe.files import load_experiment as load_experiment
     from ftapp.recipe.files import parse as parse
-    from ftapp.recipe.files import read as read
     from ftapp.recipe.files import read_tables as read_tables
     from ftapp.recipe.lookup import copy_to as copy_to
     from ftapp.recipe.lookup import find as find
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.phase_schema import Phase as Phase
+    from ftapp.recipe.raw_tables import read as read
     from ftapp.recipe.schema import Checkpoints as Checkpoints
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import say_too_long as say_too_long
     from ftapp.recipe.schema import suits as suits
     from ftapp.recipe.section import Section as Section
+    from ftapp.recipe.sweep_schema import Sweep as Sweep
     from ftapp.recipe.tasks import TASKS as TASKS
     from ftapp.recipe.tasks import Head as Head
     from ftapp.recipe.tasks import Task as Task
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ftapp.recipe.data_schema": "Augment Balance Data",
     "ftapp.recipe.files": (
-        "RecipeWithArms is_experiment list_arms list_hubless_profiles list_profiles load load_experiment parse read "
+        "RecipeWithArms is_experiment list_arms list_hubless_profiles list_profiles load load_experiment parse "
         "read_tables"
     ),
     "ftapp.recipe.lookup": "copy_to find find_name_problem",
@@ -64,7 +65,9 @@ _HOMES = {
         "Checkpoints Evaluate Finding Frozen Keep Model Recipe Samples StopRule say_too_long suits"
     ),
     "ftapp.recipe.phase_schema": "Phase",
+    "ftapp.recipe.raw_tables": "read",
     "ftapp.recipe.section": "Section",
+    "ftapp.recipe.sweep_schema": "Sweep",
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.track_schema": "Track",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,17 @@ from typing import Any
 import tomli_w
 
 from ftapp.common.errors import Problem, RecipeError, quote, suggest_nearest
-from ftapp.common.safe_files import read_bytes
 from ftapp.recipe import presets, sources
 from ftapp.recipe.lookup import find
 from ftapp.recipe.overrides import NAMED, merge, parse_override, remove_overridden
+from ftapp.recipe.raw_tables import parse_tables, read
 from ftapp.recipe.schema import Finding, Recipe
+from ftapp.recipe.sweep_schema import Sweep
 from ftapp.recipe.validation import find_unknown_keys, validate
 
 _OF_ARMS = ("arm", "finding")
 _OF_SOURCE = {"classes", "splits"}  # keys of the data that are true of one source alone
 _LONGEST = 200  # characters of an override that a message quotes
-_DEEPEST = 32  # tables in tables; a recipe has 6
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
 
 
@@ -35,12 +34,14 @@ class RecipeWithArms:
         arms: The resolved recipe of each arm by its name, in order; empty without arms.
         changes: The keys that each arm overrides, as the recipe writes them, without those that --set changes too.
         findings: The results that the arms are expected to show.
+        sweep: What `ftapp sweep` tries; None where the recipe does not say.
     """
 
     base: Recipe
     arms: dict[str, Recipe]
     changes: dict[str, dict[str, Any]]
     findings: list[Finding]
+    sweep: Sweep | None = None
 
     @property
     def folds(self) -> int:
@@ -57,7 +58,8 @@ class RecipeWithArms:
         """Write the recipe with its arms as TOML text that reads back to the same experiment."""
         arms = [{"name": name} | change for name, change in self.changes.items()]
         findings = [finding.model_dump(exclude_none=True) for finding in self.findings]
-        lists = {"arm": arms, "finding": findings}
+        sweep = self.sweep.model_dump(exclude_none=True) if self.sweep else {}
+        lists = {"arm": arms, "finding": findings, "sweep": sweep}
         return tomli_w.dumps(self.base.to_tables() | {name: tables for name, tables in lists.items() if tables})
 
 
@@ -170,9 +172,9 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
             problems.append(Problem(str(path), f"arm.{name}.data.folds", message))
     if problems or base is None:
         raise RecipeError(list(dict.fromkeys(problems)))
-    alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
+    alone: dict[str, Any] = {"finding": [], "sweep": None}  # a single run has nothing to do with them
     resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
-    return RecipeWithArms(base.model_copy(update=alone), resolved_arms, arms, base.finding)
+    return RecipeWithArms(base.model_copy(update=alone), resolved_arms, arms, base.finding, base.sweep)
 
 
 def _build_stages(
@@ -293,11 +295,7 @@ def parse(text: str) -> Recipe:
     Raises:
         RecipeError: The recipe has problems; the error has all of them.
     """
-    try:
-        raw = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecipeError([_make_toml_problem("", error)]) from error
-    _check_depth(raw, "")
+    raw = parse_tables(text)
     problems: list[Problem] = []
     recipe = _check([("", raw)], problems)
     if problems or recipe is None:
@@ -338,56 +336,6 @@ def list_hubless_profiles(path: Path) -> list[str]:
         return not presets.is_on_hub(loaded.model.preset) and not sources.is_on_hub(loaded.data.source)
 
     return [name for name in list_profiles(path) if is_hubless(name)]
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Read the raw tables of a recipe file.
-
-    Args:
-        path: The recipe's file.
-
-    Returns:
-        The tables, profiles and arms included.
-
-    Raises:
-        RecipeError: The file is not TOML in UTF-8.
-    """
-    try:
-        raw: dict[str, Any] = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
-    except OSError as error:
-        raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(
-            [Problem(str(path), "", f"byte {error.start} is not UTF-8; a recipe is UTF-8 text")]
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise RecipeError([_make_toml_problem(str(path), error)]) from error
-    _check_depth(raw, str(path))
-    named = raw.get("profile", {})
-    wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
-    if wrong:
-        message = f"{quote(wrong[0])} is no profile; profiles are tables such as [profile.quick]"
-        raise RecipeError([Problem(str(path), "profile", message)])
-    return raw
-
-
-def _check_depth(raw: dict[str, Any], place: str) -> None:
-    """Raise RecipeError for tables that are nested too deeply to walk through."""
-    level: list[Any] = [raw]
-    for _ in range(_DEEPEST):
-        level = [
-            part
-            for each in level
-            for part in (each.values() if isinstance(each, dict) else each)
-            if isinstance(part, dict | list)
-        ]
-        if not level:
-            return
-    raise RecipeError([Problem(place, "", f"the tables are nested too deeply; a recipe has at most {_DEEPEST} levels")])
-
-
-def _make_toml_problem(place: str, error: Exception) -> Problem:
-    return Problem(place, "", f"this is not TOML: {str(error)[0].lower()}{str(error)[1:]}")
 
 
 def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:

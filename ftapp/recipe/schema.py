@@ -11,6 +11,7 @@ from ftapp.recipe.data_schema import Augment, Balance, Data
 from ftapp.recipe.measures import MEASURES, MeasureName
 from ftapp.recipe.phase_schema import Phase
 from ftapp.recipe.section import Section
+from ftapp.recipe.sweep_schema import Sweep
 from ftapp.recipe.tasks import TASKS, Head, KeptMetric, TaskName, WatchedMetric
 from ftapp.recipe.track_schema import Track
 from ftapp.recipe.value_types import (
@@ -258,6 +259,7 @@ class Recipe(Section):
     checkpoint: Checkpoints = Checkpoints()
     samples: Samples | None = None
     track: Track = Track()
+    sweep: Sweep | None = None
     finding: list[Finding] = []
     """Results that the recipe's arms are expected to show."""
 

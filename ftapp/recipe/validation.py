@@ -175,6 +175,7 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for key, metric in (
         ("stop.metric", recipe.stop.metric if recipe.stop else None),
         ("keep.best", recipe.kept_metric if recipe.keep else None),
+        ("sweep.metric", recipe.sweep.metric if recipe.sweep else None),
     ):
         if metric is not None and metric not in metrics:
             yield key, f"task = '{recipe.task}' has no metric '{metric}'; {suggest_nearest(metric, metrics)}"

@@ -56,7 +56,12 @@ class Resume(Command, frozen=True, kw_only=True, tag="resume"):
 
 
 class Stop(Command, frozen=True, kw_only=True, tag="stop"):
-    """End after the current step and save the model, as SIGINT does."""
+    """End after the current step and save the model, as SIGINT does.
+
+    because: why a sweep ends the run, which then is pruned; "" where its user ends it.
+    """
+
+    because: Annotated[str, msgspec.Meta(max_length=_LONGEST_REASON)] = ""
 
 
 class Checkpoint(Command, frozen=True, kw_only=True, tag="checkpoint"):
@@ -326,7 +331,7 @@ class Control:
         self._seen.add(command.id)
         if isinstance(command, Stop):
             self._answer(command, "it is ending already" if self.stopping else None)
-            self._stop("interrupted")
+            self._stop("pruned" if command.because else "interrupted")
         else:
             self._orders.append(command)
 
@@ -358,6 +363,7 @@ class Control:
                 step=self.steps,
                 rate=command.base if isinstance(command, Rate) else None,
                 layers=command.layers if isinstance(command, Freeze | Unfreeze) else None,
+                because=command.because if isinstance(command, Stop) else "",
             )
         )
 

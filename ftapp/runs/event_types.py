@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Status = Literal["done", "failed", "interrupted", "unfinished", "refused"]
+Status = Literal["done", "failed", "interrupted", "unfinished", "pruned", "refused"]
 
 # What fields may hold, which is checked when they are read: a line with anything else is damaged.
 Time = Annotated[float, msgspec.Meta(ge=0, le=253_370_764_800)]

@@ -124,6 +124,7 @@ class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
         step: How many steps were made before.
         rate: The base learning rate that the command asked for; None for other commands.
         layers: The layers that the command was to freeze or thaw; None for other commands.
+        because: Why a sweep stopped the run; empty for other commands.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
     step: Step
     rate: Number | None = None
     layers: str | None = None
+    because: str = ""
 
 
 class StateSaved(Event, frozen=True, kw_only=True, tag="state-saved"):

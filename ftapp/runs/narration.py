@@ -85,9 +85,10 @@ def narrate(event: AnyEvent) -> list[str]:
                 told.append(f"the same on int8 features: {_describe_metrics(event.quantized)}")
             return told
         case Controlled():
+            because = f": {event.because}" if event.because else ""
             return [
                 f"{_describe_command(event)} after step {event.step}"
-                + ("" if event.applied else f" refused: {event.reason}")
+                + (because if event.applied else f" refused: {event.reason}")
             ]
         case ModelSaved() if event.flaw:
             return [f"the model after step {event.step} is saved in {event.folder}, marked as failed"]

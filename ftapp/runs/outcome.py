@@ -35,7 +35,11 @@ _OVERFITTED, _DOUBLED, _LEAST_RISE = 1.1, 2.0, 0.05  # times the lowest held-out
 _SIGMA = 3.5  # standard errors: 1 of 2,000 runs would be called unlike its validation by chance
 _FEW = 5  # test examples of a class from which on it is said that none was found
 _BAD_BATCH = 10  # examples of an evaluation from which on one predicted class is no accident
-_NOT_MEASURED = {"interrupted": "since the run was interrupted", "unfinished": "since the run is unfinished"}
+_NOT_MEASURED = {
+    "interrupted": "since the run was interrupted",
+    "unfinished": "since the run is unfinished",
+    "pruned": "since a sweep ended the run early",
+}
 _BALANCED = "equal shares of the classes (balance.sampling = balanced)"
 
 
@@ -76,7 +80,7 @@ def find_warnings(history: History, recipe: Recipe | None = None) -> list[Cautio
     it may explain. Nothing of a run that failed, which says why itself.
     """
     ended = history.ended
-    if ended is None or ended.status not in ("done", "interrupted", "unfinished"):
+    if ended is None or ended.status not in ("done", *_NOT_MEASURED):
         return []
     result, data = history.result, history.data
     sizes = {name: getattr(data, name) for name in ("train", "validation", "test")} if data else None

@@ -57,7 +57,7 @@ def list_all(history: History) -> list[ReplayedCommand]:
         history: The run. Where it was interrupted, the new run ends after the same step.
     """
     found = list(list_commands(history.controlled))
-    if history.ended and history.ended.status in ("interrupted", "unfinished") and history.phases:
+    if history.ended and history.ended.status in ("interrupted", "unfinished", "pruned") and history.phases:
         last = len(history.phases) - 1
         found.append(ReplayedCommand(phase_index=last, step=history.ended.steps, command=Stop()))
     return found
@@ -100,7 +100,7 @@ def keep_commands(run: RunFolder, offset: int) -> None:
     """
     events = list(_read_answers_and_end(run))
     answers = [(place, event) for place, event in events if isinstance(event, Controlled)]
-    has_stopped = any(isinstance(event, RunEnded) and event.status == "interrupted" for _, event in events)
+    has_stopped = any(isinstance(event, RunEnded) and event.status in ("interrupted", "pruned") for _, event in events)
     # A run that was killed on its way from its stop to its end stops again.
     answered = {event.id for _, event in answers if event.command != "stop" or (event.applied and has_stopped)}
     planned = [] if find_damage(run) else read_commands(run)

@@ -25,7 +25,7 @@ INEXACT = "FTAPP_RESUME_ANYWAY"
 
 _ENDED_EARLY = ("unfinished", "interrupted", "crashed")
 
-RESUMABLE = ("done", "failed", *_ENDED_EARLY)
+RESUMABLE = ("done", "failed", "pruned", *_ENDED_EARLY)
 """The statuses of runs that can go on."""
 
 

@@ -46,7 +46,7 @@ from ftapp.runs.history import History
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
-EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "unfinished": 75, "interrupted": 130}
+EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "unfinished": 75, "interrupted": 130, "pruned": 130}
 MODEL_DESCRIPTION = "ftapp.json"
 """The file of a `model` folder that says what the model is."""
 NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
@@ -194,7 +194,7 @@ class RunFolder:
         return is_locked(self.disk_lock_file)
 
     def status(self, history: History | None = None) -> str:
-        """running, done, failed, refused, interrupted, unfinished, or crashed: ended without saying so."""
+        """running, done, failed, refused, interrupted, unfinished, pruned, or crashed: ended without saying so."""
         history = history or self.history()
         if not history.ended and self.alive():
             return "running"

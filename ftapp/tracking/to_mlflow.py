@@ -17,7 +17,7 @@ _MOST_METRICS, _MOST_PARAMETERS, _LONGEST_PARAMETER = 1000, 100, 500  # of one r
 _LOCAL = ("", "file", "sqlite")  # the schemes of addresses on this machine
 # A server that never answers is given up after a minute; the client's own values let the others wait for 20.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3"}
-_STATES = {"done": "FINISHED", "interrupted": "KILLED", "unfinished": "KILLED"}
+_STATES = {"done": "FINISHED", **dict.fromkeys(("interrupted", "unfinished", "pruned"), "KILLED")}
 
 
 class MlflowTracker:

@@ -9,7 +9,7 @@ from typing import Any
 from ftapp.runs.history import History
 from ftapp.tracking.tracker import Numbers, Sample, TrackedRun
 
-_EXIT_CODES = {"done": 0, "interrupted": 255}  # by which W&B tells finished and killed runs
+_EXIT_CODES = {"done": 0, "interrupted": 255, "pruned": 255}  # by which W&B tells finished and killed runs
 
 
 class WandbTracker:

@@ -21,6 +21,7 @@ _MUTED = "$foreground-muted"
 _STYLES = {
     "interrupted": _MUTED,
     "unfinished": _MUTED,
+    "pruned": _MUTED,
     "running": "$primary",
     "failed": "$error",
     "crashed": "$error",

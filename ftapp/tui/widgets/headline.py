@@ -21,6 +21,7 @@ STATUS_COLORS = {
     "done": "success",
     "interrupted": "warning",
     "unfinished": "warning",
+    "pruned": "warning",
     "failed": "error",
     "crashed": "error",
     "refused": "error",

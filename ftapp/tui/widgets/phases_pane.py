@@ -20,7 +20,7 @@ from ftapp.tui import run_progress
 from ftapp.tui.run_progress import PhaseProgress
 from ftapp.tui.widgets.pane import Pane
 
-_ENDED_EARLY = ("interrupted", "unfinished")
+_ENDED_EARLY = ("interrupted", "unfinished", "pruned")
 
 
 class PhasesPane(Pane):

@@ -1,0 +1,60 @@
+"""The table [sweep]: what `ftapp sweep` tries for some keys of the recipe, and how it judges them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from ftapp.common.durations import parse_duration
+from ftapp.common.errors import quote
+from ftapp.recipe.section import Section
+from ftapp.recipe.spaces import Space, flatten_over, parse_space
+from ftapp.recipe.tasks import WatchedMetric
+
+
+def _check_over(given: Any) -> Any:
+    if not isinstance(given, dict):
+        raise ValueError(f"{quote(given)} is no table; it has keys of the recipe with the values to try")
+    flat = flatten_over(given)
+    for key, values in flat.items():
+        try:
+            parse_space(values)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+    return flat
+
+
+def _check_time(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+class Sweep(Section):
+    """What `ftapp sweep` tries for some keys of the recipe, and how it judges them. `ftapp run` does not read it."""
+
+    over: Annotated[
+        Any,
+        BeforeValidator(_check_over),
+        WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "array", "object"]}}),
+    ] = {}
+    """The keys with the values to try: log(1e-5, 1e-2) is even in the logarithm, linear(0, 0.5) in the number, and
+    int(1, 8) are whole numbers, both ends included; a list has choices, such as [16, 32] or lists of layer rules."""
+    metric: WatchedMetric | None = None
+    """The metric of the validation split that is to become best. Without it, the first metric of the task."""
+    trials: Annotated[int, Field(ge=2, le=10_000)] = 30
+    """How many settings are tried at most, the recipe's own values first, up to 10,000."""
+    time: Annotated[str, AfterValidator(_check_time)] | None = None
+    """After this time, such as 2h or 90m, no further setting is tried. The best ones are repeated all the same."""
+    finalists: Annotated[int, Field(ge=1, le=20)] = 3
+    """How many of the best settings are compared with the recipe's own values over new seeds, at most 20."""
+    repeats: Annotated[int, Field(ge=3, le=100)] = 5
+    """With how many new seeds, from 3 to 100."""
+    pruning: Literal["median", "none"] = "median"
+    """Whether a trial ends early: with median, where its best evaluation so far is worse than the median of the other
+    trials after the same steps. Nothing is pruned where trials differ in the size or number of their steps."""
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The values to try by key."""
+        return {key: parse_space(values) for key, values in self.over.items()}
