@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
-from ftapp.runs.event_types import Several, Time
+from ftapp.runs.event_types import Seconds, Several, Time
 
 
 class _Entry(TypedDict):
@@ -15,7 +15,15 @@ class _Entry(TypedDict):
     arm: str
     repeat: Several
     fold: NotRequired[Several]
+    values: NotRequired[dict[str, Any]]
     run: Annotated[str, msgspec.Meta(pattern=r"^[^/\x00]*[^/.\x00][^/\x00]*$")]
+
+
+class _Search(TypedDict):
+    """How far a sweep is: what it comes to, and how long its search has gone on, in seconds."""
+
+    planned: Several
+    searched: Seconds
 
 
 class _Row(TypedDict):
@@ -51,6 +59,7 @@ FACTS: dict[str, Any] = {
     "jobs": Several,
     "created": Time,
     "runs": list[_Entry],
+    "sweep": _Search,
     "refused": str,
 }
 """The facts of an experiment, by name."""
@@ -61,5 +70,6 @@ RESULT: dict[str, Any] = {
     "folds": list[_Folds],
     "notes": list[str],
     "report": str | None,
+    "sweep": dict[str, Any],
 }
 """The parts of a result that the interface reads, by name."""

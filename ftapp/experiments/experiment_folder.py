@@ -1,13 +1,14 @@
 """Experiments: the runs of a recipe's arms, which began from the same weights and saw the same batches.
 
-Each arm runs once in each round. A round is a repeat with a seed of its own, or a fold of cross-validation.
+Each arm runs once in each round. A round is a repeat with a seed of its own, or a fold of cross-validation. A sweep
+(`ftapp.experiments.sweep`) is an experiment too: round 1 is its search, and the later rounds compare its best arms.
 
 An experiment has a folder of its own beside the runs, `experiments/NAME`, and its runs are runs like any others:
 
 experiment.json   arms, repeats and the names of the runs   recipe.toml      the recipe with its arms
 result.json       what the arms gave, compared              report.html      the same as a page
 experiment.lock   locked while a process carries it out     experiment.log   its output, where it has no terminal
-stop              there once it is to end early
+stop              there once it is to end early               study.db          the search of a sweep
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,11 +47,13 @@ class Member:
         arm: The name of its arm.
         round: Its repeat and its fold.
         run: The run.
+        values: Of a run of a sweep, the values that it tries, by key.
     """
 
     arm: str
     round: Round
     run: RunFolder
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,22 @@ class Experiment:
     def planned(self) -> int:
         """The number of runs that the experiment comes to."""
         facts = self.facts
+        if self.is_sweep:
+            planned: int = facts["sweep"]["planned"]
+            return planned
         rounds: int = facts.get("repeats", 1) * (facts.get("folds", 0) or 1)
         return len(facts.get("arms", [])) * rounds
 
     def list_rounds(self) -> list[Round]:
-        """List the rounds, in each of which all arms run."""
+        """List the rounds, in each of which all arms run. They do not in the search of a sweep."""
         facts = self.facts
-        return list_rounds(facts.get("repeats", 1), facts.get("folds", 0))
+        found = list_rounds(facts.get("repeats", 1) + self.is_sweep, facts.get("folds", 0))
+        return found[1:] if self.is_sweep else found
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it is a sweep."""
+        return "sweep" in self.facts
 
     def alive(self) -> bool:
         """Tell whether a process carries the experiment out."""
@@ -155,6 +167,8 @@ class Experiment:
             return "refused"
         if not is_file(self.result_file):
             return "crashed"
+        if self.is_sweep:  # a trial may fail or be pruned, which is a result too
+            return str((self.read_result() or {}).get("sweep", {}).get("status", "crashed"))
         found = set(statuses)
         if "running" in found:  # when they were looked at; all of it has ended since
             return "running"
@@ -178,7 +192,12 @@ class Experiment:
         """List the runs in the order in which they were started. Deleted runs are left out."""
         place = self.folder.parent.parent
         found = [
-            Member(each["arm"], Round(each["repeat"], each.get("fold", 0)), RunFolder(place / each["run"]))
+            Member(
+                each["arm"],
+                Round(each["repeat"], each.get("fold", 0)),
+                RunFolder(place / each["run"]),
+                each.get("values", {}),
+            )
             for each in self.facts.get("runs", [])
         ]
         return [member for member in found if is_file(member.run.recipe_file)]
@@ -188,24 +207,28 @@ class Experiment:
 
         Rounds that lack an arm are left out.
         """
+        rounds = self.list_rounds()
         by_round: dict[Round, dict[str, RunFolder]] = {}
         for member in self.list_members():
+            if member.round not in rounds:
+                continue
             by_round.setdefault(member.round, {})[member.arm] = member.run
         names = self.facts.get("arms", [])
         whole = {each: found for each, found in sorted(by_round.items()) if found.keys() >= set(names)}
         return {name: {each: found[name] for each, found in whole.items()} for name in names} if whole else {}
 
-    def add(self, arm: str, of: Round, run: RunFolder) -> None:
+    def add(self, arm: str, of: Round, run: RunFolder, **more: Any) -> None:
         """Write down that a run belongs to the experiment.
 
         Args:
             arm: The name of its arm.
             of: Its round.
             run: The run.
+            more: What else to write down of it.
         """
         facts = self.facts
         fold = {"fold": of.fold} if of.fold else {}
-        facts["runs"].append({"arm": arm, "repeat": of.repeat, **fold, "run": run.folder.name})
+        facts["runs"].append({"arm": arm, "repeat": of.repeat, **fold, "run": run.folder.name, **more})
         self.write_facts(facts)
 
     @property

@@ -130,7 +130,8 @@ def parse_space(given: Any) -> Space:
 
 def _make_choices(values: list[Any]) -> Space:
     if len(values) < 2:
-        raise ValueError(f"{quote(values)} has {format_quantity(len(values), "choice")}; a sweep tries two or more, such as [16, 32]")
+        count = format_quantity(len(values), "choice")
+        raise ValueError(f"{quote(values)} has {count}; a sweep tries two or more, such as [16, 32]")
     if len(values) > _MOST_CHOICES:
         raise ValueError(f"the list has {len(values)} choices; the most are {_MOST_CHOICES}")
     if twice := next((value for number, value in enumerate(values) if value in values[:number]), None):
