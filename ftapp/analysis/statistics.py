@@ -139,7 +139,9 @@ def estimate_interval(
     return Interval(estimate, estimate - half, estimate + half, len(values))
 
 
-def estimate_mean(values: Sequence[float] | Series, overlap: float | None = None) -> Interval:
+def estimate_mean(
+    values: Sequence[float] | Series, overlap: float | None = None, *, confidence: float = CONFIDENCE
+) -> Interval:
     """Estimate the mean of one value a repeat, with Student's t interval over two repeats or more.
 
     Folds share most of their training examples, so their values depend on each other and scatter too little. The
@@ -151,11 +153,12 @@ def estimate_mean(values: Sequence[float] | Series, overlap: float | None = None
     Args:
         values: one value a repeat.
         overlap: where the repeats are folds, test examples over training examples; None for seeds.
+        confidence: of the interval.
     """
     values = np.asarray(values, np.float64)
     mean, n = float(values.mean()), len(values)
     scale = math.sqrt(1 / n + (overlap or 0.0))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std(ddof=1)) * scale
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1)) * scale
     return Interval(mean, mean - half, mean + half, n, of_seeds=overlap is None, of_folds=overlap is not None)
 
 

@@ -39,6 +39,7 @@ from ftapp.cli import (
     schema,
     serve,
     serve_model,
+    sweep,
     track,
 )
 from ftapp.cli.options import OfflineOption, RunsDirOption
@@ -92,6 +93,7 @@ def open_interface(
 
 app.command()(run.run)
 app.command()(resume.resume)
+app.command()(sweep.sweep)
 app.command()(ctl.ctl)
 app.command(name="recipes")(recipes.list_recipes)
 app.command()(recipes.show)

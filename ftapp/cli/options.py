@@ -49,7 +49,8 @@ def _complete_profile(incomplete: str) -> list[str]:
     return completion.complete_profile(incomplete)
 
 
-def _complete_arm(incomplete: str) -> list[str]:
+def complete_arm(incomplete: str) -> list[str]:
+    """Complete the name of an arm."""
     from ftapp.cli import completion
 
     return completion.complete_arm(incomplete)
@@ -96,7 +97,7 @@ ArmOption = Annotated[
         "--arm",
         metavar="NAME",
         help="The arm to test. [default: the recipe without its arms]",
-        autocompletion=_complete_arm,
+        autocompletion=complete_arm,
     ),
 ]
 RestoreOption = Annotated[

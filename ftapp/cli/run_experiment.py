@@ -68,7 +68,7 @@ def run_experiment(
         launcher = LocalLauncher()
         with experiment.hold(), Interruption(launcher) as interruption:
             code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
-            _await_tracking(experiment, interruption)
+            await_tracking(experiment, interruption)
             if not experiment.remove_refused():
                 print_experiment(experiment, as_json=as_json)
     except RecipeError as error:
@@ -80,8 +80,13 @@ def run_experiment(
     return code
 
 
-def _await_tracking(experiment: Experiment, interruption: Interruption) -> None:
-    """Wait until trackers have everything of the runs, since a batch system ends what goes on after the command."""
+def await_tracking(experiment: Experiment, interruption: Interruption) -> None:
+    """Wait until trackers have everything of the runs, since a batch system ends what goes on after the command.
+
+    Args:
+        experiment: The experiment, whose runs have ended.
+        interruption: Tells when the user wants to wait no longer.
+    """
     from ftapp.cli.follow_run import make_patience
     from ftapp.tracking.job import TrackJob, wait_for_tracking
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
-from ftapp.runs.event_types import Seconds, Several, Time
+from ftapp.runs.event_types import Seconds, Several, Status, Time
 
 
 class _Entry(TypedDict):
@@ -20,10 +20,11 @@ class _Entry(TypedDict):
 
 
 class _Search(TypedDict):
-    """How far a sweep is: what it comes to, and how long its search has gone on, in seconds."""
+    """How far a sweep is: the runs that it comes to, the seconds of its search so far, and its status at its end."""
 
     planned: Several
     searched: Seconds
+    status: NotRequired[Status]
 
 
 class _Row(TypedDict):

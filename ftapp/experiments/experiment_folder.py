@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftapp.common.durable import replace_file
-from ftapp.common.locks import is_locked
+from ftapp.common.errors import RunError
+from ftapp.common.locks import is_locked, lock_alone
 from ftapp.common.safe_files import exists, is_file, read_object
 from ftapp.experiments.arms import Round, add_control, list_rounds
 from ftapp.experiments.experiment_files import FACTS, RESULT
@@ -150,6 +151,21 @@ class Experiment:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    @contextmanager
+    def hold_alone(self) -> Iterator[None]:
+        """Mark the same of an experiment that another process may carry out already.
+
+        Raises:
+            RunError: It does.
+        """
+        with self.lock_file.open("ab") as lock:
+            try:
+                lock_alone(lock)
+            except BlockingIOError as error:
+                raise RunError(f"{self.folder.name} goes on already, in another process; it takes one alone") from error
+            (self.folder / "stop").unlink(missing_ok=True)  # of an earlier process
+            yield
+
     def status(self, statuses: Iterable[str]) -> str:
         """Return how the experiment stands.
 
@@ -168,7 +184,7 @@ class Experiment:
         if not is_file(self.result_file):
             return "crashed"
         if self.is_sweep:  # a trial may fail or be pruned, which is a result too
-            return str((self.read_result() or {}).get("sweep", {}).get("status", "crashed"))
+            return str(self.facts["sweep"].get("status", "crashed"))
         found = set(statuses)
         if "running" in found:  # when they were looked at; all of it has ended since
             return "running"

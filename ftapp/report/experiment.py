@@ -22,6 +22,10 @@ def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
 
     Without a repeat that all arms have there are no arms, and no report. Raises OSError.
     """
+    if experiment.is_sweep:
+        from ftapp.report.sweep import write_sweep  # here, since other experiments need none of it
+
+        return write_sweep(experiment)
     arms, facts = read_experiment(experiment), experiment.facts
     result: dict[str, Any] = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
     result |= {"experiment": str(experiment.folder), "report": None}

@@ -20,13 +20,17 @@ Values = NDArray[np.float64]
 TONES = 8
 """Colours that tell series apart: the page's variables --tone-0 to --tone-7."""
 
-_WIDTH, _HEIGHT = 420, 270
+WIDTH = 420
+"""The width of a plot, in its units."""
+CHARACTER = 7.0
+"""The mean width of a letter at the plots' text size."""
+
+_HEIGHT = 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 18, 38
 _MOST_POINTS = 400
 _ROW = 26
 _FEWEST_TICKS = 4  # of a logarithmic axis, before a finer division is tried
 _LEAST = 1e-100  # of what a logarithmic axis tells apart
-_CHARACTER = 7.0  # mean width of a letter at the plots' text size
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,14 @@ def draw_lines(
     series = [Line(each.name, *_keep_finite(each.x, each.y), each.tone, each.style) for each in series]
     series = [each for each in series if len(each.x)]
     if not series:
-        return _draw_empty()
+        return draw_empty()
     frame = _Frame.around([each.x for each in series], [each.y for each in series], log=log, log_x=log_x)
     parts = [*frame.axes(x_label)]
     for index, (place, name) in enumerate(borders):
-        x, free = frame.x(place), frame.x(borders[index + 1][0]) if index + 1 < len(borders) else _WIDTH
+        x, free = frame.x(place), frame.x(borders[index + 1][0]) if index + 1 < len(borders) else WIDTH
         parts.append(f'<line class="border" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
-        fits = x + len(name) * _CHARACTER < free
-        parts.append(_draw_text(x + 3 if fits else x - 3, _TOP - 5, name, "start" if fits else "end"))
+        fits = x + len(name) * CHARACTER < free
+        parts.append(draw_text(x + 3 if fits else x - 3, _TOP - 5, name, "start" if fits else "end"))
     for each in series:
         points = [(frame.x(x), frame.y(y)) for x, y in zip(*_thin(each.x, each.y), strict=True)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -76,14 +80,14 @@ def draw_lines(
                 title = f"<title>{escape(each.name)}: {value_y:.4g} at {value_x:.6g}</title>"
                 mark = f'<circle class="mark tone-{each.tone % TONES}" cx="{x:.1f}" cy="{y:.1f}" r="2.8">'
                 parts.append(f"{mark}{title}</circle>")
-    return _wrap_svg(parts, _HEIGHT, f"{', '.join(each.name for each in series)} over {x_label}")
+    return wrap_svg(parts, _HEIGHT, f"{', '.join(each.name for each in series)} over {x_label}")
 
 
 def draw_scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
     """Points with the line y = x on axes of the same range. Later points are stronger."""
     x, y = _keep_finite(x, y)
     if not len(x):
-        return _draw_empty()
+        return draw_empty()
     both = np.concatenate([x, y])
     frame = _Frame.around([both], [both])
     low, high = frame.x_range
@@ -91,7 +95,7 @@ def draw_scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
         *frame.axes(x_label, y_label),
         f'<line class="diagonal" x1="{frame.x(low):.1f}" y1="{frame.y(low):.1f}" x2="{frame.x(high):.1f}" '
         f'y2="{frame.y(high):.1f}"/>',
-        _draw_text(frame.x(high) - 20, frame.y(high) + 8, "y = x", "end"),
+        draw_text(frame.x(high) - 20, frame.y(high) + 8, "y = x", "end"),
     ]
     # As many as are seen: chosen evenly, since a mean of neighbours would draw the cloud together.
     for place in np.unique(np.linspace(0, len(x) - 1, min(len(x), 600)).astype(int)):
@@ -99,7 +103,7 @@ def draw_scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
         title = f"<title>point {place + 1}: {x[place]:.4g}, {y[place]:.4g}</title>"
         mark = f'<circle class="mark tone-0" fill-opacity="{strength:.2f}" '
         parts.append(f'{mark}cx="{frame.x(x[place]):.1f}" cy="{frame.y(y[place]):.1f}" r="2.8">{title}</circle>')
-    return _wrap_svg(parts, _HEIGHT, f"{y_label} against {x_label} with the line y = x")
+    return wrap_svg(parts, _HEIGHT, f"{y_label} against {x_label} with the line y = x")
 
 
 def draw_reliability(bins: Values) -> str:
@@ -109,7 +113,7 @@ def draw_reliability(bins: Values) -> str:
     """
     filled = bins[bins[:, 0] > 0]
     if not len(filled):
-        return _draw_empty()
+        return draw_empty()
     frame = _Frame((0.0, 1.0), (0.0, 1.0))
     ends = f'x1="{frame.x(0):.1f}" y1="{frame.y(0):.1f}" x2="{frame.x(1):.1f}" y2="{frame.y(1):.1f}"'
     parts = [*frame.axes("confidence", "share that is right"), f'<line class="diagonal" {ends}/>']
@@ -119,7 +123,7 @@ def draw_reliability(bins: Values) -> str:
         size = 3 + 9 * math.sqrt(count / filled[:, 0].max())
         mark = f'<circle class="mark tone-0" fill-opacity="0.75" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" '
         parts.append(f'{mark}r="{size:.1f}">{title}</circle>')
-    return _wrap_svg(parts, _HEIGHT, "share that is right against confidence")
+    return wrap_svg(parts, _HEIGHT, "share that is right against confidence")
 
 
 def draw_bars(
@@ -128,14 +132,14 @@ def draw_bars(
     """Horizontal bars, each a row's parts on end. parts_of: what the parts are; told: an amount in words."""
     largest = max((sum(values) for _, values in rows), default=0)
     if not largest:
-        return _draw_empty()
+        return draw_empty()
     left = _measure_label([name for name, _ in rows])
-    right = max(len(told(sum(values))) for _, values in rows) * _CHARACTER + 8
-    scale = (_WIDTH - left - right) / largest
+    right = max(len(told(sum(values))) for _, values in rows) * CHARACTER + 8
+    scale = (WIDTH - left - right) / largest
     drawn = []
     for index, (name, values) in enumerate(rows):
         y, x = index * _ROW + 4, left
-        drawn.append(_draw_text(left - 6, y + 13, _shorten(name, left - 6), "end", name))
+        drawn.append(draw_text(left - 6, y + 13, shorten_label(name, left - 6), "end", name))
         for tone, (part, value) in enumerate(zip(parts_of, values, strict=True)):
             if value > 0:
                 title = f"<title>{escape(name)}, {escape(part)}: {escape(told(value))}</title>"
@@ -143,19 +147,19 @@ def draw_bars(
                 box = f'<rect class="bar tone-{tone % TONES}" x="{x:.1f}" y="{y}" width="{width:.1f}" '
                 drawn.append(f'{box}height="{_ROW - 8}">{title}</rect>')
                 x += value * scale
-        drawn.append(_draw_text(x + 5, y + 13, told(sum(values)), "start"))
-    return _wrap_svg(drawn, len(rows) * _ROW + 6, "bars: " + ", ".join(name for name, _ in rows))
+        drawn.append(draw_text(x + 5, y + 13, told(sum(values)), "start"))
+    return wrap_svg(drawn, len(rows) * _ROW + 6, "bars: " + ", ".join(name for name, _ in rows))
 
 
 def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str) -> str:
     """Estimates with their intervals beside the line at zero: (name, estimate, low, high)."""
     if not rows:
-        return _draw_empty()
+        return draw_empty()
     left, height = _measure_label([row[0] for row in rows]), len(rows) * _ROW + 40
     low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
-    scale = (_WIDTH - left - _RIGHT) / (high - low)
+    scale = (WIDTH - left - _RIGHT) / (high - low)
 
     def place(value: float) -> float:
         return left + (value - low) * scale
@@ -163,18 +167,18 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str
     bottom = len(rows) * _ROW + 4
     parts = [f'<line class="diagonal" x1="{place(0):.1f}" x2="{place(0):.1f}" y1="0" y2="{bottom}"/>']
     parts += [
-        _draw_text(place(value), bottom + 14, _format_number(value), "middle") for value in _choose_ticks(low, high, 4)
+        draw_text(place(value), bottom + 14, _format_number(value), "middle") for value in _choose_ticks(low, high, 4)
     ]
-    parts.append(_draw_text((left + _WIDTH) / 2, height - 4, x_label, "middle"))
+    parts.append(draw_text((left + WIDTH) / 2, height - 4, x_label, "middle"))
     for index, (name, estimate, lowest, highest) in enumerate(rows):
         y = index * _ROW + 15
         title = f"<title>{escape(name)}: {estimate:.4g}, {lowest:.4g} to {highest:.4g}</title>"
         parts += [
-            _draw_text(left - 6, y + 4, _shorten(name, left - 6), "end", name),
+            draw_text(left - 6, y + 4, shorten_label(name, left - 6), "end", name),
             f'<line class="line tone-0" x1="{place(lowest):.1f}" x2="{place(highest):.1f}" y1="{y}" y2="{y}"/>',
             f'<circle class="mark tone-0" cx="{place(estimate):.1f}" cy="{y}" r="4">{title}</circle>',
         ]
-    return _wrap_svg(parts, height, x_label)
+    return wrap_svg(parts, height, x_label)
 
 
 def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str) -> str:
@@ -184,8 +188,8 @@ def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, to
     for its title.
     """
     if not values.size:
-        return _draw_empty()
-    most = int(_WIDTH // 4)
+        return draw_empty()
+    most = int(WIDTH // 4)
     if values.shape[1] > most:
         pieces = np.array_split(np.arange(values.shape[1]), most)
         values = np.stack([values[:, piece].mean(axis=1) for piece in pieces], axis=1)
@@ -193,13 +197,13 @@ def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, to
     row = max(5.0, min(18.0, 300 / len(rows)))
     groups = [name.partition("/")[0] for name in rows]
     left, largest = _measure_label(groups), float(np.nanmax(values)) or 1.0
-    width = (_WIDTH - left - 4) / values.shape[1]
+    width = (WIDTH - left - 4) / values.shape[1]
     parts = []
     free = 0.0  # from here down there is room for a label
     for index, name in enumerate(rows):
         y = index * row + row / 2 + 4
         if (not index or groups[index] != groups[index - 1]) and y >= free:
-            parts.append(_draw_text(left - 6, max(y, 11.0), _shorten(groups[index], left - 6), "end", name))
+            parts.append(draw_text(left - 6, max(y, 11.0), shorten_label(groups[index], left - 6), "end", name))
             free = y + 12
         for column, value in enumerate(values[index]):
             if not math.isfinite(value):
@@ -211,30 +215,30 @@ def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, to
             )
             parts.append(f'<rect class="heat" {place} {area}>{title}</rect>')
     bottom = len(rows) * row + 14
-    parts.append(_draw_text(left, bottom, _format_number(float(x[0])), "start"))
-    parts.append(_draw_text(_WIDTH - 4, bottom, _format_number(float(x[-1])), "end"))
-    parts.append(_draw_text((left + _WIDTH) / 2, bottom, x_label, "middle"))
-    return _wrap_svg(parts, bottom + 6, f"{told} over {x_label}")
+    parts.append(draw_text(left, bottom, _format_number(float(x[0])), "start"))
+    parts.append(draw_text(WIDTH - 4, bottom, _format_number(float(x[-1])), "end"))
+    parts.append(draw_text((left + WIDTH) / 2, bottom, x_label, "middle"))
+    return wrap_svg(parts, bottom + 6, f"{told} over {x_label}")
 
 
 def draw_matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     """A confusion matrix: (true, predicted), each row's colours by its shares."""
     size = len(names)
     if not size:
-        return _draw_empty()
+        return draw_empty()
     left = _measure_label(names)
-    cell = min(84.0, 230 / size, (_WIDTH - left - 4) / size)
+    cell = min(84.0, 230 / size, (WIDTH - left - 4) / size)
     totals = np.maximum(1, counts.sum(axis=1))
     parts = []
     # Where columns are narrower than names, only the rows are named.
-    narrow = max(len(name) for name in names) * _CHARACTER > cell
+    narrow = max(len(name) for name in names) * CHARACTER > cell
     top = 18 if narrow else 34
-    parts.append(_draw_text(left, 11, "predicted, in the order of the rows" if narrow else "predicted", "start"))
+    parts.append(draw_text(left, 11, "predicted, in the order of the rows" if narrow else "predicted", "start"))
     for true, name in enumerate(names):
         y = top + true * cell
-        parts.append(_draw_text(left - 6, y + cell / 2 + 4, _shorten(name, left - 6), "end", name))
+        parts.append(draw_text(left - 6, y + cell / 2 + 4, shorten_label(name, left - 6), "end", name))
         if not narrow:
-            parts.append(_draw_text(left + (true + 0.5) * cell, 28, name, "middle"))
+            parts.append(draw_text(left + (true + 0.5) * cell, 28, name, "middle"))
         for predicted in range(size):
             count, share = int(counts[true, predicted]), counts[true, predicted] / totals[true]
             x = left + predicted * cell
@@ -248,7 +252,7 @@ def draw_matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
                     f'<text class="count{strong}" text-anchor="middle" x="{x + cell / 2:.1f}" '
                     f'y="{y + cell / 2 + 4:.1f}">{count}</text>'
                 )
-    return _wrap_svg(parts, top + size * cell + 4, "confusion matrix, true classes in rows")
+    return wrap_svg(parts, top + size * cell + 4, "confusion matrix, true classes in rows")
 
 
 @dataclass(frozen=True)
@@ -273,7 +277,7 @@ class _Frame:
     def x(self, value: float) -> float:
         low, high = self.x_range
         value = math.log10(value) if self.log_x else value
-        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (value - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         low, high = self.y_range
@@ -285,11 +289,11 @@ class _Frame:
         values = _choose_decades(low, high) if self.log else list(_choose_ticks(low, high, 5))
         for value in values:
             y = self.y(value)
-            yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield _draw_text(_LEFT - 6, y + 4, _format_number(value), "end")
+            yield f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            yield draw_text(_LEFT - 6, y + 4, _format_number(value), "end")
         for value in _choose_decades(*self.x_range) if self.log_x else _choose_ticks(*self.x_range, 5):
-            yield _draw_text(self.x(value), _HEIGHT - _BOTTOM + 17, _format_number(value), "middle")
-        yield _draw_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
+            yield draw_text(self.x(value), _HEIGHT - _BOTTOM + 17, _format_number(value), "middle")
+        yield draw_text((_LEFT + WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
         middle = (_TOP + _HEIGHT - _BOTTOM) / 2
         if y_label:
             turned = f'transform="translate(11 {middle:.0f}) rotate(-90)"'
@@ -342,12 +346,12 @@ def _thin(x: Values, y: Values) -> tuple[Values, Values]:
 
 
 def _measure_label(names: Sequence[str]) -> float:
-    return min(0.42 * _WIDTH, max(len(name) for name in names) * _CHARACTER + 12)
+    return min(0.42 * WIDTH, max(len(name) for name in names) * CHARACTER + 12)
 
 
-def _shorten(name: str, width: float) -> str:
+def shorten_label(name: str, width: float) -> str:
     """A name that is no wider: its end, which tells layers apart, where it has to be cut."""
-    most = int(width / _CHARACTER)
+    most = int(width / CHARACTER)
     return name if len(name) <= most else "…" + name[len(name) - most + 1 :]
 
 
@@ -359,15 +363,18 @@ def _format_number(value: float) -> str:
     return f"{round(value, 10):.4g}"
 
 
-def _draw_text(x: float, y: float, text: str, anchor: str, whole: str | None = None) -> str:
+def draw_text(x: float, y: float, text: str, anchor: str, whole: str | None = None) -> str:
+    """A text at a place. anchor: start, middle or end; whole: what it is short for, shown as its title."""
     title = f"<title>{escape(whole)}</title>" if whole is not None and whole != text else ""
     return f'<text text-anchor="{anchor}" x="{x:.1f}" y="{y:.1f}">{title}{escape(text)}</text>'
 
 
-def _wrap_svg(parts: Sequence[str], height: float, label: str) -> str:
-    box = f'viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(label, quote=True)}"'
+def wrap_svg(parts: Sequence[str], height: float, label: str) -> str:
+    """A plot of its parts. label: what it shows, for readers that do not see it."""
+    box = f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label, quote=True)}"'
     return f'<svg class="plot" {box}>{"".join(parts)}</svg>'
 
 
-def _draw_empty() -> str:
+def draw_empty() -> str:
+    """What stands in the place of a plot without values."""
     return '<p class="nothing">Nothing to draw.</p>'

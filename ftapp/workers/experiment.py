@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from ftapp.common.safe_output import screen_output
-from ftapp.experiments import runner
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.runner import run_experiment
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 
@@ -28,7 +28,12 @@ def main(folder: Path) -> int:
     experiment = Experiment(folder)
     launcher = LocalLauncher()
     with Interruption(launcher) as interruption:
-        code = runner.run_experiment(experiment, launcher, interruption, debug=False)
+        if experiment.is_sweep:
+            from ftapp.experiments.sweep.runner import run_sweep  # here, since only a sweep needs Optuna
+
+            code = run_sweep(experiment, launcher, interruption, debug=False)
+        else:
+            code = run_experiment(experiment, launcher, interruption, debug=False)
         if experiment.list_members():
             from ftapp.report.experiment import write_result  # here, so that the runs have the memory that it takes
 

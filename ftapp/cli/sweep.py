@@ -1,0 +1,246 @@
+"""`ftapp sweep`: searches better values of a recipe's keys, and says whether the best beat the recipe's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ftapp.cli import failure
+from ftapp.cli.options import (
+    BackendOption,
+    JsonOption,
+    NoteOption,
+    OfflineOption,
+    ProfileOption,
+    RunsDirOption,
+    SeedOption,
+    SetOption,
+    TagOption,
+    combine_overrides,
+    complete_arm,
+    complete_recipe,
+)
+
+if TYPE_CHECKING:
+    from ftapp.experiments.experiment_folder import Experiment
+
+_BEST = 10  # trials in the table on stdout
+
+
+def sweep(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(metavar="[RECIPE]", help="A recipe's name or a TOML file.", autocompletion=complete_recipe),
+    ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--over",
+            metavar="KEY=VALUES",
+            help="Values to try: log(A,B), linear(A,B), int(A,B) or a list [A, B]. Can be repeated.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric of the validation split to improve.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(metavar="N", help="Try at most N settings.")] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start no trial after this time, such as 2h or 90m.")
+    ] = None,
+    finalists: Annotated[
+        int | None, typer.Option(metavar="N", help="Compare the best N settings with the recipe's own values.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(metavar="N", help="Compare them over N new seeds.")] = None,
+    pruning: Annotated[
+        str | None, typer.Option(metavar="RULE", help="median or none: whether poor trials end early.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="EXPERIMENT", help="Go on with a sweep, by its name, or last.")
+    ] = None,
+    arm: Annotated[
+        str | None,
+        typer.Option(
+            "--arm",
+            metavar="NAME",
+            help="The arm to search. [default: the recipe without its arms]",
+            autocompletion=complete_arm,
+        ),
+    ] = None,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    backend: BackendOption = None,
+    seed: SeedOption = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N trials at the same time.")] = 1,
+    runs_dir: RunsDirOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+    verify_cache: Annotated[
+        bool, typer.Option("--verify-cache", help="Compare checksums of cached features, and recompute some of them.")
+    ] = False,
+    tags: TagOption = None,
+    note: NoteOption = None,
+) -> None:
+    """Search better values of a recipe's keys. The best are repeated with new seeds before one is named the winner."""
+    from ftapp import recipe as recipes
+    from ftapp.common import user_folders
+    from ftapp.experiments.sweep.prepare import check_optuna, prepare_sweep
+    from ftapp.runs.annotation import make_annotations, store
+
+    chosen = combine_overrides(overrides, backend=backend, seed=seed)
+    settings = {"metric": metric, "trials": trials, "time": time, "finalists": finalists, "repeats": repeats}
+    settings["pruning"] = pruning
+    folder = user_folders.runs(runs_dir)
+    with failure.fail_on_run_errors(2):
+        annotations = make_annotations(tags or (), note)
+    with failure.refuse_bad_recipes():
+        if resume is not None:
+            if recipe or over or chosen or profile or arm or any(value is not None for value in settings.values()):
+                failure.refuse(
+                    "--resume goes on with a sweep as it was begun; beside it, only --runs-dir, --json and --offline "
+                    "can be given"
+                )
+            check_optuna()
+            experiment = find_sweep(resume, folder)
+        elif recipe is None:
+            failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
+        else:
+            try:
+                experiment = prepare_sweep(
+                    recipes.find(recipe),
+                    profile,
+                    chosen,
+                    folder,
+                    command=sys.argv,
+                    over=over or (),
+                    settings=settings,
+                    arm=arm,
+                    jobs=jobs,
+                    offline=offline,
+                    verify_cache=verify_cache,
+                )
+                store(experiment.folder, annotations)
+            except OSError as error:
+                failure.refuse(f"the folder of runs, {folder}, cannot be written: {error}")
+        raise typer.Exit(carry_out(experiment, as_json=as_json))
+
+
+def find_sweep(name: str, runs_dir: Path) -> Experiment:
+    """Find a sweep that can go on.
+
+    Args:
+        name: Its folder, its name or the beginning of its name, or last.
+        runs_dir: The folder of all runs.
+
+    Returns:
+        The sweep.
+
+    Raises:
+        RecipeError: There is no such sweep, or its files are damaged.
+    """
+    from ftapp.common.errors import Problem, RecipeError, suggest_nearest
+    from ftapp.experiments import experiment_folder
+
+    sweeps = [each for each in experiment_folder.list_experiments(runs_dir) if each.is_sweep]
+    if name == "last" and sweeps:
+        return sweeps[0]
+    found = experiment_folder.find(name, runs_dir)
+    if found is None:
+        matching = [each for each in sweeps if each.folder.name.startswith(name)]
+        found = matching[0] if len(matching) == 1 else None
+    if found is None:
+        rule = suggest_nearest(name, [each.folder.name for each in sweeps])
+        raise RecipeError([Problem("--resume", "", f"there is no sweep '{name}' in {runs_dir}; {rule}")])
+    if damage := found.damage():
+        raise RecipeError([Problem("--resume", "", f"{found.folder.name} cannot go on: {damage}")])
+    if not found.is_sweep:
+        message = f"{found.folder.name} is no sweep; 'ftapp resume RUN' goes on with one of its runs"
+        raise RecipeError([Problem("--resume", "", message)])
+    return found
+
+
+def carry_out(experiment: Experiment, *, as_json: bool) -> int:
+    """Carry a sweep out in the foreground, and print its result.
+
+    Args:
+        experiment: The sweep.
+        as_json: Whether the result is printed as JSON.
+
+    Returns:
+        The exit code.
+    """
+    from ftapp.cli.run_experiment import await_tracking
+    from ftapp.experiments.sweep.runner import run_sweep
+    from ftapp.runs.interruption import Interruption
+    from ftapp.runs.launcher import LocalLauncher
+
+    launcher = LocalLauncher()
+    with failure.fail_on_run_errors(2), experiment.hold_alone(), Interruption(launcher) as interruption:
+        code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug())
+        await_tracking(experiment, interruption)
+        if not experiment.remove_refused():
+            print_sweep(experiment, as_json=as_json)
+    return code
+
+
+def print_sweep(experiment: Experiment, *, as_json: bool) -> None:
+    """Write the result of a sweep into its folder and print it.
+
+    Args:
+        experiment: A sweep whose runs have ended.
+        as_json: Whether it is printed as JSON, else as a table and sentences.
+    """
+    import json
+
+    from ftapp.common import tables
+    from ftapp.report.experiment import write_result
+
+    _, result = write_result(experiment)
+    if as_json:
+        print(json.dumps(result), flush=True)
+        return
+    found = result["sweep"]
+    tables.print_wrapped(*_lay_out(found))
+    print()
+    for sentence in found["sentences"]:
+        tables.print_text(sentence)
+    if found["importances"]:
+        shares = ", ".join(f"{key} {share:.0%}" for key, share in found["importances"].items())
+        tables.print_text(f"Importance over the trials: {shares}.")
+    if found["changes"]:
+        print(" ".join(["ftapp", "run", *_name_recipe(result), *_write_changes(found["changes"])]))
+    print(result["report"])
+
+
+def _lay_out(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Lay out the best trials as a table: its header and its rows."""
+    from ftapp.experiments.sweep.trials import OWN
+    from ftapp.recipe.metrics import get_metric
+    from ftapp.report.comparison import format_setting
+
+    metric, keys = get_metric(found["metric"]), list(found["over"])
+    sign = 1 if metric.is_lower_better else -1
+    done = sorted(
+        (each for each in found["trials"] if each["value"] is not None), key=lambda each: sign * each["value"]
+    )
+    shown = [each for index, each in enumerate(done) if index < _BEST or each["arm"] == OWN]
+    rows = [
+        [each["arm"], metric.format_text(each["value"]), *(format_setting(each["values"].get(key)) for key in keys)]
+        for each in shown
+    ]
+    return ["", f"validation {metric.label}", *keys], rows
+
+
+def _name_recipe(result: dict[str, Any]) -> list[str]:
+    """Name the recipe of a sweep as `ftapp run` takes it."""
+    profile = ["--profile", result["profile"]] if result["profile"] else []
+    return [result["recipe"], *profile]
+
+
+def _write_changes(changes: list[str]) -> list[str]:
+    """Write overrides as words of a shell."""
+    import shlex
+
+    return [word for change in changes for word in ("--set", shlex.quote(change))]

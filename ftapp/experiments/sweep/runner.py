@@ -1,0 +1,331 @@
+"""A sweep as its folder has it: the search, then the best trials and the recipe's own values over new seeds.
+
+All that a sweep needs to go on is in its folder: runs that were cut off go on from their checkpoints, and results that
+the study does not have are added to it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from typing import Any
+
+from ftapp.common.durations import parse_duration
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.experiments.arms import Round, make_slug, schedule
+from ftapp.experiments.experiment_folder import Experiment, Member
+from ftapp.experiments.slots import Slots, Watcher, request_stop
+from ftapp.experiments.sweep.prepare import Search, apply_values, read_value
+from ftapp.experiments.sweep.study import Asked, SweepStudy
+from ftapp.experiments.sweep.trials import (
+    OWN,
+    SEARCH,
+    Trial,
+    choose_finalists,
+    is_of_search,
+    list_search,
+    make_trial,
+    rank_trials,
+    read_trial,
+    read_trials,
+)
+from ftapp.recipe import Recipe
+from ftapp.recipe.value_types import MOST_SEEDS
+from ftapp.runs import annotation, run_folder
+from ftapp.runs.environment import make_environment
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import AnyEvent
+from ftapp.runs.history import History
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import Launcher
+from ftapp.runs.phase_events import Evaluated
+from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.starting import prepare_resume
+
+_CUT_OFF = ("running", "interrupted", "unfinished", "crashed")
+_FAILURES = 5  # trials that fail before one has a result, after which the sweep ends
+# Keys with which trials make other steps, so that results after as many steps tell nothing.
+_STEPS = ("batch_size", "steps", "epochs", "accumulate")
+
+
+def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:
+    """Carry a sweep out, or go on with it.
+
+    Args:
+        experiment: The sweep.
+        launcher: Starts the runs.
+        interruption: Tells when the user wants it to end.
+        debug: Whether the output of runs that did not end well is shown.
+
+    Returns:
+        The exit code: 130 if interrupted, 75 if unfinished, 1 if trials failed and none has a result, 2 if the data
+        were refused, else 0.
+
+    Raises:
+        RecipeError: The recipe in the folder is not valid.
+    """
+    print(f"sweep {experiment.folder}", file=sys.stderr)
+    sweep = _Sweep(experiment, launcher, interruption, debug=debug)
+    sweep.search()
+    if sweep.status == "done":
+        sweep.compare()
+    _write_search(experiment, status=sweep.status)
+    return EXIT_CODES[sweep.status]
+
+
+class _Sweep:
+    """A sweep that goes on.
+
+    Attributes:
+        of: What it searches.
+        trials: The trials that have ended, by arm.
+    """
+
+    def __init__(self, experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> None:
+        facts = experiment.facts
+        self.experiment, self.of = experiment, Search.of(experiment)
+        self._facts, self._interruption = facts, interruption
+        self._slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
+        table = self.of.sweep
+        self._prunes = table.pruning == "median" and not any(key.rpartition(".")[2] in _STEPS for key in table.over)
+        self.study = SweepStudy(
+            experiment.folder / "study.db",
+            self.of.spaces,
+            self.of.metric,
+            self.of.base.seed,
+            table.trials,
+            prunes=self._prunes,
+        )
+        self._own = {key: read_value(self.of.base, key) for key in self.of.spaces}
+        self.trials: dict[str, Trial] = {}
+        self._begun = time.monotonic()
+        self._searched: float = facts["sweep"]["searched"]
+        self._refused = False
+        self._number = 0  # of the next arm
+        _write_search(experiment, status=None)
+
+    @property
+    def status(self) -> Status:
+        """The status of the sweep, at its end."""
+        if self._interruption.status:
+            return self._interruption.status
+        if self._refused:
+            return "refused"
+        return "done" if any(each.value is not None for each in self.trials.values()) else "failed"
+
+    def search(self) -> None:
+        """Try settings until there are enough, the time is over, or all were tried."""
+        if not self._prunes and self.of.sweep.pruning != "none":
+            print("nothing is pruned, since trials differ in the size or number of their steps", file=sys.stderr)
+        known = self._take_up()
+        while not self._is_over(len(known)) and self._slots.wait_for_room() and not self._is_over(len(known)):
+            arm = f"trial {self._number}" if known else OWN
+            self._number += 1
+            asked = self.study.ask(arm, known) if known else None
+            if known and asked is None:
+                print(f"all {len(known)} settings were tried", file=sys.stderr)
+                break
+            values = asked.values if asked else self._own
+            known.append(values)
+            self._start_trial(arm, values, asked)
+        self._slots.wait_for_all()
+
+    def _take_up(self) -> list[dict[str, Any]]:
+        """Take up what a former process has left, and return the values of all arms so far."""
+        settled, members = self.study.list_settled(), list_search(self.experiment)
+        for member in members:
+            status = member.run.status()
+            if member.arm in settled or status not in _CUT_OFF:
+                trial = self.trials[member.arm] = read_trial(member, self.of.metric.name)
+                if member.arm not in settled and self.study.fits(member.values):
+                    reports = _list_reports(member.run.history(), self.of.metric.name)
+                    self.study.add(member.arm, member.values, trial.value, reports)
+                continue
+            if not self._slots.wait_for_room():
+                break
+            asked = None if member.arm == OWN else self.study.ask_again(member.arm, member.values)
+            self._go_on(member, _TrialWatcher(self, member, asked))
+        self._number = max((int(member.arm.rpartition(" ")[2]) for member in members if member.arm != OWN), default=0)
+        self._number += bool(members)
+        return [dict(member.values) for member in members]
+
+    def _is_over(self, started: int) -> bool:
+        """Tell whether no further trial starts."""
+        if started >= self.of.sweep.trials or self._refused or self._interruption.requested:
+            return True
+        if len(self.trials) >= _FAILURES and all(each.value is None for each in self.trials.values()):
+            print(f"the first {len(self.trials)} trials have no result, so the sweep ends", file=sys.stderr)
+            return True
+        limit = parse_duration(self.of.sweep.time) if self.of.sweep.time else math.inf
+        if self.searched >= limit:
+            print(f"the time of the search, {self.of.sweep.time}, is over", file=sys.stderr)
+            return True
+        return False
+
+    @property
+    def searched(self) -> float:
+        """How long the search has gone on, in seconds, all processes together."""
+        return self._searched + time.monotonic() - self._begun
+
+    def _start_trial(self, arm: str, values: dict[str, Any], asked: Asked | None) -> None:
+        """Start the run of a trial."""
+        try:
+            resolved = self.of.base if arm == OWN else apply_values(self.experiment, values)
+        except RecipeError as error:  # values that are valid alone and not together
+            print(f"{arm}: {error}", file=sys.stderr)
+            if asked:
+                self.study.tell(asked, None)
+            return
+        member = self._make_run(arm, SEARCH, resolved, values)
+        self._start(member, resolved, _TrialWatcher(self, member, asked))
+
+    def _make_run(self, arm: str, of: Round, resolved: Recipe, values: dict[str, Any]) -> Member:
+        """Make the folder of a run, whose seed is that of its round."""
+        facts = self._facts
+        resolved = resolved.model_copy(update={"seed": (resolved.seed + of.repeat - 1) % MOST_SEEDS})
+        recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
+        recorded |= {"experiment": self.experiment.folder.name, "arm": arm, "repeat": of.repeat}
+        place = self.experiment.folder.parent.parent
+        made = run_folder.create(resolved, f"{facts['recipe']}-{make_slug(arm)}", facts["profile"], place, **recorded)
+        annotation.store(made.folder, annotation.load(self.experiment.folder))
+        self.experiment.add(arm, of, made, values=values)
+        return Member(arm, of, made, values)
+
+    def _start(self, member: Member, resolved: Recipe, watcher: Watcher) -> None:
+        how = {key: self._facts[key] for key in ("offline", "verify_cache")}
+        self._slots.start(member.run, _name(member), make_environment(resolved.backend, **how), watcher)
+
+    def _go_on(self, member: Member, watcher: _TrialWatcher | _FinalWatcher) -> None:
+        """Go on with a run that was cut off; one that cannot go on has no result."""
+        if member.run.alive():
+            self._slots.adopt(member.run, _name(member), watcher)
+            return
+        try:
+            start = prepare_resume(member.run, offline=self._facts["offline"])
+            self._slots.start(start.run, _name(member), start.environment, watcher, start.prepare)
+        except (RecipeError, RunError) as error:
+            print(f"{member.arm}: {error}", file=sys.stderr)
+            watcher.on_end(member.run, "failed", member.run.history())
+
+    def end_trial(self, member: Member, trial: Trial, asked: Asked | None, reports: dict[int, float]) -> None:
+        """Take the result of a trial, unless it was cut off.
+
+        Args:
+            member: Its run.
+            trial: The trial.
+            asked: What the study knows of it; None of the recipe's own values.
+            reports: Its evaluations, by position.
+        """
+        if trial.status in _CUT_OFF and self._interruption.requested:
+            return
+        self.trials[trial.arm] = trial
+        if asked:
+            self.study.tell(asked, trial.value)
+        elif self.study.fits(trial.values):
+            self.study.add(trial.arm, trial.values, trial.value, reports)
+        self._refused = self._refused or (trial.status == "refused" and trial.arm == OWN)
+        _write_search(self.experiment, searched=self.searched)
+        self._narrate(trial)
+
+    def _narrate(self, trial: Trial) -> None:
+        metric, ranked = self.of.metric, rank_trials(self.trials.values(), self.of.metric)
+        if trial.value is None:
+            told = f"{trial.status}{f': {trial.why}' if trial.why else ''}"
+        else:
+            told = f"validation {metric.label} {metric.format_plain(trial.value)}"
+        best = f"; the best so far is {ranked[0].arm}, {metric.format_plain(ranked[0].value or 0.0)}" if ranked else ""
+        print(f"{trial.arm}: {told}{best}", file=sys.stderr)
+
+    def compare(self) -> None:
+        """Run the best trials and the recipe's own values with new seeds."""
+        finalists = choose_finalists(
+            read_trials(self.experiment, self.of.metric.name), self.of.metric, self.of.sweep.finalists
+        )
+        arms = [OWN, *(each.arm for each in finalists)] if finalists else []
+        facts = self.experiment.facts
+        rounds = self.experiment.list_rounds()
+        planned = len(list_search(self.experiment)) + len(arms) * len(rounds)
+        facts["sweep"]["planned"] = planned
+        self.experiment.write_facts(facts | {"arms": arms or [OWN]})
+        if not finalists:
+            return
+        names = f"{', '.join(each.arm for each in finalists)} and the recipe's own values"
+        print(f"\n{names} are run with {len(rounds)} new seeds", file=sys.stderr)
+        values = {each.arm: dict(each.values) for each in finalists} | {OWN: self._own}
+        known = {(member.arm, member.round): member for member in self.experiment.list_members()}
+        for of, arm in schedule(arms, rounds):
+            if not self._slots.wait_for_room():
+                break
+            watcher, member = _FinalWatcher(), known.get((arm, of))
+            if member is None:
+                resolved = self.of.base if arm == OWN else apply_values(self.experiment, values[arm])
+                member = self._make_run(arm, of, resolved, values[arm])
+                self._start(member, resolved, watcher)
+            elif member.run.status() in _CUT_OFF:
+                self._go_on(member, watcher)
+        self._slots.wait_for_all()
+
+
+class _TrialWatcher(Watcher):
+    """Reports the evaluations of a trial, and ends it where it promises nothing."""
+
+    def __init__(self, sweep: _Sweep, member: Member, asked: Asked | None) -> None:
+        self._sweep, self._member, self._asked = sweep, member, asked
+        self._reports: dict[int, float] = {}
+        self._is_pruned = False
+
+    def on_event(self, run: RunFolder, event: AnyEvent, history: History) -> None:
+        """Report an evaluation."""
+        if not isinstance(event, Evaluated) or not is_of_search(event):
+            return
+        value, position = event.value(self._sweep.of.metric.name), _find_position(event, history)
+        if value is None or not math.isfinite(value) or position in self._reports:
+            return
+        self._reports[position] = value
+        if self._asked and not self._is_pruned and (because := self._sweep.study.report(self._asked, position, value)):
+            self._is_pruned = True
+            request_stop(run, because)
+
+    def on_end(self, run: RunFolder, status: str, history: History) -> None:
+        """Tell the result."""
+        trial = make_trial(self._member, status, history, self._sweep.of.metric.name)
+        run_folder.remove_refused(run, history)
+        self._sweep.end_trial(self._member, trial, self._asked, self._reports)
+
+
+class _FinalWatcher(Watcher):
+    """Leaves the runs of finalists alone."""
+
+
+def _name(member: Member) -> str:
+    """What to call a run in its narration."""
+    if member.round != SEARCH:
+        return f"{member.arm}, new seed {member.round.repeat - 1}"
+    changes = ", ".join(Trial(member.arm, member.values, member.run, "").changes)
+    return f"{member.arm}: {changes or 'its own values'}"
+
+
+def _find_position(evaluation: Evaluated, history: History) -> int:
+    """Return the planned steps before an evaluation: those of a phase that has ended early count whole."""
+    phases = history.phases
+    if not phases:
+        return evaluation.step
+    return sum(phase.steps for phase in phases[:-1]) + evaluation.step - phases[-1].first_step + 1
+
+
+def _list_reports(history: History, metric: str) -> dict[int, float]:
+    """List the evaluations of a run that has ended by position, where all phases had their planned steps."""
+    planned = all(
+        ended.steps == phase.steps for phase, ended in zip(history.phases, history.ended_phases, strict=False)
+    )
+    found = [(each.step, each.value(metric)) for each in history.evaluations if is_of_search(each)]
+    return {step: value for step, value in found if planned and value is not None and math.isfinite(value)}
+
+
+def _write_search(experiment: Experiment, **changes: Any) -> None:
+    """Write down how far the search is; None removes a fact."""
+    facts = experiment.facts
+    search = facts["sweep"] | changes
+    facts["sweep"] = {key: value for key, value in search.items() if value is not None}
+    experiment.write_facts(facts)

@@ -1,0 +1,268 @@
+"""The result of a sweep: its trials, what they show, and whether the best beats the recipe, as JSON and as a page."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ftapp.analysis import sweep_verdict
+from ftapp.analysis.records import Arm, read_experiment
+from ftapp.analysis.sweep_verdict import METHOD, Finalist
+from ftapp.common.durable import replace_file
+from ftapp.common.formatting import format_duration, format_flops, format_quantity
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.sweep.prepare import Search
+from ftapp.experiments.sweep.trials import (
+    OWN,
+    SEARCH,
+    Trial,
+    find_frontier,
+    measure_validation,
+    rank_trials,
+    read_trials,
+)
+from ftapp.recipe.metrics import Metric
+from ftapp.report import comparison, page, svg
+from ftapp.report.parallel_coordinates import Axis, draw_parallel
+from ftapp.report.svg import Line
+
+_SHOWN = 30  # trials in the table of the page; result.json has all
+
+
+def write_sweep(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
+    """Write `report.html` and `result.json` of a sweep, and return the finalists as arms and the result.
+
+    Args:
+        experiment: The sweep, whose runs have ended.
+
+    Raises:
+        OSError: The folder cannot be written.
+        RecipeError: The recipe in the folder is not valid.
+    """
+    search, facts = Search.of(experiment), experiment.facts
+    trials = read_trials(experiment, search.metric.name)
+    finalists = sweep_verdict.compare_finalists(_read_finals(experiment, search.metric), OWN)
+    winner = sweep_verdict.choose_winner(finalists, search.metric)
+    chosen = next((trial for trial in trials if winner and trial.arm == winner.arm), None)
+    importances = _measure_importances(experiment, search)
+    told: dict[str, Any] = {
+        "status": facts["sweep"].get("status"),
+        "metric": search.metric.name,
+        "over": {key: str(space) for key, space in search.spaces.items()},
+        "searched": facts["sweep"]["searched"],
+        "winner": winner.arm if winner else None,
+        "changes": chosen.changes if chosen else [],
+        "sentences": list_sentences(experiment, search, trials, finalists),
+        "finalists": [sweep_verdict.build_table(each, search.metric) for each in finalists],
+        "importances": importances,
+        "cost": _name_cost(trials, facts["jobs"]),
+        "frontier": [trial.arm for trial in _list_frontier(trials, search.metric, facts["jobs"])],
+        "trials": [_build_row(trial) for trial in trials],
+    }
+    arms = read_experiment(experiment) if len(facts["arms"]) > 1 else []
+    result = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
+    result |= {"experiment": str(experiment.folder), "report": str(experiment.report_file), "sweep": told}
+    title = f"Sweep: {search.base.title}"
+    body = _build_body(title, search, trials, told, facts["jobs"], arms)
+    replace_file(experiment.report_file, page.build_page(title, body).encode())
+    replace_file(experiment.result_file, json.dumps(result, indent=2).encode() + b"\n")
+    return arms, result
+
+
+def list_sentences(
+    experiment: Experiment, search: Search, trials: Sequence[Trial], finalists: Sequence[Finalist]
+) -> list[str]:
+    """Say what the sweep shows, and no more.
+
+    Args:
+        experiment: The sweep.
+        search: What it searches.
+        trials: All trials.
+        finalists: The finalists, compared.
+    """
+    metric, ranked = search.metric, rank_trials(trials, search.metric)
+    status = experiment.facts["sweep"].get("status", "crashed")
+    kinds = Counter(trial.status for trial in trials)
+    others = ", ".join(f"{count} {name}" for name, count in kinds.items() if name != "done")
+    seconds = format_duration(experiment.facts["sweep"]["searched"])
+    said = [f"{format_quantity(len(trials), 'trial')} in {seconds}{f', of which {others}' if others else ''}."]
+    own = next((trial for trial in trials if trial.arm == OWN), None)
+    if ranked:
+        best = ranked[0]
+        value, name = metric.format_text(best.value or 0.0), f"validation {metric.label}"
+        of_own = metric.format_text(own.value) if own and own.value is not None else own.status if own else "not run"
+        if best.arm == OWN:
+            said.append(f"No trial has a better {name} than the recipe's own values, {value}.")
+        else:
+            said.append(
+                f"The best {name} of the search is that of {best.arm}, {value}; of the recipe's own values, {of_own}."
+            )
+    else:
+        said.append("No trial has a result.")
+    if status != "done":
+        going_on = f"'ftapp sweep --resume {experiment.folder.name}' goes on"
+        return [*said, f"The sweep is {status}, so the best trials are not compared; {going_on}."]
+    winner = sweep_verdict.choose_winner(finalists, metric)
+    if finalists and winner is None:
+        said.append("No setting can be told to be better than the recipe's own values.")
+    in_order = sorted(finalists, key=lambda each: each is not winner)
+    said += [each.describe(metric) for each in in_order]
+    failed = [each.arm for each in finalists if each.difference is None]
+    if failed and own is not None and own.status != "done":
+        said.append(
+            f"The recipe's own values have no result: their run is {own.status}{f' ({own.why})' if own.why else ''}."
+        )
+    return said
+
+
+def _read_finals(experiment: Experiment, metric: Metric) -> dict[str, dict[int, float]]:
+    """Read the metric of the finalists and of the recipe's own values, by repeat."""
+    arms = experiment.facts["arms"]
+    values: dict[str, dict[int, float]] = {arm: {} for arm in arms} if len(arms) > 1 else {}
+    for member in experiment.list_members():
+        if member.round != SEARCH and member.arm in values:
+            history = member.run.history()
+            value = measure_validation(history, metric.name)
+            if value is not None and member.run.status(history) == "done":
+                values[member.arm][member.round.repeat] = value
+    return values
+
+
+def _measure_importances(experiment: Experiment, search: Search) -> dict[str, float]:
+    """Measure the importance of each key; none where the study cannot be read."""
+    if not (experiment.folder / "study.db").is_file():
+        return {}
+    from ftapp.experiments.sweep.study import SweepStudy  # here, since a page can be made without Optuna
+
+    table = search.sweep
+    study = SweepStudy(
+        experiment.folder / "study.db", search.spaces, search.metric, search.base.seed, table.trials, prunes=False
+    )
+    return study.measure_importances()
+
+
+def _build_row(trial: Trial) -> dict[str, Any]:
+    """Lay out a trial as JSON has it."""
+    return {
+        "arm": trial.arm,
+        "values": dict(trial.values),
+        "run": trial.run.folder.name,
+        "status": trial.status,
+        "value": trial.value,
+        "seconds": trial.seconds,
+        "flops": trial.flops,
+        "why": trial.why,
+    }
+
+
+def _name_cost(trials: Sequence[Trial], jobs: int) -> str:
+    """Choose what trials cost: seconds, or operations where several ran at once and took turns at the machine."""
+    return "flops" if jobs > 1 and all(each.flops for each in trials if each.value is not None) else "seconds"
+
+
+def _measure_cost(trial: Trial, cost: str) -> float | None:
+    return trial.flops if cost == "flops" else trial.seconds
+
+
+def _list_points(trials: Sequence[Trial], cost: str) -> list[tuple[Trial, float, float]]:
+    """List the trials that have a cost and a result."""
+    return [
+        (trial, spent, trial.value)
+        for trial in trials
+        if trial.value is not None and (spent := _measure_cost(trial, cost)) is not None
+    ]
+
+
+def _list_frontier(trials: Sequence[Trial], metric: Metric, jobs: int) -> list[Trial]:
+    found = _list_points(trials, _name_cost(trials, jobs))
+    return [found[index][0] for index in find_frontier([(spent, value) for _, spent, value in found], metric)]
+
+
+def _build_body(
+    title: str, search: Search, trials: Sequence[Trial], told: dict[str, Any], jobs: int, arms: Sequence[Arm]
+) -> list[str]:
+    """Build the page, section by section."""
+    metric = search.metric
+    parts = [
+        f"<header><h1>{escape(title)}</h1></header>",
+        page.build_list("verdicts", told["sentences"]),
+    ]
+    if told["changes"]:
+        words = " ".join(f"--set {shlex.quote(change)}" for change in told["changes"])
+        parts += [page.build_heading("The winner's values"), page.build_code(words, wrap=True)]
+    parts.append(page.build_grid(_draw_figures(search, trials, told, jobs)))
+    header = ["trial", *search.spaces, f"validation {metric.label}", "seconds", "status"]
+    ranked = rank_trials(trials, metric)
+    shown = [*ranked, *(trial for trial in trials if trial not in ranked)][:_SHOWN]
+    rows = [
+        [
+            trial.arm,
+            *(_format_value(trial.values.get(key)) for key in search.spaces),
+            "" if trial.value is None else metric.format_text(trial.value),
+            "" if trial.seconds is None else f"{trial.seconds:.1f}",
+            trial.status,
+        ]
+        for trial in shown
+    ]
+    more = f"; the first {_SHOWN} of {len(trials)}" if len(trials) > _SHOWN else ""
+    parts += [page.build_heading(f"Trials, the best first{more}"), page.build_table(header, rows)]
+    parts.append(f'<p class="soft">{escape(METHOD)}</p>')
+    if arms:
+        parts += comparison.build_body(arms, "The finalists over new seeds")
+    return parts
+
+
+def _format_value(value: Any) -> str:
+    return "" if value is None else comparison.format_setting(value)
+
+
+def _draw_figures(search: Search, trials: Sequence[Trial], told: dict[str, Any], jobs: int) -> list[str]:
+    """Draw the importances, the trials over the values of each key, and the frontier."""
+    metric, drawn = search.metric, []
+    if told["importances"]:
+        rows = [(key, [share]) for key, share in told["importances"].items()]
+        caption = (
+            "The share of the metric's variance over the trials that each key explains by itself (functional analysis "
+            "of variance, Hutter et al. 2014). It is of these trials and their spaces, and has no interval."
+        )
+        bars = svg.draw_bars(rows, ["share"], lambda share: f"{share:.0%}")
+        drawn.append(page.build_figure("Importance of the keys", bars, caption))
+    ranked = rank_trials(trials, metric)
+    if ranked:
+        axes = [Axis.of_space(key, space) for key, space in search.spaces.items()]
+        values = [each.value or 0.0 for each in ranked]
+        axes.append(Axis.of_numbers(metric.label, values, metric.format_cell))
+        lines = [
+            (
+                each.arm,
+                [*(space.place(each.values.get(key)) for key, space in search.spaces.items()), axes[-1].place(value)],
+            )
+            for each, value in zip(ranked, values, strict=True)
+        ]
+        caption = "A line is a trial, the stronger the better. Points touch the axes where the trial's values lie."
+        drawn.append(page.build_figure("Trials over their values", draw_parallel(axes, lines), caption))
+    points = _list_points(trials, told["cost"])
+    if len(points) > 1:
+        best = [each for each in points if each[0].arm in told["frontier"]]
+        best.sort(key=lambda each: each[1])
+        lines_of = [Line(trial.arm, np.array([spent]), np.array([value]), 1) for trial, spent, value in points]
+        front = Line("frontier", np.array([each[1] for each in best]), np.array([each[2] for each in best]), 0, "marks")
+        label = "operations of all steps" if told["cost"] == "flops" else "seconds of features, steps and evaluations"
+        cheapest, dearest = (
+            _format_cost(spent, told["cost"]) for spent in (min(p[1] for p in points), max(p[1] for p in points))
+        )
+        caption = f"No trial is both cheaper and better than one on the line. Costs are from {cheapest} to {dearest}."
+        plot = svg.draw_lines([*lines_of, front], label)
+        legend = [("trials", 1), ("frontier", 0)]
+        drawn.append(page.build_figure(f"Cost and validation {metric.label}", plot, caption, legend))
+    return drawn
+
+
+def _format_cost(spent: float, cost: str) -> str:
+    return format_flops(spent) if cost == "flops" else format_duration(spent)
