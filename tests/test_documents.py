@@ -23,7 +23,8 @@ from ftapp import recipe
 from ftapp.cli import app
 from ftapp.cli.failure import UNANSWERED
 from ftapp.common.errors import RunError
-from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, Track, cautions, layer_rules
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, Sweep, Track, cautions, layer_rules
 from ftapp.recipe.user_settings import Notify
 from ftapp.rpc.messages import Survey
 from ftapp.runs import outcome
@@ -52,7 +53,7 @@ def test_table_has_every_recipe() -> None:
     assert sorted(listed) == sorted(recipe.bundled())
 
 
-_WITH_PROCESSES = ("doctor", "queue", "run", "resume", "plan", "lr-find", "advise", "ctl", "serve")
+_WITH_PROCESSES = ("doctor", "queue", "run", "sweep", "resume", "plan", "lr-find", "advise", "ctl", "serve")
 _USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model", "push")
 
 
@@ -202,6 +203,22 @@ def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monkey
         assert all(loaded.data.source == _absolute(override) for override in changed)
 
 
+@pytest.mark.parametrize("line", [line for line in commands() if re.match("ftapp sweep (?!--resume)", line)])
+def test_sweeps_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path))
+    seen: list[Experiment] = []
+
+    def carry_out(sweep: Experiment, *, as_json: bool) -> int:
+        seen.append(sweep)
+        return 0
+
+    monkeypatch.setattr("ftapp.cli.sweep.carry_out", carry_out)
+    assert invoke(*shlex.split(line)[1:]).exit_code == 0
+    loaded = recipe.load_experiment(seen[0].recipe_file).sweep
+    assert loaded is not None
+    assert list(loaded.over) == [word.partition("=")[0] for word in shlex.split(line) if word.startswith("phase.")]
+
+
 def _absolute(override: str) -> str:
     scheme, _, name = override.removeprefix("data.source=").partition(":")
     return f"{scheme}:{name if scheme in ('sklearn', 'hf') else Path(name).absolute()}"
@@ -217,6 +234,7 @@ def test_pieces_of_recipes_are_valid() -> None:
         "balance": Balance,
         "notify": Notify,
         "track": Track,
+        "sweep": Sweep,
     }
     for piece in pieces:
         for name in tables.keys() & piece.keys():

@@ -9,7 +9,7 @@ them hold at once. A finalist is the winner only if its whole interval is on the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ class Finalist:
     Attributes:
         arm: The name of its arm.
         difference: The metric of the finalist minus that of the recipe; None with fewer than three seeds of both.
+        confidence: The confidence of its interval, by which all intervals of the sweep hold at once.
         mean: The mean metric of the finalist over the seeds of both, or its own where both have none; None without any.
         own: That of the recipe.
         seeds: How many seeds both have.
@@ -40,6 +41,7 @@ class Finalist:
 
     arm: str
     difference: Interval | None
+    confidence: float
     mean: float | None
     own: float | None
     seeds: int
@@ -77,12 +79,13 @@ class Finalist:
         return f"{self.arm} is worse than the recipe's own values in {name} {scope}."
 
 
-def compare_finalists(values: Mapping[str, Mapping[int, float]], own: str) -> list[Finalist]:
+def compare_finalists(values: Mapping[str, Mapping[int, float]], own: str, metric: Metric) -> list[Finalist]:
     """Compare each finalist with the recipe's own values.
 
     Args:
         values: The metric by seed of each arm.
         own: The arm of the recipe's own values.
+        metric: The metric.
 
     Returns:
         The finalists, in their order.
@@ -95,9 +98,9 @@ def compare_finalists(values: Mapping[str, Mapping[int, float]], own: str) -> li
         theirs, ours = ([values[each][seed] for seed in seeds] for each in (arm, own))
         enough = len(seeds) >= SEEDS
         differences = (np.array(theirs) - np.array(ours)).tolist()
-        difference = statistics.estimate_mean(differences, confidence=confidence) if enough else None
+        difference = _clip(statistics.estimate_mean(differences, confidence=confidence), metric) if enough else None
         means = [float(np.mean(each)) if each else None for each in (theirs or list(values[arm].values()), ours)]
-        found.append(Finalist(arm, difference, means[0], means[1], len(seeds)))
+        found.append(Finalist(arm, difference, confidence, means[0], means[1], len(seeds)))
     return found
 
 
@@ -110,15 +113,22 @@ def choose_winner(finalists: Sequence[Finalist], metric: Metric) -> Finalist | N
 
 def build_table(finalist: Finalist, metric: Metric) -> dict[str, Any]:
     """Lay out a finalist as JSON has it."""
+    found = finalist.difference
     return {
         "arm": finalist.arm,
         "seeds": finalist.seeds,
         "mean": finalist.mean,
         "own": finalist.own,
-        "difference": statistics.build_table(finalist.difference) if finalist.difference else None,
+        "difference": statistics.build_table(found) | {"confidence": finalist.confidence} if found else None,
         "beats": finalist.beats(metric),
         "says": finalist.describe(metric),
     }
+
+
+def _clip(found: Interval, metric: Metric) -> Interval:
+    """Cut the interval of a difference to those that the metric can have."""
+    width = metric.range[1] - metric.range[0]
+    return replace(found, low=max(found.low, -width), high=min(found.high, width))
 
 
 def _amount(found: Interval, metric: Metric) -> str:

@@ -172,9 +172,9 @@ def carry_out(experiment: Experiment, *, as_json: bool) -> int:
         The exit code.
     """
     from ftapp.cli.run_experiment import await_tracking
-    from ftapp.experiments.sweep.runner import run_sweep
     from ftapp.runs.interruption import Interruption
     from ftapp.runs.launcher import LocalLauncher
+    from ftapp.search.runner import run_sweep
 
     launcher = LocalLauncher()
     with failure.fail_on_run_errors(2), experiment.hold_alone(), Interruption(launcher) as interruption:

@@ -154,7 +154,7 @@ def parse_over(text: str) -> tuple[str, Any]:
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
         raise ValueError(f"{quote(text)} is not KEY=VALUES, such as 'phase.head.learning_rate=log(1e-5, 1e-2)'")
-    return key.strip(), parse_value(values)
+    return key.strip(), parse_value(values.strip())
 
 
 def flatten_over(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ _MOST_MARKS = 8  # choices that are named beside an axis
 
 
 @dataclass(frozen=True)
-class Axis:
+class KeyAxis:
     """An axis.
 
     Attributes:
@@ -34,7 +34,7 @@ class Axis:
     place: Callable[[float], float] = lambda value: value
 
     @classmethod
-    def of_space(cls, key: str, space: Space) -> Axis:
+    def of_space(cls, key: str, space: Space) -> KeyAxis:
         """Make the axis of a key that is searched."""
         low, *others, high = (format_setting(each) for each in space.extremes)
         if space.kind != "choices" or len(others) > _MOST_MARKS:
@@ -43,14 +43,14 @@ class Axis:
         return cls(key, low, high, marks)
 
     @classmethod
-    def of_numbers(cls, name: str, values: Sequence[float], told: Callable[[float], str]) -> Axis:
+    def of_numbers(cls, name: str, values: Sequence[float], told: Callable[[float], str]) -> KeyAxis:
         """Make the axis of numbers that were measured."""
         low, high = min(values), max(values)
         width = (high - low) or 1.0
         return cls(name, told(low), told(high) if high > low else "", place=lambda value: (value - low) / width)
 
 
-def draw_parallel(axes: Sequence[Axis], lines: Sequence[tuple[str, Sequence[float]]]) -> str:
+def draw_parallel(axes: Sequence[KeyAxis], lines: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Draw lines over parallel axes.
 
     Args:

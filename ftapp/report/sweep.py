@@ -29,7 +29,7 @@ from ftapp.experiments.sweep.trials import (
 )
 from ftapp.recipe.metrics import Metric
 from ftapp.report import comparison, page, svg
-from ftapp.report.parallel_coordinates import Axis, draw_parallel
+from ftapp.report.parallel_coordinates import KeyAxis, draw_parallel
 from ftapp.report.svg import Line
 
 _SHOWN = 30  # trials in the table of the page; result.json has all
@@ -47,7 +47,7 @@ def write_sweep(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     """
     search, facts = Search.of(experiment), experiment.facts
     trials = read_trials(experiment, search.metric.name)
-    finalists = sweep_verdict.compare_finalists(_read_finals(experiment, search.metric), OWN)
+    finalists = sweep_verdict.compare_finalists(_read_finals(experiment, search.metric), OWN, search.metric)
     winner = sweep_verdict.choose_winner(finalists, search.metric)
     chosen = next((trial for trial in trials if winner and trial.arm == winner.arm), None)
     importances = _measure_importances(experiment, search)
@@ -138,7 +138,7 @@ def _measure_importances(experiment: Experiment, search: Search) -> dict[str, fl
     """Measure the importance of each key; none where the study cannot be read."""
     if not (experiment.folder / "study.db").is_file():
         return {}
-    from ftapp.experiments.sweep.study import SweepStudy  # here, since a page can be made without Optuna
+    from ftapp.search.study import SweepStudy  # here, since a page can be made without Optuna
 
     table = search.sweep
     study = SweepStudy(
@@ -235,9 +235,9 @@ def _draw_figures(search: Search, trials: Sequence[Trial], told: dict[str, Any],
         drawn.append(page.build_figure("Importance of the keys", bars, caption))
     ranked = rank_trials(trials, metric)
     if ranked:
-        axes = [Axis.of_space(key, space) for key, space in search.spaces.items()]
+        axes = [KeyAxis.of_space(key, space) for key, space in search.spaces.items()]
         values = [each.value or 0.0 for each in ranked]
-        axes.append(Axis.of_numbers(metric.label, values, metric.format_cell))
+        axes.append(KeyAxis.of_numbers(metric.label, values, metric.format_cell))
         lines = [
             (
                 each.arm,

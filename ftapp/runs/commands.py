@@ -56,10 +56,7 @@ class Resume(Command, frozen=True, kw_only=True, tag="resume"):
 
 
 class Stop(Command, frozen=True, kw_only=True, tag="stop"):
-    """End after the current step and save the model, as SIGINT does.
-
-    because: why a sweep ends the run, which then is pruned; "" where its user ends it.
-    """
+    """End after the current step and save the model, as SIGINT does. because: why a sweep prunes the run; else ""."""
 
     because: Annotated[str, msgspec.Meta(max_length=_LONGEST_REASON)] = ""
 
@@ -118,11 +115,7 @@ LAYER_COMMANDS: dict[str, type[Freeze | Unfreeze]] = {
 
 
 def make_layer_command(rule: str) -> Freeze | Unfreeze:
-    """Make the command that adds a rule to those of the phase.
-
-    Args:
-        rule: `freeze` or `train` with selections.
-    """
+    """Make the command that adds a rule, `freeze` or `train` with selections, to those of the phase."""
     verb, _, selections = rule.partition(" ")
     return next(kind(layers=selections) for kind in LAYER_COMMANDS.values() if kind.verb == verb)
 

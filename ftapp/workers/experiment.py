@@ -29,7 +29,7 @@ def main(folder: Path) -> int:
     launcher = LocalLauncher()
     with Interruption(launcher) as interruption:
         if experiment.is_sweep:
-            from ftapp.experiments.sweep.runner import run_sweep  # here, since only a sweep needs Optuna
+            from ftapp.search.runner import run_sweep  # here, since only a sweep needs Optuna
 
             code = run_sweep(experiment, launcher, interruption, debug=False)
         else:

@@ -17,7 +17,6 @@ from ftapp.experiments.arms import Round, make_slug, schedule
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.slots import Slots, Watcher, request_stop
 from ftapp.experiments.sweep.prepare import Search, apply_values, read_value
-from ftapp.experiments.sweep.study import Asked, SweepStudy
 from ftapp.experiments.sweep.trials import (
     OWN,
     SEARCH,
@@ -42,6 +41,7 @@ from ftapp.runs.launcher import Launcher
 from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.runs.starting import prepare_resume
+from ftapp.search.study import Asked, SweepStudy
 
 _CUT_OFF = ("running", "interrupted", "unfinished", "crashed")
 _FAILURES = 5  # trials that fail before one has a result, after which the sweep ends

@@ -1,0 +1,151 @@
+"""`ftapp sweep` with real runs: a win that is real, none where there is none, and a sweep that goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.runs.run_folder import RunFolder
+from tests.support.processes import wait_for
+from tests.support.quick_starts import make_command
+
+pytestmark = pytest.mark.slow
+
+Sweep = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def sweep(image_recipe: str, tmp_path: Path) -> Iterator[Sweep]:
+    """Starts `ftapp sweep` in the test's folder, in a session of its own."""
+    (tmp_path / "mine.toml").write_text(image_recipe, encoding="utf-8")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        words = ["sweep", *arguments, "--runs-dir", str(tmp_path / "runs"), "--json"]
+        process = subprocess.Popen(
+            make_command("ftapp.cli", *words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ.copy(),
+            cwd=tmp_path,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.communicate()
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> tuple[dict[str, Any], str]:
+    """The result and the narration of a sweep that ends."""
+    stdout, stderr = process.communicate()
+    assert process.returncode == code, stderr
+    result: dict[str, Any] = json.loads(stdout)
+    return result, stderr
+
+
+def find_sweep(folder: Path) -> Experiment:
+    (found,) = (folder / "runs" / "experiments").iterdir()
+    return Experiment(found)
+
+
+def test_a_better_rate_than_a_bad_one_wins_and_a_poor_trial_is_pruned(sweep: Sweep, tmp_path: Path) -> None:
+    result, stderr = finish(
+        sweep(
+            *("mine.toml", "--set", "phase.head.learning_rate=1e-6", "--set", "phase.head.epochs=15"),
+            *("--over", "phase.head.learning_rate=[1e-6, 2e-6, 0.01, 0.02, 0.03, 0.04]", "--metric", "loss"),
+            *("--finalists", "1", "--repeats", "3"),
+        )
+    )
+    found = result["sweep"]
+    assert found["status"] == "done"
+    assert found["winner"] is not None
+    (finalist,) = found["finalists"]
+    assert (finalist["arm"], finalist["beats"], finalist["seeds"]) == (found["winner"], True, 3)
+    assert finalist["difference"]["high"] < 0
+    assert found["changes"][0].startswith("phase.head.learning_rate=0.0")
+    own, *others = found["trials"]
+    assert own["arm"] == "recipe"
+    assert own["values"] == {"phase.head.learning_rate": 1e-6}
+    assert len({each["values"]["phase.head.learning_rate"] for each in found["trials"]}) == 6
+    assert "all 6 settings were tried" in stderr
+    (pruned,) = (each for each in others if each["status"] == "pruned")
+    assert pruned["values"] == {"phase.head.learning_rate": 2e-6}
+    assert pruned["why"].startswith("pruned: the best validation loss so far")
+    run = RunFolder(tmp_path / "runs" / pruned["run"])
+    assert (run.status(), len(run.history().evaluations)) == ("pruned", 2)
+    assert pruned["why"] in stderr
+    experiment = find_sweep(tmp_path)
+    members = experiment.list_members()
+    assert (len(members), experiment.planned, experiment.status([])) == (12, 12, "done")
+    saved = [member.run.history().ended_phases[0].seconds_saved > 0 for member in members if member.round.repeat == 1]
+    assert saved == [False, True, True, True, True, True], "the features of the first trial serve the others"
+    assert Path(result["report"]).is_file()
+
+
+def test_no_win_is_claimed_where_the_best_trial_was_lucky(sweep: Sweep) -> None:
+    result, _ = finish(
+        sweep(
+            *("mine.toml", "--set", "model.hidden=[8]", "--set", "phase.head.epochs=1"),
+            *("--over", "model.hidden=[[7], [8], [9]]", "--metric", "loss", "--finalists", "1", "--repeats", "3"),
+        )
+    )
+    found = result["sweep"]
+    assert len(found["finalists"]) == 1, "a trial was better than the recipe's own values in the search"
+    assert found["winner"] is None
+    assert found["changes"] == []
+    assert "No setting can be told to be better than the recipe's own values." in found["sentences"]
+
+
+def test_a_sweep_goes_on_after_ctrl_c_and_after_it_was_killed(sweep: Sweep, tmp_path: Path) -> None:
+    process = sweep(
+        *("mine.toml", "--over", "phase.head.learning_rate=[0.01, 0.02, 0.03]", "--repeats", "3", "--finalists", "1"),
+        *("--set", "phase.head.epochs=2000", "--set", "evaluate.every=3000", "--metric", "loss", "--trials", "3"),
+    )
+    wait_for(lambda: (tmp_path / "runs" / "experiments").is_dir() and len(list_steps(find_sweep(tmp_path))) == 1)
+    second = sweep("--resume", "last")
+    assert "goes on already, in another process" in second.communicate()[1]
+    assert second.returncode == 2
+    process.send_signal(signal.SIGINT)
+    result, _ = finish(process, 130)
+    assert result["sweep"]["status"] == "interrupted"
+    assert "'ftapp sweep --resume" in result["sweep"]["sentences"][-1]
+    experiment = find_sweep(tmp_path)
+    assert experiment.status([]) == "interrupted"
+
+    process = sweep("--resume", "last")
+    wait_for(lambda: len(list_steps(experiment)) == 2)
+    process.kill()  # its run goes on
+    process.communicate()
+    assert experiment.status([]) == "crashed"
+    result, _ = finish(sweep("--resume", "last"))
+    found = result["sweep"]
+    assert found["status"] == "done"
+    assert [each["arm"] for each in found["trials"]] == ["recipe", "trial 1", "trial 2"]
+    assert {each["status"] for each in found["trials"]} == {"done"}
+    assert len({each["values"]["phase.head.learning_rate"] for each in found["trials"]}) == 3
+    first, killed, _ = (RunFolder(tmp_path / "runs" / each["run"]).history() for each in found["trials"])
+    assert len(first.resumed) == 1
+    assert not killed.resumed, "it was followed to its end"
+
+
+def list_steps(experiment: Experiment) -> list[int]:
+    """The steps of the runs that have made some."""
+    if not experiment.facts_file.is_file():
+        return []
+    return [count for member in experiment.list_members() if (count := len(member.run.history().steps))]
