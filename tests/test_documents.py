@@ -53,7 +53,7 @@ def test_table_has_every_recipe() -> None:
     assert sorted(listed) == sorted(recipe.bundled())
 
 
-_WITH_PROCESSES = ("doctor", "queue", "run", "sweep", "resume", "plan", "lr-find", "advise", "ctl", "serve")
+_WITH_PROCESSES = ("doctor", "queue", "run", "sweep", "resume", "plan", "lr-find", "parity", "advise", "ctl", "serve")
 _USE_A_MODEL = ("predict", "evaluate", "explain", "generate", "export", "serve-model", "push")
 
 
@@ -122,6 +122,16 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("ftapp.cli.range_test.run_range_test", find)
     assert "tested" in invoke(*shlex.split(line)[1:]).output
     assert seen == ["finetune" in line]
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp parity ")])
+def test_comparisons_of_backends_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compare(*arguments: object, **options: object) -> None:
+        raise RunError("tested")
+
+    monkeypatch.setattr("ftapp.cli.backend_trials.is_installed", lambda name: True)
+    monkeypatch.setattr("ftapp.cli.backend_trials.compare_backends", compare)
+    assert "tested" in invoke(*shlex.split(line)[1:]).output
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if re.match(f"ftapp ({'|'.join(_USE_A_MODEL)}) ", line)])

@@ -27,6 +27,7 @@ from ftapp.cli import (
     generate,
     lr_find,
     models,
+    parity,
     plan,
     predict,
     push,
@@ -102,6 +103,7 @@ app.command()(recipes.validate)
 app.command(name="schema")(schema.print_schema)
 app.command()(plan.plan)
 app.command(name="lr-find")(lr_find.lr_find)
+app.command()(parity.parity)
 app.command()(advise.advise)
 app.command(name="models")(models.list_models)
 app.command()(doctor.doctor)

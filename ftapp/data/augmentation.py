@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.data.mixing import Mixer
+from ftapp.data.tensorflow_layers import on_tensorflow
 from ftapp.recipe import Augment
 
 
@@ -39,14 +40,13 @@ class Augmenter:
         """
         x: Any = images
         for index, layer in enumerate(self._layers):
-            state = np.random.SeedSequence([*key, index]).generate_state(2, dtype=np.uint32)
-            layer.generator.state.assign(state)
-            if isinstance(layer, keras.layers.RandomCrop):
-                # Keras draws one window for a whole batch of crops, so images go through it one at a time.
-                x = np.stack([self._crop(layer, image) for image in x])
-            else:
-                x = layer(x, training=True)
-        return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
+            with on_tensorflow(layer, (*key, index)):
+                if isinstance(layer, keras.layers.RandomCrop):
+                    # Keras draws one window for a whole batch of crops, so images go through it one at a time.
+                    x = np.stack([np.asarray(self._resize(layer(image, training=True))) for image in x])
+                else:
+                    x = np.asarray(layer(x, training=True))
+        return np.asarray(x, np.float32)
 
     def mix(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
         """Mix the images of a batch as training does (`ftapp.data.mixing`), if the recipe says so.
@@ -64,10 +64,7 @@ class Augmenter:
 
     def __repr__(self) -> str:
         """The changes it makes: the same text in every process, whatever keys recipes get later."""
-        return f"Augmenter({self._spec.model_dump(exclude_defaults=True)})"
-
-    def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
-        return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
+        return f"Augmenter on TensorFlow({self._spec.model_dump(exclude_defaults=True)})"
 
 
 def make_grid(

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.data.tensorflow_layers import on_tensorflow
 from ftapp.recipe import Augment
 
 # Beside a key, so that these numbers are none of those that decide the augmentation of single images.
@@ -43,11 +44,12 @@ class Mixer:
         Returns:
             The mixed images and labels, of the same shapes and types.
         """
-        words = np.random.SeedSequence([*key, _MIXING]).generate_state(3, dtype=np.uint32)
-        layer = self._layers[int(words[2]) % len(self._layers)]
-        layer.generator.state.assign(words[:2])  # an array, which torch takes for signed numbers of the same bits
-        mixed = layer({"images": images, "labels": labels}, training=True)
-        return _read(mixed["images"]), _read(mixed["labels"])
+        own = (*key, _MIXING)
+        choice = int(np.random.SeedSequence(own).generate_state(3, dtype=np.uint32)[2])
+        layer = self._layers[choice % len(self._layers)]
+        with on_tensorflow(layer, own):
+            mixed = layer({"images": images, "labels": labels}, training=True)
+            return np.asarray(mixed["images"], np.float32), np.asarray(mixed["labels"], np.float32)
 
 
 class BatchMixer:
@@ -78,7 +80,3 @@ class BatchMixer:
     def soften(self, targets: NDArray[Any]) -> NDArray[Any]:
         """Return targets as training steps take them: where they are mixed, shares of classes (batch, classes)."""
         return np.eye(self._classes, dtype=np.float32)[targets] if self._mixer else targets
-
-
-def _read(values: Any) -> NDArray[np.float32]:
-    return np.asarray(keras.ops.convert_to_numpy(values), np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ftapp.common.downloads import Progress
@@ -13,6 +14,7 @@ from ftapp.rpc.client import HelperClient, pass_on
 from ftapp.rpc.machine_messages import Machine
 from ftapp.rpc.messages import Costs, Grid, Preview, Rewritten, Survey, Timing, Tokens
 from ftapp.rpc.protocol import Line
+from ftapp.runs.backend_trial import Trial
 
 
 class InspectorClient(HelperClient):
@@ -170,6 +172,24 @@ class InspectorClient(HelperClient):
             The plan (`ftapp.workers.planner.plan`).
         """
         return await self._ask(recipe.backend, dict[str, Any], "plan", progress, recipe=recipe.to_toml())
+
+    async def run_trial(
+        self, recipe: Recipe, steps: int, folder: Path, *, is_reference: bool, progress: Progress | None = None
+    ) -> Trial:
+        """Train the first steps of each phase of a recipe (`ftapp.training.parity_trial`).
+
+        Args:
+            recipe: The recipe, with the backend that is tried.
+            steps: How many steps of each phase, at most.
+            folder: Where the reference leaves its files, and others find them.
+            is_reference: Whether the other backends are compared with this one.
+            progress: Called with what is being done.
+
+        Returns:
+            What the steps gave.
+        """
+        parameters = {"steps": steps, "folder": str(folder), "is_reference": is_reference}
+        return await self._ask(recipe.backend, Trial, "trial", progress, recipe=recipe.to_toml(), **parameters)
 
     async def find_rate(
         self,

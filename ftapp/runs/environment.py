@@ -26,14 +26,10 @@ def check_installed(recipe: Recipe) -> None:
         RecipeError: A package is not installed, or the settings of the user are wrong.
     """
     problems = []
-    if not _is_installed(recipe.backend):
-        message = (
-            f"the package '{recipe.backend}' is not installed; a backend needs its package; install it in ftapp's "
-            f"checkout: pip install -e '.[{recipe.backend}]'"
-        )
-        problems.append(Problem("", "backend", message))
+    if not is_installed(recipe.backend):
+        problems.append(Problem("", "backend", explain_install(recipe.backend)))
     needed = {"openvino": recipe.frozen.engine == "openvino", "nncf": recipe.frozen.dtype == "int8"}
-    if missing := [name for name, is_needed in needed.items() if is_needed and not _is_installed(name)]:
+    if missing := [name for name, is_needed in needed.items() if is_needed and not is_installed(name)]:
         message = (
             f"the package '{missing[0]}' is not installed; this engine needs its packages: pip install "
             "'ftapp[openvino]'; or let the backend compute the features: --set frozen.engine=keras --set "
@@ -56,7 +52,7 @@ def find_missing_trackers(track: Track) -> Iterator[Problem]:
     from ftapp.recipe.track_schema import TRACKERS  # here, as above
 
     for name in track.list_used():
-        if (packages := TRACKERS[name]) and not _is_installed(packages[0]):
+        if (packages := TRACKERS[name]) and not is_installed(packages[0]):
             off = "false" if name == "tensorboard" else ""
             message = (
                 f"the package '{packages[0]}' is not installed; this tracker needs it: pip install {packages[1]}; or "
@@ -65,7 +61,24 @@ def find_missing_trackers(track: Track) -> Iterator[Problem]:
             yield Problem("", f"track.{name}", message)
 
 
-def _is_installed(package: str) -> bool:
+def explain_install(backend: Backend) -> str:
+    """Explain how a backend is installed that is not.
+
+    Args:
+        backend: The name of the backend.
+    """
+    return (
+        f"the package '{backend}' is not installed; a backend needs its package; install it in ftapp's checkout: pip "
+        f"install -e '.[{backend}]'"
+    )
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package is installed, without importing it.
+
+    Args:
+        package: The name that it is imported by.
+    """
     return importlib.util.find_spec(package) is not None
 
 

@@ -16,6 +16,7 @@ def train_phase(
     state: TrainState,
     callbacks: Sequence[Callback],
     is_stopping: Callable[[], bool] = lambda: False,
+    stop: int | None = None,
 ) -> None:
     """Train a phase from the state's position to its end.
 
@@ -24,17 +25,22 @@ def train_phase(
         state: The state of the training, which moves on with each step.
         callbacks: What is called at each hook, in order.
         is_stopping: Says whether the phase is to end before its next step.
+        stop: The step of the phase that ends it, whose own length stays that of the recipe; None for its last.
     """
-    _train_segment(open_session(), state, callbacks, is_stopping)
+    _train_segment(open_session(), state, callbacks, is_stopping, stop)
     while state.has_new_rules and not is_stopping():
         state.begin_segment()
-        _train_segment(open_session(), state, callbacks, is_stopping)
+        _train_segment(open_session(), state, callbacks, is_stopping, stop)
     for callback in callbacks:
         callback.on_phase_end(state)
 
 
 def _train_segment(
-    session: PhaseSession, state: TrainState, callbacks: Sequence[Callback], is_stopping: Callable[[], bool]
+    session: PhaseSession,
+    state: TrainState,
+    callbacks: Sequence[Callback],
+    is_stopping: Callable[[], bool],
+    stop: int | None,
 ) -> None:
     for callback in callbacks:
         callback.on_segment_begin(session, state)
@@ -43,19 +49,23 @@ def _train_segment(
     for callback in callbacks:
         callback.on_train_begin(state)
     if not is_stopping():
-        _train_steps(session, state, callbacks, is_stopping)
+        _train_steps(session, state, callbacks, is_stopping, stop)
     for callback in callbacks:
         callback.on_segment_end(state)
     session.averages.keep()
 
 
 def _train_steps(
-    session: PhaseSession, state: TrainState, callbacks: Sequence[Callback], is_stopping: Callable[[], bool]
+    session: PhaseSession,
+    state: TrainState,
+    callbacks: Sequence[Callback],
+    is_stopping: Callable[[], bool],
+    stop: int | None,
 ) -> None:
     session.build_optimizer()
     for callback in callbacks:
         callback.on_batch_wait(state)
-    for batch in session.batches(state.position.step):
+    for batch in session.batches(state.position.step, stop):
         if state.has_new_rules:
             return
         for callback in callbacks:

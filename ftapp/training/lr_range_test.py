@@ -48,6 +48,7 @@ def test(
     from ftapp.freezing import proof
     from ftapp.models.keras_internals import own_weights
     from ftapp.models.layers import restore_values_after
+    from ftapp.training.phase_features import report_to
     from ftapp.training.session import PhaseSession
     from ftapp.training.setup import choose_device, set_up
 
@@ -65,7 +66,7 @@ def test(
     start = time.perf_counter()
     with (
         restore_values_after(each for each in model.variables if id(each) not in frozen),
-        PhaseSession(recipe, index, model, plan, splits, former=former, report=_report_to(progress)) as session,
+        PhaseSession(recipe, index, model, plan, splits, former=former, report=report_to(progress)) as session,
     ):
         curve = _sweep(session, rates, steps, progress, on_step)
     after = proof.digest_weights(plan)
@@ -127,16 +128,6 @@ def _others(model: Any, former: Any) -> dict[str, Any]:
     return dict(zip(map(str, range(len(variables))), variables, strict=True))
 
 
-def _report_to(progress: Progress) -> Callable[[str, int, int], bool]:
-    """Make a session's report that never gives up."""
-
-    def report(activity: str, done: int, total: int) -> bool:
-        progress(activity, done, total)
-        return True
-
-    return report
-
-
 def _train_phases_before(
     recipe: Recipe, index: int, model: Any, plans: Sequence[LayerPlan], splits: EncodedSplits, progress: Progress
 ) -> Any:
@@ -144,6 +135,7 @@ def _train_phases_before(
     from ftapp.training.callbacks.callback import Callback
     from ftapp.training.divergence import check_finite
     from ftapp.training.loop import train_phase
+    from ftapp.training.phase_features import report_to
     from ftapp.training.session import PhaseSession
     from ftapp.training.state import TrainState
 
@@ -159,7 +151,7 @@ def _train_phases_before(
     for before in range(index):
         state.begin_phase(before)
         with PhaseSession(
-            recipe, before, model, plans[before], splits, former=optimizer, report=_report_to(progress)
+            recipe, before, model, plans[before], splits, former=optimizer, report=report_to(progress)
         ) as session:
             train_phase(lambda: session, state, [StepProgress()])
             optimizer = session.optimizer

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from ftapp.common.downloads import Progress
 from ftapp.common.safe_files import explain_error
 from ftapp.data.dataset import EncodedSplits
 from ftapp.freezing import feature_cache, feature_store
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int], bool]
 """Is called with an activity in words, how much of it is done, and of how much. Returns False to give up."""
+
+
+def report_to(progress: Progress) -> Report:
+    """Make a report that never gives up.
+
+    Args:
+        progress: Receives what is reported.
+    """
+
+    def report(activity: str, done: int, total: int) -> bool:
+        progress(activity, done, total)
+        return True
+
+    return report
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def make_handlers(cache: RecipeCache, folder: Path) -> dict[str, Callable[..., A
         "missing": machine_requests.find_missing,
         "plan": trial_requests.plan,
         "find-rate": trial_requests.find_rate,
+        "trial": trial_requests.run_trial,
     }
 
 

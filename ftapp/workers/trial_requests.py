@@ -1,12 +1,16 @@
-"""Requests that train a few steps, to tell what a run will do: plans and range tests."""
+"""Requests that train a few steps, to tell what a run will do: plans, range tests, and trials of backends."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe as recipes
 from ftapp.rpc.server import Request
 from ftapp.workers.model_requests import choose_phase
+
+if TYPE_CHECKING:
+    from ftapp.runs.backend_trial import Trial
 
 
 def plan(request: Request, recipe: str) -> dict[str, Any]:
@@ -46,3 +50,24 @@ def find_rate(request: Request, recipe: str, phase: int, rates: tuple[float, flo
         request.say(step=(rate, loss))
 
     return lr_range_test.test(parsed, phase, rates, steps, request.report_progress, on_step)
+
+
+def run_trial(request: Request, recipe: str, steps: int, folder: str, is_reference: bool) -> Trial:
+    """Train the first steps of each phase on this process's backend.
+
+    Args:
+        request: Receives the progress.
+        recipe: TOML text.
+        steps: How many steps of each phase, at most.
+        folder: Where the reference leaves its files, and others find them.
+        is_reference: Whether the other backends are compared with this one.
+
+    Returns:
+        What the steps gave.
+    """
+    parsed = recipes.parse(recipe)
+    from ftapp.training import parity_trial
+
+    return parity_trial.run_trial(
+        parsed, steps, Path(folder), is_reference=is_reference, progress=request.report_progress
+    )

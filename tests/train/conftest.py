@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.presets import Tiny
 from tests.support.processes import Start, none_left
 from tests.support.quick_starts import make_command
+
+WORDS = {"good": ("good", "great"), "bad": ("bad", "awful")}
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +59,34 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 child.kill()
             process.kill()
             process.communicate()
+
+
+@pytest.fixture
+def tagged_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
+    """Texts of which each may be good, bad, both or neither."""
+    chosen = random.Random(3)
+    rows = []
+    for number in range(120):
+        labels = [name for name in WORDS if chosen.random() < 0.5]
+        words = [chosen.choice(WORDS[name]) for name in labels for _ in range(3)] + ["film", str(number)]
+        chosen.shuffle(words)
+        rows.append(f"{' '.join(words)},{'|'.join(labels)}")
+    table = tmp_path / "tags.csv"
+    table.write_text("text,label\n" + "\n".join(rows) + "\n")
+    made = text_recipe.replace("text-classification", "text-multi-label").replace(f"csv:{tiny.reviews}", f"csv:{table}")
+    return made.replace("[data]", '[data]\nlabel_separator = "|"')
+
+
+@pytest.fixture
+def rated_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
+    """Texts with a number, which is larger the more good words there are."""
+    chosen = random.Random(5)
+    rows = []
+    for number in range(120):
+        count = chosen.randrange(7)
+        words = ["good"] * count + ["bad"] * (6 - count) + [str(number)]
+        chosen.shuffle(words)
+        rows.append(f"{' '.join(words)},{1000 + 500 * count}")
+    table = tmp_path / "stars.csv"
+    table.write_text("text,label\n" + "\n".join(rows) + "\n")
+    return text_recipe.replace("text-classification", "text-regression").replace(f"csv:{tiny.reviews}", f"csv:{table}")

@@ -17,39 +17,7 @@ from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from tests.conftest import Do
 from tests.support.predictions import explain, measure, predict
 from tests.support.presets import Tiny
-
-_WORDS = {"good": ("good", "great"), "bad": ("bad", "awful")}
-
-
-@pytest.fixture
-def tagged_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
-    """Texts of which each may be good, bad, both or neither."""
-    chosen = random.Random(3)
-    rows = []
-    for number in range(120):
-        labels = [name for name in _WORDS if chosen.random() < 0.5]
-        words = [chosen.choice(_WORDS[name]) for name in labels for _ in range(3)] + ["film", str(number)]
-        chosen.shuffle(words)
-        rows.append(f"{' '.join(words)},{'|'.join(labels)}")
-    table = tmp_path / "tags.csv"
-    table.write_text("text,label\n" + "\n".join(rows) + "\n")
-    made = text_recipe.replace("text-classification", "text-multi-label").replace(f"csv:{tiny.reviews}", f"csv:{table}")
-    return made.replace("[data]", '[data]\nlabel_separator = "|"')
-
-
-@pytest.fixture
-def rated_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
-    """Texts with a number, which is larger the more good words there are."""
-    chosen = random.Random(5)
-    rows = []
-    for number in range(120):
-        count = chosen.randrange(7)
-        words = ["good"] * count + ["bad"] * (6 - count) + [str(number)]
-        chosen.shuffle(words)
-        rows.append(f"{' '.join(words)},{1000 + 500 * count}")
-    table = tmp_path / "stars.csv"
-    table.write_text("text,label\n" + "\n".join(rows) + "\n")
-    return text_recipe.replace("text-classification", "text-regression").replace(f"csv:{tiny.reviews}", f"csv:{table}")
+from tests.train.conftest import WORDS
 
 
 def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tmp_path: Path) -> None:
@@ -171,7 +139,7 @@ def test_balanced_weights_find_a_class_of_one_in_twenty(do: Do, tiny: Tiny, text
     rows = []
     for number in range(400):
         is_bad = number % 20 == 0
-        words = [chosen.choice(_WORDS["bad" if is_bad else "good"]) for _ in range(3)] + ["good"]
+        words = [chosen.choice(WORDS["bad" if is_bad else "good"]) for _ in range(3)] + ["good"]
         chosen.shuffle(words)
         rows.append(f"{' '.join(words)} {number},{'bad' if is_bad else 'good'}")
     table = tmp_path / "uneven.csv"

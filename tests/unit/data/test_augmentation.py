@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 
 from ftapp.data.augmentation import Augmenter, TextAugmenter, make_grid
 from ftapp.recipe import Augment
+from tests.support.backends import BACKENDS, quick_environment
 
 # Left half 40, right half 200, and a bright top left corner.
 IMAGE = np.full((24, 32, 3), 40, np.float32)
@@ -236,3 +240,33 @@ def test_a_grid_shows_mixed_images() -> None:
     assert set(np.unique(grid[0])) == {0, 200}
     assert len(np.unique(grid[1:])) > 6
     assert not np.array_equal(grid[1], grid[2])
+
+
+_EVERYTHING = """
+import sys
+import numpy as np
+from ftapp.data.augmentation import Augmenter
+from ftapp.data.mixing import Mixer
+from ftapp.recipe import Augment
+keys = dict(flip="both", rotation=10, zoom=0.2, translation=[0.1, 0.1], crop=0.9, rand_augment=0.3, brightness=0.2)
+keys |= dict(contrast=0.2, saturation=0.2, hue=0.1, blur=0.5, erasing=0.5, mixup=0.2)
+spec = Augment(**keys)
+random = np.random.default_rng(0)
+changed = Augmenter(spec, (16, 20))(random.uniform(0, 255, (4, 16, 20, 3)).astype(np.float32), (1, 2, 3))
+mixed, labels = Mixer(spec)(changed, np.eye(4, dtype=np.float32), (1, 2, 3))
+np.savez(sys.argv[1], changed=changed, mixed=mixed, labels=labels)
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_images_change_bitwise_alike_on_all_backends(backend: str, tmp_path: Path) -> None:
+    found = []
+    for name in ("tensorflow", backend):
+        file = tmp_path / f"{name}.npz"
+        environment = quick_environment(name)
+        subprocess.run([sys.executable, "-c", _EVERYTHING, str(file)], env=environment, check=True, timeout=300)
+        found.append(np.load(file))
+    expected, other = found
+    for name in ("changed", "mixed", "labels"):
+        assert np.array_equal(expected[name], other[name]), name
+    assert not np.array_equal(expected["changed"], expected["mixed"])

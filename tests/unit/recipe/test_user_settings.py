@@ -62,7 +62,7 @@ def test_wrong_settings_are_told_with_their_file(file: Path, text: str, message:
 
 
 def test_a_tracker_that_is_not_installed_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftapp.runs.environment._is_installed", lambda name: name != "wandb")
+    monkeypatch.setattr("ftapp.runs.environment.is_installed", lambda name: name != "wandb")
     recipe = recipes.load(recipes.find("gpt2-full"), None, ["track.wandb=mine", "track.tensorboard=true"])
     with pytest.raises(
         RecipeError, match=r"^track.wandb: the package 'wandb' is not installed; .* --set track.wandb=$"
