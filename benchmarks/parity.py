@@ -1,7 +1,7 @@
 """The first steps of all bundled recipes on all installed backends: `ftapp parity`, once for each recipe.
 
-The quick profiles are compared, of lessons without their arms. Exit code 1: a backend differs by more than rounding, or fails. Recipes whose weights or data cannot be had are
-listed below the table and count as nothing.
+The quick profiles are compared, of lessons without their arms. Exit code 1: a backend differs by more than rounding, or
+fails. Recipes whose weights or data cannot be had are listed below the table and count as nothing.
 
 A difference is the largest of all steps and phases; a step's time is that of the last phase. It takes some minutes for
 each recipe on two cores, so it is for the night.
@@ -16,7 +16,6 @@ import sys
 from typing import Any
 
 from common import footer, say, seconds, table
-
 from ftapp.common.formatting import format_size
 from ftapp.common.processes import make_module_command
 from ftapp.recipe import bundled
