@@ -193,6 +193,7 @@ def print_sweep(experiment: Experiment, *, as_json: bool) -> None:
         as_json: Whether it is printed as JSON, else as a table and sentences.
     """
     import json
+    import shlex
 
     from ftapp.common import tables
     from ftapp.report.experiment import write_result
@@ -210,7 +211,7 @@ def print_sweep(experiment: Experiment, *, as_json: bool) -> None:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in found["importances"].items())
         tables.print_text(f"Importance over the trials: {shares}.")
     if found["changes"]:
-        print(" ".join(["ftapp", "run", *_name_recipe(result), *_write_changes(found["changes"])]))
+        print(" ".join(f"--set {shlex.quote(change)}" for change in found["changes"]))
     print(result["report"])
 
 
@@ -227,20 +228,11 @@ def _lay_out(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     )
     shown = [each for index, each in enumerate(done) if index < _BEST or each["arm"] == OWN]
     rows = [
-        [each["arm"], metric.format_text(each["value"]), *(format_setting(each["values"].get(key)) for key in keys)]
+        [
+            each["arm"],
+            metric.format_text(each["value"]),
+            *(format_setting(each["values"].get(key)) or "[]" for key in keys),
+        ]
         for each in shown
     ]
     return ["", f"validation {metric.label}", *keys], rows
-
-
-def _name_recipe(result: dict[str, Any]) -> list[str]:
-    """Name the recipe of a sweep as `ftapp run` takes it."""
-    profile = ["--profile", result["profile"]] if result["profile"] else []
-    return [result["recipe"], *profile]
-
-
-def _write_changes(changes: list[str]) -> list[str]:
-    """Write overrides as words of a shell."""
-    import shlex
-
-    return [word for change in changes for word in ("--set", shlex.quote(change))]

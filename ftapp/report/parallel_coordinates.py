@@ -36,7 +36,7 @@ class KeyAxis:
     @classmethod
     def of_space(cls, key: str, space: Space) -> KeyAxis:
         """Make the axis of a key that is searched."""
-        low, *others, high = (format_setting(each) for each in space.extremes)
+        low, *others, high = (format_setting(each) or "[]" for each in space.extremes)
         if space.kind != "choices" or len(others) > _MOST_MARKS:
             others = []
         marks = tuple(((index + 1) / (len(others) + 1), text) for index, text in enumerate(others))

@@ -26,6 +26,7 @@ from ftapp.experiments.sweep.trials import (
     measure_validation,
     rank_trials,
     read_trials,
+    shorten_keys,
 )
 from ftapp.recipe.metrics import Metric
 from ftapp.report import comparison, page, svg
@@ -86,39 +87,39 @@ def list_sentences(
         trials: All trials.
         finalists: The finalists, compared.
     """
-    metric, ranked = search.metric, rank_trials(trials, search.metric)
-    status = experiment.facts["sweep"].get("status", "crashed")
+    metric, facts = search.metric, experiment.facts["sweep"]
+    searched = _describe_search(trials, metric, facts["searched"])
+    if (status := facts.get("status", "crashed")) != "done":
+        going_on = f"'ftapp sweep --resume {experiment.folder.name}' goes on"
+        return [f"The sweep is {status}, so the best trials are not compared; {going_on}.", *searched]
+    winner = sweep_verdict.choose_winner(finalists, metric)
+    said = ["No setting can be told to be better than the recipe's own values."] if winner is None else []
+    said += [each.describe(metric) for each in sorted(finalists, key=lambda each: each is not winner)]
+    return [*said, *searched]
+
+
+def _describe_search(trials: Sequence[Trial], metric: Metric, seconds: float) -> list[str]:
+    """Say what the search has found, which proves nothing yet."""
+    ranked = rank_trials(trials, metric)
     kinds = Counter(trial.status for trial in trials)
     others = ", ".join(f"{count} {name}" for name, count in kinds.items() if name != "done")
-    seconds = format_duration(experiment.facts["sweep"]["searched"])
-    said = [f"{format_quantity(len(trials), 'trial')} in {seconds}{f', of which {others}' if others else ''}."]
-    own = next((trial for trial in trials if trial.arm == OWN), None)
-    if ranked:
-        best = ranked[0]
-        value, name = metric.format_text(best.value or 0.0), f"validation {metric.label}"
-        of_own = metric.format_text(own.value) if own and own.value is not None else own.status if own else "not run"
-        if best.arm == OWN:
-            said.append(f"No trial has a better {name} than the recipe's own values, {value}.")
-        else:
-            said.append(
-                f"The best {name} of the search is that of {best.arm}, {value}; of the recipe's own values, {of_own}."
-            )
-    else:
-        said.append("No trial has a result.")
-    if status != "done":
-        going_on = f"'ftapp sweep --resume {experiment.folder.name}' goes on"
-        return [*said, f"The sweep is {status}, so the best trials are not compared; {going_on}."]
-    winner = sweep_verdict.choose_winner(finalists, metric)
-    if finalists and winner is None:
-        said.append("No setting can be told to be better than the recipe's own values.")
-    in_order = sorted(finalists, key=lambda each: each is not winner)
-    said += [each.describe(metric) for each in in_order]
-    failed = [each.arm for each in finalists if each.difference is None]
-    if failed and own is not None and own.status != "done":
-        said.append(
-            f"The recipe's own values have no result: their run is {own.status}{f' ({own.why})' if own.why else ''}."
-        )
-    return said
+    count = f"{format_quantity(len(trials), 'trial')} in {format_duration(seconds)}"
+    said = [f"{count}{f', of which {others}' if others else ''}."]
+    if not ranked:
+        return [*said, "No trial has a result."]
+    name, best = f"validation {metric.label}", ranked[0]
+    own = next((trial for trial in trials if trial.arm == OWN), best)
+    if best.arm == OWN:
+        return [*said, f"No trial has a better {name} than the recipe's own values, {_tell(best, metric)}."]
+    own_result = f"the recipe's own values: {_tell(own, metric)}"
+    return [*said, f"The best {name} of the search is that of {best.arm}, {_tell(best, metric)}; {own_result}."]
+
+
+def _tell(trial: Trial, metric: Metric) -> str:
+    """The metric of a trial, or why it has none."""
+    if trial.value is not None:
+        return metric.format_text(trial.value)
+    return f"{trial.status} ({trial.why})" if trial.why else trial.status
 
 
 def _read_finals(experiment: Experiment, metric: Metric) -> dict[str, dict[int, float]]:
@@ -219,7 +220,7 @@ def _build_body(
 
 
 def _format_value(value: Any) -> str:
-    return "" if value is None else comparison.format_setting(value)
+    return comparison.format_setting(value) or "[]"  # an empty list has no items to show
 
 
 def _draw_figures(search: Search, trials: Sequence[Trial], told: dict[str, Any], jobs: int) -> list[str]:
@@ -235,7 +236,8 @@ def _draw_figures(search: Search, trials: Sequence[Trial], told: dict[str, Any],
         drawn.append(page.build_figure("Importance of the keys", bars, caption))
     ranked = rank_trials(trials, metric)
     if ranked:
-        axes = [KeyAxis.of_space(key, space) for key, space in search.spaces.items()]
+        short = shorten_keys(list(search.spaces))
+        axes = [KeyAxis.of_space(short[key], space) for key, space in search.spaces.items()]
         values = [each.value or 0.0 for each in ranked]
         axes.append(KeyAxis.of_numbers(metric.label, values, metric.format_cell))
         lines = [

@@ -290,10 +290,11 @@ class FtApp(App[None]):
         self.push_screen(RunScreen(run))
 
     def open_experiment(self, experiment: Experiment) -> None:
-        """Show an experiment's arms beside each other, live or ended."""
+        """Show an experiment's arms beside each other, or the trials of a sweep, live or ended."""
         from ftapp.tui.screens.experiment import ExperimentScreen
+        from ftapp.tui.screens.sweep import SweepScreen
 
-        self.push_screen(ExperimentScreen(experiment))
+        self.push_screen((SweepScreen if experiment.is_sweep else ExperimentScreen)(experiment))
 
     @work
     async def empty_trash(self) -> None:

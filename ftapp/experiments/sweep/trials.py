@@ -159,6 +159,21 @@ def choose_finalists(trials: Sequence[Trial], metric: Metric, count: int) -> lis
     return [each for each in others if own is None or metric.is_better(each.value or 0.0, own)][:count]
 
 
+def shorten_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Name keys by their last parts where these differ, else by all but the word phase.
+
+    Args:
+        keys: The dotted keys.
+
+    Returns:
+        The short names by key.
+    """
+    last = [key.rpartition(".")[2] for key in keys]
+    return {
+        key: name if last.count(name) == 1 else key.removeprefix("phase.") for key, name in zip(keys, last, strict=True)
+    }
+
+
 def find_frontier(points: Sequence[tuple[float, float]], metric: Metric) -> list[int]:
     """Find the points of cost and metric that no other point beats in both.
 

@@ -26,8 +26,8 @@ def stop_experiment(app: FtApp, experiment: Experiment) -> None:
         except OSError as error:
             app.notify(f"{experiment.folder} cannot be written: {error.strerror}", severity="error")
 
-    text = (
-        "Running runs end after their current step and keep their models. No other run starts. "
-        "A stopped experiment cannot be resumed."
-    )
-    app.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Continue"]), confirm)
+    is_sweep, name = experiment.is_sweep, experiment.folder.name
+    going_on = f"'ftapp sweep --resume {name}' goes on." if is_sweep else "A stopped experiment cannot be resumed."
+    text = f"Running runs end after their current step and keep their models. No other run starts. {going_on}"
+    title = f"Stop this {'sweep' if is_sweep else 'experiment'}?"
+    app.push_screen(Dialog(title, text, ["Stop", "Continue"]), confirm)
