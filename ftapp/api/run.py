@@ -70,7 +70,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """The status: running, done, failed, refused, interrupted, unfinished or crashed."""
+        """The status: running, done, failed, refused, interrupted, unfinished, pruned or crashed."""
         return self._files.status()
 
     @property

@@ -36,6 +36,7 @@ _ADVICE = {
     "failed": "Remove the cause, and run its recipe again.",
     "refused": "Change its recipe as the message says, and run it again.",
     "crashed": "Open the run for its log. Run its recipe again from Recipes.",
+    "pruned": "A sweep ended the run before it trained, so it saved no model.",
     "interrupted": "The run was stopped before it trained, so it saved no model. Run its recipe again.",
     "unfinished": "The run was stopped before it trained, so it saved no model. `ftapp resume` goes on with it.",
     "damaged": "Run its recipe again from Recipes.",
