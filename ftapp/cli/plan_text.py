@@ -17,6 +17,8 @@ from ftapp.common.formatting import format_class_counts, format_duration, format
 from ftapp.runs.narration import describe_engine
 from ftapp.runs.phase_events import CacheChoice
 
+_LONG = 1.0  # seconds; the time of data that are read sooner is of no interest
+
 
 @dataclass
 class _Node:
@@ -34,15 +36,18 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
     """
     examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
+    if (reading := plan["reading"]) and reading["seconds"] >= _LONG:
+        head.append(f"\nreading the data: {format_duration(reading['seconds'])}")
+        head.append(f", {format_size(reading['memory'])} of memory")
     if plan["classes"]:
         head.append(f"\nclasses: {format_class_counts(plan['classes'], plan['counts'])}")
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))
     for each in plan["warnings"]:
         head.append(f"\ncaution: {each['says']}; {each['advice']}", "yellow")
-    return Group(head, *(part for phase in plan["phases"] for part in _render_phase(phase)))
+    return Group(head, *(part for phase in plan["phases"] for part in _render_phase(phase, plan["free"])))
 
 
-def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
+def _render_phase(phase: Mapping[str, Any], free: int) -> list[Any]:
     trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
     share = f"{trains}, R = {formatting.format_share(phase['trainable_share'])}"
     if phase["adapters"]:
@@ -67,7 +72,8 @@ def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
         rows["memory"] = f"{format_size(sum(parts.values()))}: {listed}"
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:
-        rows["cache"] = f"{format_size(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
+        rows["cache"] = f"{format_size(cache['size'])} on disk for the output of {cache['layers'][-1]}"
+        rows["cache"] += f", {format_size(free)} are free; {cache['reason']}"
         rows["cache"] += describe_engine(msgspec.convert(cache, CacheChoice))
     if phase["int8_saves"]:
         rows["int8"] = (

@@ -19,6 +19,7 @@ from pathlib import Path
 from ftapp.common import user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_size
 from ftapp.common.locks import hold_lock
 
 _QUOTA_GIB = 20.0
@@ -142,17 +143,32 @@ def make_room(size: int, place: Path | None = None) -> str | None:
     if refused := check_quota(size):
         return refused
     limit = read_quota()
-    own = sum(entry.size for entry in list_entries() if entry.folder == place)
-    others = [entry for entry in list_entries() if entry.folder != place]
+    entries = list_entries()
+    own = sum(entry.size for entry in entries if entry.folder == place)
+    others = [entry for entry in entries if entry.folder != place]
     while True:
         taken, free = sum(entry.size for entry in others), shutil.disk_usage(folder()).free
         if taken + max(size, own) <= limit and size - own <= free:
             return None
-        removed = next((entry for entry in reversed(others) if remove(entry)), None)
+        can_fit = size - own <= free + taken  # else nothing is removed in vain
+        removed = next((entry for entry in reversed(others) if can_fit and remove(entry)), None)
         if removed is None:
-            short = "the disk is full" if size - own > free else "other runs use what the quota allows"
-            return f"it would take {size / 2**30:.2f} GiB, and {short}"
+            short = "other runs use what the quota allows"
+            if size - own > free:
+                short = f"{format_size(free)} are free in {folder()} (FTAPP_CACHE names another folder)"
+            return f"{_describe_need(size)}, and {short}"
         others.remove(removed)
+
+
+def measure_free() -> int:
+    """Return the bytes that are free on the disk of the cached features; 0 where that cannot be known."""
+    place = folder()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        return shutil.disk_usage(place).free
+    except OSError:
+        return 0
 
 
 def check_quota(size: int) -> str | None:
@@ -160,7 +176,11 @@ def check_quota(size: int) -> str | None:
     limit = read_quota()
     if size <= limit:
         return None
-    return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
+    return f"{_describe_need(size)}, and the quota is {format_size(limit)} (FTAPP_FEATURES_GIB)"
+
+
+def _describe_need(size: int) -> str:
+    return f"the features need {format_size(size)}"
 
 
 def remove(entry: CacheEntry) -> bool:

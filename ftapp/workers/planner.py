@@ -5,6 +5,7 @@ The trained weights and computed features are not kept.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,7 @@ from ftapp.common.quick_imports import quick_imports
 from ftapp.recipe import Recipe
 
 if TYPE_CHECKING:
+    from ftapp.data import DocumentSplits, Splits
     from ftapp.freezing.layer_plan import LayerPlan
     from ftapp.training.session import PhaseSession
 
@@ -29,16 +31,16 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     Returns:
         `precision`, `reason`, numbers of `examples`, and a table for each of `phases`. `classes`, `counts` and
         `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
-        `ftapp.recipe.cautions`.
+        `ftapp.recipe.cautions`. `reading` has the `seconds` in which the data were read and the bytes of `memory` that
+        this took; None for data that are read beside Keras. `free` bytes are on the disk of cached features.
 
     Raises:
         RecipeError: The recipe does not fit its model or data.
         RunError: The model or the data could not be loaded.
     """
-    from ftapp import data
-
-    found = data.read_early(recipe, progress)
+    found, reading = _read(recipe, progress)
     with quick_imports():
+        from ftapp.freezing import feature_cache
         from ftapp.recipe import cautions
         from ftapp.training.setup import choose_device, set_up
 
@@ -53,12 +55,27 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         "precision": device.precision,
         "reason": device.reason,
         "examples": sizes,
+        "reading": reading if found else None,
+        "free": feature_cache.measure_free(),
         "classes": list(splits.classes),
         "counts": splits.counts,
         "data_notes": list(splits.notes),
         "phases": phases,
         "warnings": [caution.to_table() for caution in cautions.find_cautions(recipe, sizes, plans[0].descriptions)],
     }
+
+
+def _read(recipe: Recipe, progress: Progress) -> tuple[Splits | DocumentSplits | None, dict[str, float]]:
+    """Read the data, where they are read before Keras, and measure the seconds and the bytes of memory for it."""
+    import psutil
+
+    from ftapp import data
+
+    process = psutil.Process()
+    begun, before = time.perf_counter(), process.memory_info().rss
+    found = data.read_early(recipe, progress)
+    taken = max(0, process.memory_info().rss - before)
+    return found, {"seconds": time.perf_counter() - begun, "memory": taken}
 
 
 def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any, begin: int) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def test_a_quota_that_is_too_small_is_told_and_the_run_goes_on(
     code, history, _ = do(image_recipe)
     assert code == 0
     assert history.phases[0].cache is not None
-    assert "the quota is 0.00" in history.phases[0].cache.reason
+    assert "the quota is 0 B" in history.phases[0].cache.reason
 
 
 def test_phases_with_other_cuts_and_augmented_views(do: Do, image_recipe: str) -> None:

@@ -138,7 +138,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
             if not piece:
                 break
             found += piece
-            if len(found) > len(self._runs or ()):
+            if len(found) >= 2 * len(self._runs or ()):  # so that thousands are not sorted at each piece
                 self._take(found)
         self._take(found)
         return taken

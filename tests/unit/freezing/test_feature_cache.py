@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_what_is_larger_than_the_quota_is_declined_and_nothing_is_removed(monkey
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(2 / 1024))
     reason = feature_cache.make_room(3 * MIB)
     assert reason is not None
-    assert "the quota is 0.00 (FTAPP_FEATURES_GIB)" in reason
+    assert "the quota is 2.0 MiB (FTAPP_FEATURES_GIB)" in reason
     assert keys() == ["a"]
 
 
@@ -69,10 +70,22 @@ def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     make("a", 2, 100)
     make("b", 1, 200)
     with feature_cache.open_entry("a", "label of a"):
-        assert feature_cache.make_room(3 * MIB) == "it would take 0.00 GiB, and other runs use what the quota allows"
+        assert feature_cache.make_room(3 * MIB) == "the features need 3.0 MiB, and other runs use what the quota allows"
         assert not feature_cache.remove(feature_cache.list_entries()[0])
         assert keys() == ["a"]
     assert feature_cache.make_room(3 * MIB) is None
+    assert keys() == []
+
+
+def test_what_the_disk_cannot_hold_is_declined_before_anything_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    make("a", 2, 100)
+    usage = shutil.disk_usage(feature_cache.folder())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5 * MIB))
+    reason = feature_cache.make_room(9 * MIB)
+    assert reason is not None
+    assert reason.startswith("the features need 9.0 MiB, and 5.0 MiB are free in ")
+    assert keys() == ["a"]
+    assert feature_cache.make_room(6 * MIB) is not None  # the disk of this test never gets more room
     assert keys() == []
 
 
