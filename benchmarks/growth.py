@@ -281,7 +281,7 @@ def draw(points: Sequence[Point], folder: Path) -> None:
     """Draw time and memory of each kind of size, on logarithmic axes."""
     for of in MEASURES:
         some = [each for each in points if each.of == of]
-        for name in ("processor", "memory"):
+        for name, label in (("processor", "seconds of processor time"), ("memory", "MiB of memory")):
             lines = []
             for tone, what in enumerate(dict.fromkeys(each.what for each in some)):
                 own = [each for each in some if each.what == what]
@@ -289,7 +289,7 @@ def draw(points: Sequence[Point], folder: Path) -> None:
                 sizes = np.array([each.size for each in own], np.float64)
                 lines.append(Line(what, sizes, np.array(values, np.float64), tone, "marks"))
             if lines:
-                plot = svg.draw_lines(lines, of, log=True, log_x=True)
+                plot = svg.draw_lines(lines, f"{label} over {of}", log=True, log_x=True)
                 picture = embed_picture(plot, [(line.name, line.tone) for line in lines])
                 (folder / f"growth-{of}-{name}.svg").write_text(picture, encoding="utf-8")
 

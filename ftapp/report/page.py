@@ -65,15 +65,18 @@ def embed_picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
         width, height, described, inside = int(found[1]), int(found[2]), found[3], found[4]
     else:  # a paragraph, which says that there is nothing to draw
         inside = f'<text x="12" y="20">{re.sub("<[^>]*>", "", plot)}</text>'
-    x, keys = 12, []
+    x, below, keys = 12, height, []
     for name, tone in legend:
-        keys.append(f'<rect class="bar tone-{tone}" x="{x}" y="{height + 5}" width="9" height="9"/>')
-        keys.append(f'<text x="{x + 14}" y="{height + 14}">{escape(name)}</text>')
+        if x > 12 and x + 14 + 7 * len(name) > width:
+            x, below = 12, below + 14
+        keys.append(f'<rect class="bar tone-{tone}" x="{x}" y="{below + 5}" width="9" height="9"/>')
+        keys.append(f'<text x="{x + 14}" y="{below + 14}">{escape(name)}</text>')
         x += 32 + 7 * len(name)
+    whole = below + 24
     return make_printable(
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{2 * width}" height="{2 * (height + 24)}" '
-        f'viewBox="0 0 {width} {height + 24}" {described}><style>{style} .plot {{ height: 100% }}</style>'
-        f'<rect width="{width}" height="{height + 24}" fill="{colours["--card"]}"/>{inside}{"".join(keys)}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{2 * width}" height="{2 * whole}" '
+        f'viewBox="0 0 {width} {whole}" {described}><style>{style} .plot {{ height: 100% }}</style>'
+        f'<rect width="{width}" height="{whole}" fill="{colours["--card"]}"/>{inside}{"".join(keys)}</svg>\n'
     )
 
 

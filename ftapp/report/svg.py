@@ -356,8 +356,10 @@ def shorten_label(name: str, width: float) -> str:
 
 
 def _format_number(value: float) -> str:
-    if value and abs(value) >= 10_000:
-        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value:.3g}"
+    if 10_000 <= abs(value) < 1e9:
+        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value / 1e6:g}M"
+    if abs(value) >= 1e9:
+        return f"{value:.3g}"
     if value and abs(value) < 1e-3:
         return f"{value:.2g}".replace("e-0", "e-")
     return f"{round(value, 10):.4g}"
