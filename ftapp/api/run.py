@@ -13,6 +13,7 @@ from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import is_file
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.launchers.stop import send
 from ftapp.recipe import Recipe
 from ftapp.runs import commands, run_folder
 from ftapp.runs.events import AnyEvent
@@ -70,7 +71,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """The status: running, done, failed, refused, interrupted, unfinished, pruned or crashed."""
+        """The status: running, waiting, done, failed, refused, interrupted, unfinished, pruned or crashed."""
         return self._files.status()
 
     @property
@@ -157,7 +158,9 @@ class Run:
     def stop(self) -> None:
         """Ask the run to end after its current step and to save its model. `wait` waits for that.
 
+        A run that waits for a machine of a cluster is cancelled.
+
         Raises:
             RunError: The run has ended already.
         """
-        commands.send(self._files, commands.Stop())
+        send(self._files, commands.Stop())

@@ -12,10 +12,10 @@ from ftapp.common import user_folders
 from ftapp.common.errors import RunError
 from ftapp.experiments.arms import make_slug
 from ftapp.experiments.find_run import find_run as find_folder
+from ftapp.launchers.choose import choose_target, find_former, make_launcher
 from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed
-from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.starting import make_run, prepare_resume
 
 
@@ -29,6 +29,7 @@ def run(
     offline: bool = False,
     verify_cache: bool = False,
     max_seconds: float | None = None,
+    on: str | None = None,
 ) -> Run:
     """Start a run of a recipe in a process of its own, as `ftapp run` does.
 
@@ -41,18 +42,20 @@ def run(
         offline: Whether the run makes no network call.
         verify_cache: Whether the run recomputes some cached features and compares them.
         max_seconds: After how many seconds the run saves its state and ends as unfinished.
+        on: Where the run goes: `local`, `slurm:PARTITION`, `ray://HOST`, or a name from `settings.toml`.
 
     Returns:
         The run, which goes on. `Run.wait` waits for its result.
 
     Raises:
-        RecipeError: The recipe has problems, or is an experiment.
-        RunError: `max_seconds` is not above 0.
+        RecipeError: The recipe has problems, or is an experiment; or its target does not exist.
+        RunError: `max_seconds` is not above 0, or the target has refused the run.
         OSError: The folder of runs cannot be written.
     """
     _check_seconds(max_seconds)
     resolved = get_recipe(recipe, profile, overrides)
     check_installed(resolved)
+    launcher = make_launcher(choose_target(on))
     path = None if isinstance(recipe, Recipe) else recipes.find(str(recipe))
     start = make_run(
         resolved,
@@ -65,7 +68,7 @@ def run(
         verify_cache=verify_cache,
         max_seconds=max_seconds,
     )
-    start.start(LocalLauncher())
+    start.start(launcher)
     return Run(start.run.folder)
 
 
@@ -78,6 +81,7 @@ def resume(
     runs_dir: str | Path | None = None,
     offline: bool = False,
     max_seconds: float | None = None,
+    on: str | None = None,
 ) -> Run:
     """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted.
 
@@ -89,6 +93,7 @@ def resume(
         runs_dir: The folder of all runs.
         offline: Whether the run makes no network call.
         max_seconds: After how many seconds the run saves its state and ends as unfinished.
+        on: Where the run goes: `local`, `slurm:PARTITION`, `ray://HOST`, or a name from `settings.toml`.
 
     Returns:
         The run, which goes on.
@@ -101,8 +106,9 @@ def resume(
     """
     _check_seconds(max_seconds)
     files = get_run_folder(run, runs_dir)
+    launcher = make_launcher(choose_target(on, find_former(files)))
     start = prepare_resume(files, steps=steps, epochs=epochs, anyway=anyway, offline=offline, max_seconds=max_seconds)
-    start.start(LocalLauncher())
+    start.start(launcher)
     return Run(files.folder)
 
 

@@ -54,7 +54,7 @@ def ctl(
     """
     from ftapp.common.errors import RecipeError, RunError
     from ftapp.experiments.find_run import find_run
-    from ftapp.runs import commands
+    from ftapp.launchers.stop import send
 
     outcome: dict[str, Any] = {"run": None, "command": action, "applied": False, "reason": "the run ended before"}
     try:
@@ -62,11 +62,15 @@ def ctl(
         found = find_run(run, runs_dir)
         outcome["run"] = found.folder.name
         since = _measure_log(found)
-        commands.send(found, command)
+        will_answer = send(found, command)
     except (RecipeError, RunError) as error:
         if as_json:
             print(json.dumps(outcome | {"reason": str(error)}))
         failure.refuse(str(error))
+    if not will_answer:
+        outcome |= {"applied": True, "step": 0}
+        print(json.dumps(outcome) if as_json else f"{action}: cancelled while it waited for a machine")
+        return
     if answer := _wait(found, command, since):
         outcome |= {"applied": answer.applied, "reason": answer.reason, "step": answer.step}
     if as_json:

@@ -44,6 +44,7 @@ def follow_run(
     """
     run = start.run
     begun, history = read_last_time(run.events_file), History()
+    told = begun  # the time of the last event that was told: a log that is cut back, as a resumed run's, tells it again
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
         for note in notes:
             narrator.say(note)
@@ -54,7 +55,8 @@ def follow_run(
                 narrator.say(message)
             if event is None:
                 narrator.look()
-            elif event.time > begun:  # a run that goes on has told the others before
+            elif event.time > told:
+                told = event.time
                 narrator.tell(event, history)
         _follow_tracking(run, narrator, interruption)
     _ring(history)

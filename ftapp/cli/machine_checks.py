@@ -57,7 +57,7 @@ def check_machine() -> Iterator[Check]:
     import psutil
 
     from ftapp import __version__
-    from ftapp.runs.run_folder import find_processor
+    from ftapp.runs.machine import find_processor
 
     yield Check("machine", "ftapp", "ok", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     cores, usable = os.cpu_count() or 1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None

@@ -131,6 +131,14 @@ MaxTimeOption = Annotated[
         "--max-time", metavar="TIME", help="End each run after this time, such as 55m or 1h30m; resume goes on."
     ),
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="TARGET",
+        help="Where it runs: local, slurm:PARTITION, ray://HOST, or a name from settings.toml.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 

@@ -17,6 +17,7 @@ from ftapp.cli.options import (
     BackendOption,
     JsonOption,
     OfflineOption,
+    OnOption,
     ProfileOption,
     RecipesArgument,
     RunsDirOption,
@@ -86,6 +87,7 @@ def add(
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
+    on: OnOption = None,
     hold: Annotated[bool, typer.Option("--hold", help="Do not start the queue.")] = False,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
@@ -97,6 +99,7 @@ def add(
     from ftapp.cli import activity
     from ftapp.experiments.options import Options
     from ftapp.experiments.prepare_job import make_label, prepare_job
+    from ftapp.launchers.choose import choose_target
     from ftapp.recipe import find, load_experiment
 
     chosen = combine_overrides(overrides, backend=backend, seed=seed, **{"data.folds": folds})
@@ -104,13 +107,16 @@ def add(
     if not recipes:
         refuse("no recipe is given; 'ftapp recipes' lists all recipes")
     with _explain_errors():
+        target = choose_target(on)
         paths = [find(name) for name in recipes]
         for path in paths:  # all are checked before the first one is added
             loaded = load_experiment(path, profile, chosen)
             activity.check(loaded.arms.values() or [loaded.base])
         for path in paths:
-            prepare = partial(prepare_job, path, profile, chosen, options, command=sys.argv, offline=offline)
-            entry = queue.add(make_label(path, profile), prepare)
+            prepare = partial(
+                prepare_job, path, profile, chosen, options, command=sys.argv, offline=offline, on=target.text
+            )
+            entry = queue.add(make_label(path, profile), prepare, target.text)
             print(f"{entry.id}: {entry.label}")
         if queue.is_paused():
             print("the queue is paused: 'ftapp queue start' carries it out", file=sys.stderr)

@@ -13,19 +13,23 @@ from ftapp.common import user_folders
 from ftapp.common.errors import RunError
 from ftapp.common.formatting import format_quantity
 from ftapp.experiments.find_run import find_run
+from ftapp.launchers.choose import make_launcher
+from ftapp.launchers.target import LaunchTarget
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.replay import list_all, list_doubts, write_commands
 from ftapp.runs.starting import make_run
 
 
-def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool, debug: bool) -> int:
+def replay_run(
+    name: str, runs_dir: Path | None, target: LaunchTarget, *, as_json: bool, offline: bool, debug: bool
+) -> int:
     """Run a run's recipe again, and carry out each of its commands at the same step.
 
     Args:
         name: The run's folder, its name or the beginning of it, or last.
         runs_dir: The folder of all runs, if one is chosen.
+        target: Where the run goes.
         as_json: Whether the result is printed as JSON.
         offline: Whether the run makes no network call.
         debug: Whether the output of a run that did not end well is shown.
@@ -45,7 +49,7 @@ def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool
     history, facts = former.history(), former.environment()
     title = str(facts.get("recipe") or former.folder.name)
     commands = list_all(history)
-    launcher = LocalLauncher()
+    launcher = make_launcher(target)
     try:
         start = make_run(
             recipe,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ftapp.cli import failure
-from ftapp.cli.options import JsonOption, MaxTimeOption, OfflineOption, RunArgument, RunsDirOption
+from ftapp.cli.options import JsonOption, MaxTimeOption, OfflineOption, OnOption, RunArgument, RunsDirOption
 
 
 def resume(
@@ -22,6 +22,7 @@ def resume(
         bool, typer.Option("--anyway", help="Go on with other versions too, although not exactly; the run says so.")
     ] = False,
     max_time: MaxTimeOption = None,
+    on: OnOption = None,
     runs_dir: RunsDirOption = None,
     as_json: JsonOption = False,
     offline: OfflineOption = False,
@@ -31,16 +32,16 @@ def resume(
     from ftapp.cli.run_result import tell_outcome
     from ftapp.common.errors import RunError
     from ftapp.experiments.find_run import find_run
+    from ftapp.launchers.choose import choose_target, find_former, make_launcher
     from ftapp.runs import run_folder
     from ftapp.runs.interruption import Interruption
-    from ftapp.runs.launcher import LocalLauncher
     from ftapp.runs.starting import prepare_resume
 
     max_seconds = failure.parse_max_time(max_time)
-    launcher = LocalLauncher()
     with failure.refuse_bad_recipes():
         found = find_run(run, runs_dir)
         try:
+            launcher = make_launcher(choose_target(on, find_former(found)))
             start = prepare_resume(
                 found, steps=steps or 0, epochs=epochs or 0, anyway=anyway, offline=offline, max_seconds=max_seconds
             )

@@ -13,6 +13,7 @@ from ftapp.cli.options import (
     MaxTimeOption,
     NoteOption,
     OfflineOption,
+    OnOption,
     Precision,
     ProfileOption,
     RecipesArgument,
@@ -41,6 +42,7 @@ def run(
         bool, typer.Option("--verify-cache", help="Compare checksums of cached features, and recompute some of them.")
     ] = False,
     max_time: MaxTimeOption = None,
+    on: OnOption = None,
     tags: TagOption = None,
     note: NoteOption = None,
     resume: Annotated[
@@ -63,23 +65,31 @@ def run(
     from ftapp import recipe
     from ftapp.cli import run_recipes
     from ftapp.experiments.options import Options
+    from ftapp.launchers.choose import choose_target
     from ftapp.runs.annotation import make_annotations
 
     chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed, **{"data.folds": folds})
     options = Options(repeat, jobs, control)
     with failure.fail_on_run_errors(2):
         annotations = make_annotations(tags or (), note)
-    how: dict[str, Any] = {"offline": offline, "verify_cache": verify_cache, "annotations": annotations}
+    with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
+        target = choose_target(on)
+    how: dict[str, Any] = {
+        "offline": offline,
+        "verify_cache": verify_cache,
+        "annotations": annotations,
+        "target": target,
+    }
     debug, max_seconds = failure.is_debug(), failure.parse_max_time(max_time)
     if replay is not None:
         if recipes or profile or chosen or max_time or resume or verify_cache or annotations or options != Options():
             failure.refuse(
-                "--replay repeats a run as it was; beside it, only --runs-dir, --offline and --json can be given"
+                "--replay repeats a run as it was; beside it, only --runs-dir, --on, --offline and --json can be given"
             )
         from ftapp.cli.replay_run import replay_run
 
         with failure.refuse_bad_recipes():
-            raise typer.Exit(replay_run(replay, runs_dir, as_json=as_json, offline=offline, debug=debug))
+            raise typer.Exit(replay_run(replay, runs_dir, target, as_json=as_json, offline=offline, debug=debug))
     if not recipes:
         failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
     experiments = [name for name in recipes if options.given or recipe.is_experiment(name, profile, chosen)]

@@ -14,9 +14,10 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder, runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
+from ftapp.launchers.choose import make_launcher
+from ftapp.launchers.target import LaunchTarget
 from ftapp.runs.annotation import Annotations, store
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import LocalLauncher
 
 if TYPE_CHECKING:
     from ftapp.analysis.records import Arm
@@ -32,6 +33,7 @@ def run_experiment(
     offline: bool,
     verify_cache: bool,
     annotations: Annotations,
+    target: LaunchTarget,
     as_json: bool,
     debug: bool,
 ) -> int:
@@ -46,6 +48,7 @@ def run_experiment(
         offline: Whether runs make no network call.
         verify_cache: Whether runs recompute some cached features.
         annotations: The tags and the note of the experiment and of its runs.
+        target: Where the runs go.
         as_json: Whether the comparison is printed as JSON.
         debug: Whether the output of failed runs is shown.
 
@@ -63,9 +66,10 @@ def run_experiment(
             command=sys.argv,
             offline=offline,
             verify_cache=verify_cache,
+            on=target.text,
         )
         store(experiment.folder, annotations)
-        launcher = LocalLauncher()
+        launcher = make_launcher(target)
         with experiment.hold(), Interruption(launcher) as interruption:
             code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
             await_tracking(experiment, interruption)

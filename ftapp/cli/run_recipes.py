@@ -11,12 +11,13 @@ from ftapp import recipe
 from ftapp.cli.follow_run import follow_run
 from ftapp.common import user_folders
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.launchers.choose import make_launcher
+from ftapp.launchers.target import LaunchTarget
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs.annotation import Annotations
 from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.resuming import check_resumable, find_same
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
@@ -34,6 +35,7 @@ def run_all(
     verify_cache: bool,
     debug: bool,
     annotations: Annotations,
+    target: LaunchTarget,
     max_seconds: float | None = None,
     resume: bool = False,
 ) -> int:
@@ -51,6 +53,7 @@ def run_all(
         offline: Whether the runs make no network call.
         verify_cache: Whether the runs recompute some cached features.
         annotations: The tags and the note of new runs.
+        target: Where the runs go.
         debug: Whether the output of runs that did not end well is shown.
         max_seconds: After how many seconds each run ends itself, if at all.
         resume: Whether a run of the same recipe that has not come to its end goes on.
@@ -76,7 +79,7 @@ def run_all(
     folder = user_folders.runs(runs_dir)
     how: dict[str, Any] = {"offline": offline, "verify_cache": verify_cache, "max_seconds": max_seconds}
     codes = []
-    launcher = LocalLauncher()
+    launcher = make_launcher(target)
     with Interruption(launcher) as interruption:
         for name in names:
             if interruption.status:

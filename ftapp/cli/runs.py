@@ -120,8 +120,10 @@ def _describe_status(row: Mapping[str, Any]) -> str:
 
 def _make_experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:
     """Return the cells of an experiment, given the statuses of all runs by the names of their folders."""
+    from ftapp.runs.run_folder import GOING_ON
+
     known = [statuses[name] for member in experiment.list_members() if (name := member.run.folder.name) in statuses]
-    ended = sum(status != "running" for status in known)
+    ended = sum(status not in GOING_ON for status in known)
     arms = ", ".join(experiment.facts.get("arms", []))
     if folds := experiment.facts.get("folds"):
         arms += f" on {folds} folds"

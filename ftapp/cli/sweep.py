@@ -172,11 +172,12 @@ def carry_out(experiment: Experiment, *, as_json: bool) -> int:
         The exit code.
     """
     from ftapp.cli.run_experiment import await_tracking
+    from ftapp.launchers.choose import make_launcher
+    from ftapp.launchers.target import parse_target
     from ftapp.runs.interruption import Interruption
-    from ftapp.runs.launcher import LocalLauncher
     from ftapp.search.runner import run_sweep
 
-    launcher = LocalLauncher()
+    launcher = make_launcher(parse_target(experiment.facts.get("on", "local")))
     with failure.fail_on_run_errors(2), experiment.hold_alone(), Interruption(launcher) as interruption:
         code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug())
         await_tracking(experiment, interruption)

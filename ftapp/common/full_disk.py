@@ -43,11 +43,12 @@ class FullDisk:
 
     The process holds the lock on a file meanwhile (`ftapp.common.locks.is_locked`), which takes no room, and dies with
     it. waiting: whether it waits; seconds: how long it has waited in all; is_patient: whether it waits at all, or lets
-    errors pass.
+    errors pass; confirm: called before each write, ends a process that may not write any more.
     """
 
-    def __init__(self, lock_file: Path) -> None:
+    def __init__(self, lock_file: Path, confirm: Callable[[], None] = lambda: None) -> None:
         self._lock = lock_file.open("ab")
+        self.confirm = confirm
         self.waiting = False
         self.seconds = 0.0
         self.is_patient = True
@@ -62,6 +63,7 @@ class FullDisk:
         try:
             while True:
                 try:
+                    self.confirm()
                     reserve(folder, size)
                     return write()
                 except Exception as error:

@@ -62,6 +62,7 @@ FACTS: dict[str, Any] = {
     "runs": list[_Entry],
     "sweep": _Search,
     "refused": str,
+    "on": str,
 }
 """The facts of an experiment, by name."""
 

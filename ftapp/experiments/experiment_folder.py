@@ -186,7 +186,7 @@ class Experiment:
         if self.is_sweep:  # a trial may fail or be pruned, which is a result too
             return str(self.facts["sweep"].get("status", "crashed"))
         found = set(statuses)
-        if "running" in found:  # when they were looked at; all of it has ended since
+        if found & set(run_folder.GOING_ON):  # when they were looked at; all of it has ended since
             return "running"
         if found & {"failed", "crashed", "refused", "damaged"}:
             return "failed"
@@ -327,6 +327,7 @@ def prepare(
     command: Sequence[str],
     offline: bool = False,
     verify_cache: bool = False,
+    on: str = "local",
 ) -> Experiment:
     """Make the folder of an experiment with a recipe's arms; a recipe without arms is its only arm.
 
@@ -339,6 +340,7 @@ def prepare(
         command: The command line, to be written down.
         offline: Whether the runs make no network call.
         verify_cache: Whether the runs recompute some cached features.
+        on: The target of the runs (`ftapp.launchers.target`).
 
     Returns:
         The experiment.
@@ -355,6 +357,7 @@ def prepare(
         check_installed(each)
     names = list(add_control(loaded.arms or {path.stem: loaded.base}, options.control))
     facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
+    facts |= {"on": on} if on != "local" else {}
     facts |= {"folds": loaded.folds, "hubless_profiles": recipe.list_hubless_profiles(path)}
     return create(path.stem, profile, loaded.to_toml(), names, options.repeats, options.jobs, runs_dir, **facts)
 

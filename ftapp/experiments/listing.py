@@ -22,7 +22,7 @@ from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.recipe_facts import UNKNOWN, RecipeFacts, read_recipe_facts
 from ftapp.runs.run_filter import Facts
-from ftapp.runs.run_folder import NAME, RunFolder, list_folders
+from ftapp.runs.run_folder import GOING_ON, NAME, RunFolder, list_folders
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
 _SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
@@ -96,6 +96,11 @@ class Summary:
     planned: int = 0
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in GOING_ON
+
+    @property
     def progress(self) -> float | None:
         """The share of the current phase's steps that are done."""
         if self.last_step is None:
@@ -152,8 +157,10 @@ class Summaries:
 
 def _has_changed_life(summary: Summary) -> bool:
     """Return whether a run without a last event lives although it did not when it was summed up, or the reverse."""
-    unended = summary.status in ("running", "crashed", "damaged")
-    return unended and summary.run.alive() is not (summary.status == "running")
+    if summary.goes_on and summary.run.waits_for_machine() is not (summary.status == "waiting"):
+        return True
+    unended = summary.goes_on or summary.status in ("crashed", "damaged")
+    return unended and summary.run.alive() is not summary.goes_on
 
 
 def _compute_signature(folder: str) -> tuple[int, ...]:
@@ -180,7 +187,8 @@ def summarize(run: RunFolder) -> Summary:
     Returns:
         The summary; missing and damaged files are told in it.
     """
-    living = run.alive()  # asked first: a run that ends in between has written its last event
+    # Asked first: a run that ends in between has written its last event.
+    living, waits = run.alive(), run.waits_for_machine()
     events, doubtful, unreadable = _read_newest_events(run)
     environment = run.environment()
     started = _find_last(events, RunStarted)
@@ -196,7 +204,7 @@ def summarize(run: RunFolder) -> Summary:
     last_time = events[-1].time if events else None
     return Summary(
         run=run,
-        status="running" if living and not ended else "damaged" if damage else final_status,
+        status="waiting" if waits else "running" if living and not ended else "damaged" if damage else final_status,
         recipe=environment.get("recipe") or (started.recipe if started else named),
         profile=environment.get("profile") or (started.profile if started else None),
         created=created,
@@ -245,7 +253,7 @@ def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> 
         facts=read_recipe_facts(experiment.recipe_file),
         written=annotation.load(experiment.folder),
         experiment=experiment,
-        ended=sum(each.status != "running" for each in members),
+        ended=sum(not each.goes_on for each in members),
         planned=experiment.planned,
         error=experiment.damage() or experiment.refusal or None,
     )

@@ -31,6 +31,7 @@ def prepare_job(
     *,
     command: Sequence[str],
     offline: bool = False,
+    on: str = "local",
 ) -> RunStart | Experiment:
     """Make the folder of a run, or of an experiment where there are arms, folds or repeats.
 
@@ -42,6 +43,7 @@ def prepare_job(
         runs_dir: The folder of all runs.
         command: The command line, to be written down.
         offline: Whether the runs make no network call.
+        on: The target of an experiment's runs (`ftapp.launchers.target`).
 
     Returns:
         The run or the experiment, ready to start.
@@ -54,7 +56,9 @@ def prepare_job(
 
     loaded = recipe.load_experiment(path, profile, overrides)
     if loaded.is_experiment or options.given:
-        return experiment_folder.prepare(path, profile, overrides, options, runs_dir, command=command, offline=offline)
+        return experiment_folder.prepare(
+            path, profile, overrides, options, runs_dir, command=command, offline=offline, on=on
+        )
     check_installed(loaded.base)
     return make_run(
         loaded.base,

@@ -47,6 +47,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
         label: The name of its recipe, with the profile.
         kind: Whether it is a run or an experiment.
         environment: Variables that its process gets.
+        on: Where a run goes (`ftapp.launchers.target`). An experiment says itself where its runs go.
         added: When it was added, in seconds since the Unix epoch.
         job: The name of its folder among the runs or experiments; "" while it waits.
         status: Its status after its end; "" before.
@@ -56,6 +57,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     label: str
     kind: Literal["run", "experiment"]
     environment: dict[str, str] = {}
+    on: str = "local"
     added: float
     job: str = ""
     status: str = ""
@@ -144,12 +146,13 @@ class Queue:
         """Whether no further entry is started. Raises as `list_entries`."""
         return self._load().paused
 
-    def add(self, label: str, prepare: Callable[[Path], RunStart | Experiment]) -> Entry:
+    def add(self, label: str, prepare: Callable[[Path], RunStart | Experiment], on: str = "local") -> Entry:
         """Add a run or an experiment at the end.
 
         Args:
             label: The name of its recipe, with the profile.
             prepare: Makes the run or the experiment in the folder of runs that it is given.
+            on: Where a run goes.
 
         Returns:
             The entry.
@@ -170,7 +173,7 @@ class Queue:
                 raise
             environment = dict(made.environment) if isinstance(made, RunStart) else {}
             kind: Literal["run", "experiment"] = "run" if isinstance(made, RunStart) else "experiment"
-            entry = Entry(id=state.last, label=label, kind=kind, environment=environment, added=time.time())
+            entry = Entry(id=state.last, label=label, kind=kind, environment=environment, on=on, added=time.time())
             state.entries.append(entry)
         return entry
 

@@ -1,4 +1,4 @@
-"""The settings of a user that hold for all runs: trackers and notifications, in the file settings.toml.
+"""The settings of a user that hold for all runs: trackers, notifications and targets, in the file settings.toml.
 
 The interface keeps what it remembers by itself in another file, `interface.json`, which nobody needs to edit.
 """
@@ -41,8 +41,20 @@ class Notify(Section):
     """Runs that took fewer seconds than this are not told."""
 
 
+class Launch(Section):
+    """Where runs go."""
+
+    on: Annotated[str, Field(max_length=1024)] | None = None
+    """The target of runs for which `--on` is not given; this machine where it is missing."""
+    targets: dict[str, Annotated[str, Field(max_length=1024)]] = Field(default_factory=dict)
+    """Names that `--on` takes in place of targets, such as big = "slurm:gpu?time=8h&gpus=4"."""
+
+
 class UserSettings(Section):
     """The settings of a user."""
+
+    launch: Launch = Launch()
+    """Where runs go."""
 
     track: Track = Track()
     """Trackers of all runs whose recipe does not say otherwise."""

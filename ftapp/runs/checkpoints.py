@@ -26,7 +26,8 @@ import tomli_w
 from ftapp.common.cache_folders import matches_manifest
 from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.runs.event_types import Count, Step, Time
-from ftapp.runs.run_folder import RunFolder, find_processor, list_packages
+from ftapp.runs.machine import find_processor, list_packages
+from ftapp.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe

@@ -133,6 +133,8 @@ class _Unknown(msgspec.Struct):
 
 def send(run: RunFolder, command: AnyCommand) -> None:
     """Append a command to the run's file. Raises RunError when the run has ended or its folder cannot be written."""
+    if run.waits_for_machine():
+        raise RunError("the run waits for a machine; until it has one, it takes no command but stop")
     if not run.alive():
         raise RunError(f"the run has ended (status: {run.status()}), so it takes no commands")
     line = _encoder.encode(command) + b"\n"
@@ -162,6 +164,7 @@ class Control:
     Attributes:
         stop_status: The status with which the run is to end after its current step; None while it goes on.
         can_wait: Whether there is something to lose.
+        confirm_writing: Ends this process if another one has taken the run over (`ftapp.runs.held_lease`).
     """
 
     def __init__(
@@ -193,12 +196,11 @@ class Control:
         self._tail.position = skip
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
-        self._paused = False
-        self._stood = 0.0
+        self._paused, self._stood = False, 0.0
         self.stop_status: Status | None = None
         self.can_wait = False
-        self._is_saving = False
-        self._has_raised = False
+        self.confirm_writing: Callable[[], None] = disk.confirm if disk else lambda: None
+        self._is_saving = self._has_raised = False
 
     def handle_signals(self) -> None:
         """Answer the signals that come to this process from here on. To be called in its main thread."""

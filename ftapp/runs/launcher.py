@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from ftapp.common.errors import RunError
 from ftapp.common.locks import lock_alone
@@ -88,6 +88,36 @@ class Launcher(Protocol):
         """Wait until a job's process has ended, and return its exit code."""
 
 
+def start_process(
+    job: JobFolder, environment: Mapping[str, str], log: IO[bytes], kept: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Start the process of a job on this machine, in a session of its own.
+
+    Args:
+        job: The job.
+        environment: Variables that the process gets beside this one's own.
+        log: Takes its stdout and stderr.
+        kept: Descriptors of open files that it inherits.
+
+    Raises:
+        OSError: The process cannot be started.
+    """
+    # The child inherits the mask and lifts it when it can answer signals.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
+    try:
+        return subprocess.Popen(
+            make_module_command(job.worker, str(job.folder)),
+            env=make_child_environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=kept,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class LocalLauncher:
     """Starts jobs as processes on this machine, each in a session of its own."""
 
@@ -102,20 +132,7 @@ class LocalLauncher:
             except BlockingIOError as error:
                 raise RunError(f"{job.folder.name} goes on already, in another process; it takes one alone") from error
             prepare()
-            # The child inherits the mask and lifts it when it can answer signals.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
-            try:
-                self._processes[job.folder] = subprocess.Popen(
-                    make_module_command(job.worker, str(job.folder)),
-                    env=make_child_environment(environment),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=[lock.fileno()],
-                )
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self._processes[job.folder] = start_process(job, environment, log, [lock.fileno()])
 
     def alive(self, job: JobFolder) -> bool:
         """Return whether a job's process lives, and collect its end if it does not."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _LINE_SECONDS = 10.0
+_PLACE_SECONDS = 1.0  # a folder on a shared disk is not looked into more often
 
 
 class Narrator:
@@ -32,6 +33,7 @@ class Narrator:
     def __init__(self, run: RunFolder, console: Console) -> None:
         self._run, self._console = run, console
         self._waits = False  # for room on its disk
+        self._place, self._looked = "", 0.0
         self._bar: Progress | None = None
         self._last_line = 0.0
         self.say(f"run {run.folder}")
@@ -58,10 +60,20 @@ class Narrator:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     def look(self) -> None:
-        """Say once, without an event, that the run waits for room on its disk: where it is full there are none."""
+        """Say once, without an event, that the run waits for room on its disk, and where a cluster has it.
+
+        Where a disk is full, or a run waits in a queue, there are no events.
+        """
         before, self._waits = self._waits, self._run.waits_for_room()
         if self._waits and not before:
             self.say(narration.FULL_DISK)
+        if time.monotonic() - self._looked >= _PLACE_SECONDS:
+            self._looked = time.monotonic()
+            entry = self._run.find_lease()
+            place = f"the run {entry.lease.describe()}" if entry else self._place
+            if place != self._place:
+                self._place = place
+                self.say(place)
 
     def tell(self, event: AnyEvent, history: History) -> None:
         """Show what one event changes."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from ftapp.common.errors import RunError, suggest_nearest
 from ftapp.recipe.metrics import KNOWN
-from ftapp.runs.run_folder import EXIT_CODES
+from ftapp.runs.run_folder import EXIT_CODES, GOING_ON
 
 Value = str | float | tuple[str, ...] | None
 Facts = Mapping[str, Value]
@@ -28,7 +28,7 @@ Facts = Mapping[str, Value]
 TEXTS = ("run", "recipe", "profile", "status", "task", "model", "data", "tag", "note", "experiment", "arm")
 NUMBERS = ("steps", "seconds", "share", "repeat", "fold", "loss")
 
-_STATUSES = ("running", *EXIT_CODES, "damaged")
+_STATUSES = (*GOING_ON, *EXIT_CODES, "damaged")
 _TERM = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _CONDITION = re.compile(r"(?P<name>[A-Za-z][\w-]*)?(?P<sign>!~|~|>=|<=|!=|>|<|=)(?P<value>.*)", re.DOTALL)
 _ORDERS: Mapping[str, Callable[[float, float], bool]] = {

@@ -6,7 +6,7 @@ train.log     the process's stdout and stderr  run.lock          locked while th
 status.json   how it stands, for lists of runs disk.lock         locked while it waits for room on the disk
 model/        the trained model                checkpoints/      the state at some steps, to go on from it
 layers.json   the layers of the model          replay.jsonl      commands to carry out at given steps
-examples.jsonl  what the model made of each test example
+examples.jsonl  what the model made of each test example   leases/  which machine works on it, if not this one
 """
 
 from __future__ import annotations
@@ -42,11 +42,15 @@ from ftapp.runs.event_reader import EventReader
 from ftapp.runs.event_types import Several, Time
 from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
+from ftapp.runs.leases import LeaseEntry, LeaseFolder
+from ftapp.runs.machine import find_processor, list_packages
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
 EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "unfinished": 75, "interrupted": 130, "pruned": 130}
+GOING_ON = ("running", "waiting")
+"""The statuses of runs that have not ended."""
 MODEL_DESCRIPTION = "ftapp.json"
 """The file of a `model` folder that says what the model is."""
 NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
@@ -65,7 +69,6 @@ _ENVIRONMENT: dict[str, Any] = {
     "command": list[str],
     "hubless_profiles": list[str],
 }
-_PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy", "openvino", "nncf")
 _POLL_SECONDS = 0.1
 _NOTICE = re.compile(
     r"WARNING: All log messages before absl|To enable the following instructions"
@@ -126,6 +129,11 @@ class RunFolder:
         return self.folder / "run.lock"
 
     @property
+    def leases(self) -> LeaseFolder:
+        """Who works on the run on other machines."""
+        return LeaseFolder(self.folder / "leases")
+
+    @property
     def disk_lock_file(self) -> Path:
         """Locked while the run waits for room on its disk."""
         return self.folder / "disk.lock"
@@ -178,8 +186,20 @@ class RunFolder:
         )
 
     def alive(self) -> bool:
-        """Whether the run's process lives: it holds the lock until it ends, however it ends."""
-        return is_locked(self.lock_file)
+        """Whether the run's process lives, here or elsewhere, or waits for a machine.
+
+        Here it holds the lock until it ends, however it ends. Elsewhere it renews its lease.
+        """
+        return is_locked(self.lock_file) or self.find_lease() is not None
+
+    def find_lease(self) -> LeaseEntry | None:
+        """The lease of a process on another machine, or of a run that waits for one; None where there is none."""
+        return self.leases.find_living()
+
+    def waits_for_machine(self) -> bool:
+        """Whether the run waits in the queue of a batch system."""
+        entry = self.find_lease()
+        return entry is not None and entry.lease.state == "waiting"
 
     def history(self) -> History:
         """What its events tell; nothing where they are not to be read, as `damage` says."""
@@ -194,7 +214,9 @@ class RunFolder:
         return is_locked(self.disk_lock_file)
 
     def status(self, history: History | None = None) -> str:
-        """running, done, failed, refused, interrupted, unfinished, pruned, or crashed: ended without saying so."""
+        """running, waiting, done, failed, refused, interrupted, unfinished, pruned, or crashed: ended in silence."""
+        if self.waits_for_machine():  # it may have ended before, and goes on when it has a machine
+            return "waiting"
         history = history or self.history()
         if not history.ended and self.alive():
             return "running"
@@ -205,7 +227,7 @@ class RunFolder:
     def standing(self, history: History, damage: str | None) -> str:
         """Its status, or "damaged" for a run that has ended and whose files are, as `damage` says."""
         status = self.status(history)
-        return "damaged" if status != "running" and damage else status
+        return "damaged" if status not in GOING_ON and damage else status
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
@@ -375,26 +397,3 @@ def find(name: str, folder: Path) -> RunFolder:
     else:
         message = f"there is no run '{name}' in {folder}; {suggest_nearest(name, [run.folder.name for run in found])}"
     raise RecipeError([Problem("", "", message)])
-
-
-def _get_version(package: str) -> str | None:
-    from importlib import metadata  # here, since lists of runs, which are shown first, need none of it
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def list_packages() -> dict[str, str]:
-    """List the versions of the installed packages that decide what a run computes, by name."""
-    return {package: version for package in _PACKAGES if (version := _get_version(package))}
-
-
-def find_processor() -> str:
-    """Find the name of this machine's processor; empty where it is not known."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()

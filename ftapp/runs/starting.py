@@ -160,8 +160,10 @@ def make_resume(
     environment = make_environment(recipe.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds)
     environment |= make_resume_environment(run, anyway=anyway)
 
-    def store_recipe() -> None:
-        replace_file(run.recipe_file, recipe.to_toml().encode())
+    def prepare() -> None:
+        run.leases.fence()
+        if longer:
+            replace_file(run.recipe_file, longer.to_toml().encode())
 
     name = str(run.environment().get("recipe") or run.folder.name)
-    return RunStart(run, name, recipe, environment, store_recipe if longer else do_nothing)
+    return RunStart(run, name, recipe, environment, prepare)

@@ -43,7 +43,7 @@ from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.runs.starting import prepare_resume
 from ftapp.search.study import Asked, SweepStudy
 
-_CUT_OFF = ("running", "interrupted", "unfinished", "crashed")
+_CUT_OFF = ("running", "waiting", "interrupted", "unfinished", "crashed")
 _FAILURES = 5  # trials that fail before one has a result, after which the sweep ends
 # Keys with which trials make other steps, so that results after as many steps tell nothing.
 _STEPS = ("batch_size", "steps", "epochs", "accumulate")

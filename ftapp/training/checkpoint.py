@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,12 @@ class TrainingCheckpoint:
         """Whether all its numbers are finite: a training that goes on from others fails at its next step."""
         return all(np.isfinite(each).all() for each in (*self.weights.values(), *self.optimizer.values))
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, confirm: Callable[[], None] = lambda: None) -> None:
         """Write a new folder, whole or not at all.
 
         Args:
             folder: The folder; a damaged one that is there is replaced.
+            confirm: Called before the folder appears; ends a process that may not write any more.
 
         Raises:
             OSError: The folder cannot be written.
@@ -79,6 +80,7 @@ class TrainingCheckpoint:
             values = {f"{place:05}": value for place, value in enumerate(self.optimizer.values)}
             _save_arrays(values, scratch / _OPTIMIZER, {_LEADS: json.dumps(list(self.optimizer.leads))})
             write_manifest(scratch)
+            confirm()
 
 
 def read_checkpoint(folder: Path, facts: CheckpointFacts) -> TrainingCheckpoint:

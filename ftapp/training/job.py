@@ -25,10 +25,11 @@ from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import DataLoaded, ModelSaved, Progressed
+from ftapp.runs.machine import find_processor, list_packages
 from ftapp.runs.narration import ENGINES, describe_engine
 from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
-from ftapp.runs.run_folder import RunFolder, find_processor, list_packages
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.structure_file import write_structure
 from ftapp.training import start_events
 from ftapp.training.callbacks.best_weights import BestWeights

@@ -357,7 +357,7 @@ class FtApp(App[None]):
     @work(exclusive=True, group="live")
     async def _count_live(self) -> None:
         runs = await asyncio.to_thread(lambda: [each for each in self.summaries.read() if not each.experiment])
-        live = {each.run for each in runs if each.status == "running"}
+        live = {each.run for each in runs if each.goes_on}
         ended = [each for each in runs if each.run in self._live - live]
         self._live, self.live_runs = live, len(live)
         if ended:

@@ -23,6 +23,7 @@ _STYLES = {
     "unfinished": _MUTED,
     "pruned": _MUTED,
     "running": "$primary",
+    "waiting": "$primary",
     "failed": "$error",
     "crashed": "$error",
     "damaged": "$error",

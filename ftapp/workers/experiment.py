@@ -11,8 +11,9 @@ from pathlib import Path
 from ftapp.common.safe_output import screen_output
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.runner import run_experiment
+from ftapp.launchers.choose import make_launcher
+from ftapp.launchers.target import parse_target
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import LocalLauncher
 
 
 def main(folder: Path) -> int:
@@ -26,7 +27,7 @@ def main(folder: Path) -> int:
     """
     screen_output()  # it goes to the experiment's log
     experiment = Experiment(folder)
-    launcher = LocalLauncher()
+    launcher = make_launcher(parse_target(experiment.facts.get("on", "local")))
     with Interruption(launcher) as interruption:
         if experiment.is_sweep:
             from ftapp.search.runner import run_sweep  # here, since only a sweep needs Optuna

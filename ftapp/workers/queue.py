@@ -13,7 +13,9 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.full_disk import FullDisk
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Entry, Queue
-from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, LocalLauncher
+from ftapp.launchers.choose import make_launcher
+from ftapp.launchers.target import LOCAL, parse_target
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import prepare_resume
 
@@ -26,11 +28,11 @@ def main(folder: Path) -> int:
     What another process of the queue has started is waited for. A run that a crash of the machine has ended goes on
     from its newest checkpoint.
     """
-    queue, launcher = Queue(folder), LocalLauncher()
+    queue = Queue(folder)
     try:
         disk = FullDisk(queue.folder / "disk.lock")
         while entry := disk.write(queue.take, queue.folder):
-            status = _carry_out(queue, entry, launcher)
+            status = _carry_out(queue, entry)
             with suppress(OSError):  # the disk is full
                 print(f"{entry.label}: {entry.job}: {status}", flush=True)
             disk.write(partial(queue.end, entry.id, status), queue.folder)
@@ -40,12 +42,13 @@ def main(folder: Path) -> int:
     return 0
 
 
-def _carry_out(queue: Queue, entry: Entry, launcher: LocalLauncher) -> str:
+def _carry_out(queue: Queue, entry: Entry) -> str:
     """Start an entry, or wait for what goes on, and return its status after its end."""
     job = queue.find_job(entry)
     if not job.folder.is_dir():
         return "deleted"
     try:
+        launcher = make_launcher(parse_target(entry.on) if isinstance(job, RunFolder) else LOCAL)
         if isinstance(job, Experiment):
             if not job.alive() and not job.result_file.exists() and not job.list_members():
                 launcher.start(job, entry.environment)

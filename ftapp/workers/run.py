@@ -24,6 +24,7 @@ from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import Noted, RunEnded
+from ftapp.runs.held_lease import hold_lease
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.resuming import find_first_command, go_back, has_begun
 from ftapp.runs.rewind import restore_log
@@ -46,10 +47,12 @@ def main(folder: Path) -> int:
     """
     ends_at = time.monotonic() + float(os.environ.get(MAX_SECONDS, "inf"))
     run = RunFolder(folder)
+    lease = hold_lease(run)
+    confirm = lease.confirm if lease else lambda: None
     try:
         point = go_back(run) if has_begun(run) else None
         state = read_state(point.folder, point.facts) if point and point.folder and point.facts else TrainState()
-        disk = FullDisk(run.disk_lock_file)
+        disk = FullDisk(run.disk_lock_file, confirm)
         log = StatusLog(run.events_file, run.status_file, disk, read_last_time(run.former_events_file))
         watchdog_log = EventLog(run.events_file)
     except (RecipeError, RunError, OSError) as raised:
@@ -165,6 +168,7 @@ def _end_stuck(log: EventLog, control: Control) -> Callable[[str], None]:
     def end(error: str) -> None:
         try:
             faulthandler.dump_traceback(all_threads=True)  # where it is stuck, in the run's log
+            control.confirm_writing()
             seconds, steps = control.clock(), control.steps
             log.write(RunEnded(time=time.time(), status="failed", steps=steps, seconds=seconds, error=error))
         finally:

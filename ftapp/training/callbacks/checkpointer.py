@@ -170,7 +170,7 @@ class Checkpointer(Callback):
         if not checkpoint.is_finite:
             raise ValueError("a weight is infinite or not a number")
         sync(self._run.events_file)  # a power cut leaves all events that belong to the checkpoint
-        checkpoint.write(folder)
+        checkpoint.write(folder, self._control.confirm_writing)
         self._remove_old()
 
     def _remove_old(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 
 from ftapp.runs.resuming import RESUMABLE
+from ftapp.runs.run_folder import GOING_ON
 from ftapp.tui.actions.target import Target
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ def _explain_no_model(target: Target) -> str | None:
         return "An experiment has a model for each of its runs. Choose a run below it."
     if target.run.has_model():
         return None
-    if target.status == "running":
-        return f"{target.recipe} is running. Its model can be used after its end."
+    if target.status in GOING_ON:
+        return f"{target.recipe} is {target.status}. Its model can be used after its end."
     return f"{target.recipe} has no saved model, since the run is {target.status}."
 
 
@@ -125,7 +126,7 @@ def _explain_not_resumable(target: Target) -> str | None:
 
 
 def _explain_not_running(target: Target) -> str | None:
-    return None if target.status == "running" else f"{target.recipe} has ended."
+    return None if target.status in GOING_ON else f"{target.recipe} has ended."
 
 
 def _explain_no_report(target: Target) -> str | None:
@@ -135,10 +136,10 @@ def _explain_no_report(target: Target) -> str | None:
 
 
 def _explain_running(target: Target) -> str | None:
-    if target.status != "running":
+    if target.status not in GOING_ON:
         return None
     what = "An experiment" if target.experiment else "A run"
-    return f"{target.recipe} is running. {what} that is running cannot be deleted. Stop it first."
+    return f"{target.recipe} is {target.status}. {what} that is {target.status} cannot be deleted. Stop it first."
 
 
 _TABLE = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftapp.common.errors import RunError
+from ftapp.launchers.stop import send
 from ftapp.runs import commands
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
@@ -30,11 +31,12 @@ class RunCommands:
     def send(self, command: commands.AnyCommand) -> None:
         """Send a command."""
         try:
-            commands.send(self._run, command)
+            if send(self._run, command):
+                self._sent[command.id] = command.name
+            else:
+                self._app.notify("The run was cancelled while it waited for a machine.")
         except RunError as error:
             self._app.notify(str(error), severity="error")
-        else:
-            self._sent[command.id] = command.name
 
     def report_answers(self, history: History) -> None:
         """Show the run's answers to commands that were sent from here.

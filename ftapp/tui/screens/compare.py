@@ -123,7 +123,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
 
     def has_more(self) -> bool:
         """Whether a run is still running."""
-        return any(summary.status == "running" for summary in self._summaries)
+        return any(summary.goes_on for summary in self._summaries)
 
     def body(self) -> Iterable[Widget]:
         with VerticalScroll(id="legend", can_focus=False):

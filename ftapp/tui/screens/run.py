@@ -18,7 +18,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
 from ftapp.runs import annotation, commands, outcome
 from ftapp.runs.history import Follower, History
-from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_folder import GOING_ON, RunFolder
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.actions.run_commands import RunCommands
 from ftapp.tui.actions.target import Target
@@ -84,6 +84,7 @@ back.
         self.run = run
         self._follower = Follower(run.events_file)
         self._status = "running"
+        self._place = ""  # on which machine it works, or in which queue it waits
         self._goes_on = True  # whether its process may write more events
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
@@ -136,13 +137,16 @@ back.
 
     def _advance(self) -> bool:
         """Read new events for a while, and return whether there are more."""
-        living, begun = self.run.alive(), time.perf_counter()
+        living, entry, begun = self.run.alive(), self.run.find_lease(), time.perf_counter()
         while more := self._follower.advance():
             if time.perf_counter() - begun > _REFRESH_SECONDS:
                 break
         ended = self.history.ended
         self._goes_on = living or more
         self._status = ended.status if ended else "running" if self._goes_on else "crashed"
+        self._place = entry.lease.describe() if entry else ""
+        if entry and entry.lease.state == "waiting":
+            self._status = "waiting"
         return more
 
     def _draw(self) -> bool:
@@ -155,9 +159,9 @@ back.
 
     def _fill(self) -> None:
         history = self.history
-        self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status, self._tags)
+        self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status, self._tags, self._place)
         self.query_one(FailureNotice).show(self.run, history, self._status)
-        find = outcome.find_alarms if self._status == "running" else partial(outcome.find_warnings, recipe=self._recipe)
+        find = outcome.find_alarms if self._status in GOING_ON else partial(outcome.find_warnings, recipe=self._recipe)
         self.query_one(Cautions).show(find(history))
         self.query_one(RunPanes).show(history, self._recipe, self._status)
         self._commands.report_answers(history)
@@ -234,5 +238,5 @@ back.
         if action in ("pause", "resume") and self.history.paused is not (action == "resume"):
             return False
         if action in _COMMANDS:
-            return self._status == "running"
+            return self._status == "running" or (action == "stop" and self._status == "waiting")
         return super().check_action(action, parameters)

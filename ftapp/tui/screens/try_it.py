@@ -123,7 +123,7 @@ For many inputs there are commands: `ftapp predict` answers files and folders, `
             if self.run.has_model():
                 break
             self._say(_explain_no_model(summary))
-            if summary.status != "running":
+            if not summary.goes_on:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
         try:
@@ -211,9 +211,9 @@ def _describe_run(summary: Summary) -> Content:
 
 def _explain_no_model(summary: Summary) -> str:
     """Explain why there is no model, and what to do."""
-    if summary.status == "running":
+    if summary.goes_on:
         done = f" It has done {summary.steps:,} steps." if summary.steps else ""
-        return f"This run is still running.{done} Its model opens here when the run has ended."
+        return f"This run is still {summary.status}.{done} Its model opens here when the run has ended."
     lines = [
         f"This run has no saved model. Its status is {summary.status}.",
         summary.error or "",

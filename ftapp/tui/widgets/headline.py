@@ -17,6 +17,7 @@ from ftapp.tui.widgets.pane import theme_color
 
 STATUS_COLORS = {
     "running": "primary",
+    "waiting": "primary",
     "paused": "warning",
     "done": "success",
     "interrupted": "warning",
@@ -31,7 +32,9 @@ STATUS_COLORS = {
 class Headline(Static):
     """Shows the name of a run, its status, and how long it still takes."""
 
-    def show(self, name: str, history: History, recipe: Recipe | None, status: str, tags: Sequence[str] = ()) -> None:
+    def show(
+        self, name: str, history: History, recipe: Recipe | None, status: str, tags: Sequence[str] = (), place: str = ""
+    ) -> None:
         """Show a run.
 
         Args:
@@ -40,6 +43,7 @@ class Headline(Static):
             recipe: The recipe, if it can be read.
             status: As `Run.status` returns it.
             tags: Its tags.
+            place: On which machine of a cluster it works, or in which queue it waits; "" for a run of this machine.
         """
         muted = theme_color(self, "secondary")
         started = history.started
@@ -54,7 +58,9 @@ class Headline(Static):
         if tags:
             text.append("".join(f" #{tag}" for tag in tags), theme_color(self, "accent"))
         parts = []
-        if history.ended:
+        if status == "waiting":
+            parts.append(place)
+        elif history.ended:
             if result := history.result:
                 names = sort_names(result.metrics)[:1]  # alone, so that the line has room for the rest
                 parts += [f"test {_write_metric(name, result.values)}" for name in (*names, LOSS.name)]
@@ -65,7 +71,7 @@ class Headline(Static):
             if history.kept:
                 parts.append(f"weights of step {history.kept.best_step}")
         elif status in ("running", "paused"):
-            parts += list(self._live(history, recipe))
+            parts += [*self._live(history, recipe), *([place] if place else [])]
         if status == "unfinished":
             parts.append("g resumes it")
         if started:

@@ -1,0 +1,98 @@
+"""Runs as tasks of a Ray cluster (https://docs.ray.io). Ray Train is not used: the run itself is as it is elsewhere.
+
+A helper process speaks to the cluster: Ray starts threads and prints, which commands and the interface would suffer
+from. It leaves a *keeper* there, an actor that outlives it (`ftapp.launchers.ray_keeper`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from ftapp.common.errors import Problem, RecipeError, RunError, shorten
+from ftapp.common.processes import make_child_environment, make_module_command
+from ftapp.launchers.target import LaunchTarget
+
+_REACH_SECONDS = 5.0
+_SUBMIT_SECONDS = 120.0  # a busy cluster takes half a minute to start a client's server and an actor
+_PASSED = ("FTAPP_", "HF_", "KAGGLE", "KERAS_", "TF_", "XLA_")
+_KEPT = ("FTAPP_TOKEN",)
+
+
+def check_ray(target: LaunchTarget) -> None:
+    """Check that Ray is installed and that its cluster answers.
+
+    Args:
+        target: The target.
+
+    Raises:
+        RecipeError: The package is missing, or nothing listens at the address.
+    """
+    if importlib.util.find_spec("ray") is None:
+        message = "the package 'ray' is not installed; Ray clusters need it: pip install 'ftapp[ray]'"
+        raise RecipeError([Problem("", f"--on {target.text}", message)])
+    host, _, port = target.place.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+    except OSError as error:
+        message = (
+            f"no Ray cluster answers at {target.place} ({error.strerror or error}); the address is that of the head "
+            "node, with the port of its server for clients, which is 10001 unless 'ray start' was told another"
+        )
+        raise RecipeError([Problem("", f"--on {target.text}", message)]) from error
+
+
+class RayEngine:
+    """Sends runs to a Ray cluster."""
+
+    def __init__(self, target: LaunchTarget) -> None:
+        """Prepare the engine.
+
+        Args:
+            target: The cluster and the options of its tasks.
+        """
+        self._target = target
+
+    def submit(self, folder: Path, launch: str, environment: Mapping[str, str]) -> str:
+        """Leave a keeper in the cluster, which has the run done.
+
+        Args:
+            folder: The run's folder.
+            launch: The word that all attempts of this start have.
+            environment: Variables that the run's process gets, beside those of this process that are about ftapp.
+
+        Returns:
+            The name of the keeper.
+
+        Raises:
+            RunError: The cluster has refused it, or does not answer.
+        """
+        own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED) and key not in _KEPT}
+        request = {
+            "address": f"ray://{self._target.place}",
+            "folder": str(folder),
+            "launch": launch,
+            "environment": {**own, **environment},
+            "options": dict(self._target.options),
+        }
+        try:
+            done = subprocess.run(
+                make_module_command("ftapp.launchers.ray_submit"),
+                input=json.dumps(request),
+                env=make_child_environment({"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}),
+                capture_output=True,
+                text=True,
+                timeout=_SUBMIT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RunError(f"the Ray cluster at {self._target.place} has not answered within 2 minutes") from error
+        if done.returncode:
+            last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+            raise RunError(f"the Ray cluster has refused the run: {shorten(''.join(last) or 'it gave no reason')}")
+        return done.stdout.split()[-1]

@@ -1,0 +1,146 @@
+"""Targets: where a run is sent, as `--on` says it.
+
+`local` is this machine. `slurm:PARTITION` is a partition of Slurm, `slurm` its usual one. `ray://HOST:PORT` is a Ray
+cluster. Options of the job follow a question mark: `slurm:gpu?time=8h&gpus=1`. Any other word is a name that the user
+has given a target in `settings.toml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote
+
+from ftapp.common.durations import parse_duration
+from ftapp.common.errors import Problem, RecipeError, suggest_nearest
+
+Kind = Literal["local", "slurm", "ray"]
+
+_FORMS = ("local", "slurm:PARTITION", "ray://HOST")
+_RAY_PORT = 10001  # of the server for clients, which `ray start --head` starts
+
+
+@dataclass(frozen=True)
+class LaunchTarget:
+    """Where a run is sent.
+
+    Attributes:
+        kind: What starts its process.
+        place: The partition, "" for the usual one; or HOST:PORT of a Ray cluster.
+        options: Values of the job by name, as text.
+        text: The whole as `--on` takes it.
+    """
+
+    kind: Kind = "local"
+    place: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    text: str = "local"
+
+
+LOCAL = LaunchTarget()
+
+
+def _check_count(text: str) -> None:
+    if not text.isdecimal():
+        raise ValueError(f"'{text}' is no whole number")
+
+
+def _check_share(text: str) -> None:
+    if not (text.replace(".", "", 1).isdecimal() and float(text) >= 0):
+        raise ValueError(f"'{text}' is no number of 0 or more")
+
+
+def _check_time(text: str) -> None:
+    if parse_duration(text) < 60:
+        raise ValueError(f"'{text}' is too short; Slurm counts in minutes, and the least is 1m")
+
+
+def _check_seconds(text: str) -> None:
+    parse_duration(text)
+
+
+def _check_text(text: str) -> None:
+    if not text or not text.isprintable():
+        raise ValueError("a value is missing" if not text else "a value has characters that cannot be printed")
+
+
+_COMMON: dict[str, Callable[[str], None]] = {"cpus": _check_count, "gpus": _check_count, "retries": _check_count}
+_OPTIONS: dict[Kind, dict[str, Callable[[str], None]]] = {
+    "local": {},
+    "slurm": {
+        **_COMMON,
+        "time": _check_time,
+        "warning": _check_seconds,
+        **dict.fromkeys(
+            ("mem", "account", "qos", "constraint", "reservation", "nodelist", "exclude", "gres"), _check_text
+        ),
+    },
+    "ray": {**_COMMON, "gpus": _check_share, "mem": _check_text},
+}
+
+
+def parse_target(text: str, names: Mapping[str, str] | None = None) -> LaunchTarget:
+    """Parse a target.
+
+    Args:
+        text: The value of `--on`.
+        names: The user's own names of targets.
+
+    Raises:
+        RecipeError: It is no target; the error names the nearest.
+    """
+    names = names or {}
+    if text in names:
+        return parse_target(names[text])
+    base, _, query = text.partition("?")
+    kind: Kind
+    if base == "local":
+        kind, place = "local", ""
+    elif base == "slurm" or base.startswith("slurm:"):
+        kind, place = "slurm", base[6:]
+    elif base.startswith("ray://") and len(base) > len("ray://"):
+        kind, place = "ray", _complete_address(base.removeprefix("ray://"), text)
+    else:
+        raise _make_error(text, _explain_unknown(base, names))
+    return LaunchTarget(kind, place, _parse_options(kind, query, text), text)
+
+
+def _complete_address(address: str, text: str) -> str:
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return f"{address}:{_RAY_PORT}"
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise _make_error(text, f"'{address}' is no HOST or HOST:PORT; for example ray://head:{_RAY_PORT}")
+    return address
+
+
+def _parse_options(kind: Kind, query: str, text: str) -> dict[str, str]:
+    known, found = _OPTIONS[kind], dict[str, str]()
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if name not in known:
+            rule = suggest_nearest(name, known) if known else "a run on this machine takes none"
+            raise _make_error(text, f"there is no option '{name}' of {kind}; {rule}")
+        try:
+            known[name](value := unquote(value))
+        except ValueError as error:
+            raise _make_error(text, f"{name}: {error}") from error
+        found[name] = value
+    return found
+
+
+def _explain_unknown(base: str, names: Mapping[str, str]) -> str:
+    word, colon, rest = base.partition(":")
+    nearest = suggest_nearest(word, ["local", "slurm", "ray", *names])
+    if nearest.startswith("did you mean 'slurm'") and colon:
+        nearest = f"did you mean 'slurm:{rest}'?"
+    elif nearest.startswith("did you mean 'ray'"):
+        nearest = f"did you mean 'ray://{rest.lstrip('/') or 'HOST'}'?"
+    elif not nearest.startswith("did you mean"):
+        nearest = "choose from " + ", ".join(f"'{each}'" for each in (*_FORMS, *names))
+    return f"there is no target '{base}'; {nearest}"
+
+
+def _make_error(text: str, message: str) -> RecipeError:
+    return RecipeError([Problem("", f"--on {text}", message)])
