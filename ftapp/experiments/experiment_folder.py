@@ -162,7 +162,7 @@ class Experiment:
             try:
                 lock_alone(lock)
             except BlockingIOError as error:
-                raise RunError(f"{self.folder.name} goes on already, in another process; it takes one alone") from error
+                raise RunError(f"{self.folder.name} goes on already, in another process") from error
             (self.folder / "stop").unlink(missing_ok=True)  # of an earlier process
             yield
 
@@ -185,8 +185,7 @@ class Experiment:
             return "crashed"
         if self.is_sweep:  # a trial may fail or be pruned, which is a result too
             return str(self.facts["sweep"].get("status", "crashed"))
-        found = set(statuses)
-        if found & set(run_folder.GOING_ON):  # when they were looked at; all of it has ended since
+        if (found := set(statuses)) & set(run_folder.GOING_ON):  # when they were looked at; all of it has ended since
             return "running"
         if found & {"failed", "crashed", "refused", "damaged"}:
             return "failed"
@@ -349,7 +348,7 @@ def prepare(
         RecipeError: The recipe or the options are refused.
         OSError: The folder cannot be made.
     """
-    from ftapp import recipe  # here, since lists of runs, which are shown first, need none of it
+    from ftapp import recipe  # here, since lists of runs need none of it
 
     options.check()
     loaded = recipe.load_experiment(path, profile, overrides)
@@ -357,8 +356,7 @@ def prepare(
         check_installed(each)
     names = list(add_control(loaded.arms or {path.stem: loaded.base}, options.control))
     facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
-    facts |= {"on": on} if on != "local" else {}
-    facts |= {"folds": loaded.folds, "hubless_profiles": recipe.list_hubless_profiles(path)}
+    facts |= {"on": on, "folds": loaded.folds, "hubless_profiles": recipe.list_hubless_profiles(path)}
     return create(path.stem, profile, loaded.to_toml(), names, options.repeats, options.jobs, runs_dir, **facts)
 
 
