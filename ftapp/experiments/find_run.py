@@ -30,7 +30,6 @@ def find_run(name: str, runs_dir: Path | None) -> RunFolder:
             )
     if experiment := experiment_folder.find(name, folder):
         members = ", ".join(member.run.folder.name for member in experiment.list_members())
-        raise RecipeError(
-            [Problem("", "", f"'{name}' is an experiment; choose one of its runs: {members or 'none yet'}")]
-        )
+        kind = "a sweep, and 'ftapp sweep --resume' goes on with it" if experiment.is_sweep else "an experiment"
+        raise RecipeError([Problem("", "", f"'{name}' is {kind}; choose one of its runs: {members or 'none yet'}")])
     return run_folder.find(name, folder)

@@ -224,7 +224,9 @@ class _Sweep:
             self.study.tell(asked, trial.value)
         elif self.study.fits(trial.values):
             self.study.add(trial.arm, trial.values, trial.value, reports)
-        self._refused = self._refused or (trial.status == "refused" and trial.arm == OWN)
+        if trial.status == "refused" and trial.arm == OWN:
+            self._refused = True
+            self.experiment.refuse(trial.run, trial.why)
         _write_search(self.experiment, searched=self.searched)
         self._narrate(trial)
 

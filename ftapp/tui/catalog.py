@@ -15,7 +15,7 @@ from ftapp.recipe.tasks import TASKS, get_title
 from ftapp.tui.search import rank
 
 if TYPE_CHECKING:
-    from ftapp.recipe import Recipe
+    from ftapp.recipe import Recipe, Sweep
 
 FOLDER, RECENT, LESSONS = "In this folder", "Used recently", "Lessons"
 _RECIPE = re.compile(r"^\s*(\[\s*(model|data)\s*\]|\[\[\s*phase\s*\]\]|task\s*=)", re.MULTILINE)
@@ -42,6 +42,7 @@ class RecipeEntry:
         checked: Whether the recipe was validated; before that, the following fields are empty.
         recipes: The resolved recipe by valid profile, and under None without a profile.
         arms: What each arm overrides, under the same keys.
+        sweeps: What `ftapp sweep` tries, under the same keys, of a recipe that says so.
         problems: The messages of `ftapp validate`.
     """
 
@@ -57,6 +58,7 @@ class RecipeEntry:
     checked: bool = False
     recipes: Mapping[str | None, Recipe] = field(default_factory=dict)
     arms: Mapping[str | None, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    sweeps: Mapping[str | None, Sweep] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     @property
@@ -179,14 +181,17 @@ def _check(entry: RecipeEntry) -> RecipeEntry:
 
     recipes: dict[str | None, Recipe] = {}
     arms: dict[str | None, Mapping[str, Mapping[str, Any]]] = {}
+    sweeps: dict[str | None, Sweep] = {}
     problems: dict[str, None] = {}
     for profile in (None, *entry.profiles):
         try:
             loaded = recipe.load_experiment(entry.path, profile)
             recipes[profile], arms[profile] = loaded.base, loaded.changes
+            if loaded.sweep and loaded.sweep.over:
+                sweeps[profile] = loaded.sweep
         except RecipeError as error:
             problems |= dict.fromkeys(map(str, error.problems))
-    return replace(entry, checked=True, recipes=recipes, arms=arms, problems=tuple(problems))
+    return replace(entry, checked=True, recipes=recipes, arms=arms, sweeps=sweeps, problems=tuple(problems))
 
 
 def read_head_comment(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
-from ftapp.recipe import Data, Model, Phase, Recipe
+from ftapp.recipe import Data, Model, Phase, Recipe, Sweep
 from ftapp.recipe.layer_rules import Rule
 from ftapp.tui import recipe_words
 from ftapp.tui.recipe_words import Size
@@ -19,16 +19,20 @@ from ftapp.tui.widgets.facts import Fact
 _MUTED = "$foreground-muted"
 
 
-def list_facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, Any]]) -> list[Fact]:
+def list_facts(
+    recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, Any]], sweep: Sweep | None = None
+) -> list[Fact]:
     """List what a recipe does.
 
     Args:
         recipe: The recipe, with a profile applied.
         size: The size of its model, if it is known.
         arms: What each arm overrides, by the name of the arm.
+        sweep: What `ftapp sweep` tries; None where the recipe does not say.
 
     Returns:
-        Rows of a label and a text: model, data, augmentation, balance of classes, phases, their early end, and arms.
+        Rows of a label and a text: model, data, augmentation, balance of classes, phases, their early end, arms, and
+        the sweep.
     """
     rows: list[Fact] = [("Model", _describe_model(recipe.model, size)), ("Data", _describe_data(recipe.data))]
     if recipe.augment is not None:
@@ -42,6 +46,8 @@ def list_facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str
         rows.append(("Ends", Content(words)))
     for index, (name, overridden) in enumerate(recipe_words.describe_arms(arms, recipe).items()):
         rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
+    if sweep is not None:
+        rows.append(("Sweep", Content(recipe_words.describe_sweep(sweep))))
     return rows
 
 

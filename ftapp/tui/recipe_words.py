@@ -13,7 +13,7 @@ from ftapp.common import downloads, formatting
 from ftapp.common.package_uri import Artifact
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import measure_size
-from ftapp.recipe import Augment, Balance, Data, Model, Phase, Recipe, presets, sources
+from ftapp.recipe import Augment, Balance, Data, Model, Phase, Recipe, Sweep, presets, sources
 from ftapp.recipe.layer_rules import decide
 from ftapp.recipe.metrics import get_metric
 from ftapp.recipe.toml_text import format_value
@@ -240,6 +240,14 @@ def describe_balance(balance: Balance) -> str:
     if balance.sampling == "balanced":
         parts.append("each class as often in an epoch")
     return ", ".join(parts)
+
+
+def describe_sweep(sweep: Sweep) -> str:
+    """Describe what `ftapp sweep` tries, a key a line."""
+    metric = f" by {get_metric(sweep.metric).label}" if sweep.metric else ""
+    time = f", for {sweep.time} at most" if sweep.time else ""
+    keys = [f"{key}  {space}" for key, space in sweep.spaces.items()]
+    return "\n".join([f"{sweep.trials} trials{metric}{time}: ftapp sweep", *keys])
 
 
 def describe_augment(augment: Augment) -> str:

@@ -103,7 +103,7 @@ def test_no_win_is_claimed_where_the_best_trial_was_lucky(sweep: Sweep) -> None:
     result, _ = finish(
         sweep(
             *("mine.toml", "--set", "model.hidden=[8]", "--set", "phase.head.epochs=1"),
-            *("--over", "model.hidden=[[7], [8], [9]]", "--metric", "loss", "--finalists", "1", "--repeats", "3"),
+            *("--over", "model.hidden=[[6], [7], [8], [9], [10]]", "--metric", "loss", "--finalists", "1", "--repeats", "3"),
         )
     )
     found = result["sweep"]
@@ -125,7 +125,7 @@ def test_a_sweep_goes_on_after_ctrl_c_and_after_it_was_killed(sweep: Sweep, tmp_
     process.send_signal(signal.SIGINT)
     result, _ = finish(process, 130)
     assert result["sweep"]["status"] == "interrupted"
-    assert "'ftapp sweep --resume" in result["sweep"]["sentences"][-1]
+    assert "'ftapp sweep --resume" in result["sweep"]["sentences"][0]
     experiment = find_sweep(tmp_path)
     assert experiment.status([]) == "interrupted"
 

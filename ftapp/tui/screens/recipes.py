@@ -299,7 +299,7 @@ copies a recipe to a file of your own. A file that you change in an editor is re
             costs = recipe_facts.describe_cost(
                 last, entry.notes.get(profile or ""), self._disk.get((entry.path, profile))
             )
-            facts = recipe_facts.list_facts(recipe, size, entry.arms.get(profile, {}))
+            facts = recipe_facts.list_facts(recipe, size, entry.arms.get(profile, {}), entry.sweeps.get(profile))
             rows = [*facts, costs, recipe_facts.describe_last_run(last, time.time())]
         self.query_one(Facts).rows = rows
         self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))

@@ -31,6 +31,16 @@ def test_bundled_recipes_are_whole(tmp_path: Path) -> None:
         assert entry.summary
 
 
+def test_the_sweep_of_a_recipe_is_described(tmp_path: Path) -> None:
+    table = '[sweep]\ntime = "2h"\nmetric = "loss"\n[sweep.over]\nphase.finetune.warmup = "linear(0, 0.5)"\n'
+    (tmp_path / "mine.toml").write_text(recipe.find("bert-full").read_text("utf-8") + table, "utf-8")
+    (entry,) = (entry for entry in Catalog().read(tmp_path, []) if entry.name == "mine.toml")
+    assert entry.problems == ()
+    assert recipe_words.describe_sweep(entry.sweeps[None]) == (
+        "30 trials by loss, for 2h at most: ftapp sweep\nphase.finetune.warmup  linear(0.0, 0.5)"
+    )
+
+
 def test_what_is_listed_does_not_wait_for_the_check(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("task = 1\n[profile.quick]\nseed = 1\n")
     entries = Catalog()
