@@ -116,6 +116,10 @@ def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
     arms, result = write_result(experiment)
     if as_json:
         print(json.dumps(result), flush=True)
+    elif experiment.is_sweep:
+        from ftapp.cli.sweep_result import print_sweep
+
+        print_sweep(result)
     elif arms:
         print_comparison(arms)
         if result["findings"]:
@@ -130,7 +134,7 @@ def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
         for note in result["notes"]:
             tables.print_text(note)
         print(result["report"])
-    if not arms:
+    if not arms and not experiment.is_sweep:
         print("the arms are not compared: there is no repeat that all of them have", file=sys.stderr)
 
 

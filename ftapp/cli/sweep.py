@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +26,6 @@ from ftapp.cli.options import (
 
 if TYPE_CHECKING:
     from ftapp.experiments.experiment_folder import Experiment
-
-_BEST = 10  # trials in the table on stdout
 
 
 def sweep(
@@ -171,7 +169,7 @@ def carry_out(experiment: Experiment, *, as_json: bool) -> int:
     Returns:
         The exit code.
     """
-    from ftapp.cli.run_experiment import await_tracking
+    from ftapp.cli.run_experiment import await_tracking, print_experiment
     from ftapp.launchers.choose import make_launcher
     from ftapp.launchers.target import parse_target
     from ftapp.runs.interruption import Interruption
@@ -182,58 +180,5 @@ def carry_out(experiment: Experiment, *, as_json: bool) -> int:
         code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug())
         await_tracking(experiment, interruption)
         if not experiment.remove_refused():
-            print_sweep(experiment, as_json=as_json)
+            print_experiment(experiment, as_json=as_json)
     return code
-
-
-def print_sweep(experiment: Experiment, *, as_json: bool) -> None:
-    """Write the result of a sweep into its folder and print it.
-
-    Args:
-        experiment: A sweep whose runs have ended.
-        as_json: Whether it is printed as JSON, else as a table and sentences.
-    """
-    import json
-    import shlex
-
-    from ftapp.common import tables
-    from ftapp.report.experiment import write_result
-
-    _, result = write_result(experiment)
-    if as_json:
-        print(json.dumps(result), flush=True)
-        return
-    found = result["sweep"]
-    tables.print_wrapped(*_lay_out(found))
-    print()
-    for sentence in found["sentences"]:
-        tables.print_text(sentence)
-    if found["importances"]:
-        shares = ", ".join(f"{key} {share:.0%}" for key, share in found["importances"].items())
-        tables.print_text(f"Importance over the trials: {shares}.")
-    if found["changes"]:
-        print(" ".join(f"--set {shlex.quote(change)}" for change in found["changes"]))
-    print(result["report"])
-
-
-def _lay_out(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Lay out the best trials as a table: its header and its rows."""
-    from ftapp.experiments.sweep.trials import OWN
-    from ftapp.recipe.metrics import get_metric
-    from ftapp.report.comparison import format_setting
-
-    metric, keys = get_metric(found["metric"]), list(found["over"])
-    sign = 1 if metric.is_lower_better else -1
-    done = sorted(
-        (each for each in found["trials"] if each["value"] is not None), key=lambda each: sign * each["value"]
-    )
-    shown = [each for index, each in enumerate(done) if index < _BEST or each["arm"] == OWN]
-    rows = [
-        [
-            each["arm"],
-            metric.format_text(each["value"]),
-            *(format_setting(each["values"].get(key)) or "[]" for key in keys),
-        ]
-        for each in shown
-    ]
-    return ["", f"validation {metric.label}", *keys], rows

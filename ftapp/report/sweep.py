@@ -21,7 +21,7 @@ from ftapp.experiments.sweep.prepare import Search
 from ftapp.experiments.sweep.trials import (
     OWN,
     SEARCH,
-    Trial,
+    SweepTrial,
     find_frontier,
     measure_validation,
     rank_trials,
@@ -77,7 +77,7 @@ def write_sweep(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
 
 
 def list_sentences(
-    experiment: Experiment, search: Search, trials: Sequence[Trial], finalists: Sequence[Finalist]
+    experiment: Experiment, search: Search, trials: Sequence[SweepTrial], finalists: Sequence[Finalist]
 ) -> list[str]:
     """Say what the sweep shows, and no more.
 
@@ -98,7 +98,7 @@ def list_sentences(
     return [*said, *searched]
 
 
-def _describe_search(trials: Sequence[Trial], metric: Metric, seconds: float) -> list[str]:
+def _describe_search(trials: Sequence[SweepTrial], metric: Metric, seconds: float) -> list[str]:
     """Say what the search has found, which proves nothing yet."""
     ranked = rank_trials(trials, metric)
     kinds = Counter(trial.status for trial in trials)
@@ -115,7 +115,7 @@ def _describe_search(trials: Sequence[Trial], metric: Metric, seconds: float) ->
     return [*said, f"The best {name} of the search is that of {best.arm}, {_tell(best, metric)}; {own_result}."]
 
 
-def _tell(trial: Trial, metric: Metric) -> str:
+def _tell(trial: SweepTrial, metric: Metric) -> str:
     """The metric of a trial, or why it has none."""
     if trial.value is not None:
         return metric.format_text(trial.value)
@@ -148,7 +148,7 @@ def _measure_importances(experiment: Experiment, search: Search) -> dict[str, fl
     return study.measure_importances()
 
 
-def _build_row(trial: Trial) -> dict[str, Any]:
+def _build_row(trial: SweepTrial) -> dict[str, Any]:
     """Lay out a trial as JSON has it."""
     return {
         "arm": trial.arm,
@@ -162,16 +162,16 @@ def _build_row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _name_cost(trials: Sequence[Trial], jobs: int) -> str:
+def _name_cost(trials: Sequence[SweepTrial], jobs: int) -> str:
     """Choose what trials cost: seconds, or operations where several ran at once and took turns at the machine."""
     return "flops" if jobs > 1 and all(each.flops for each in trials if each.value is not None) else "seconds"
 
 
-def _measure_cost(trial: Trial, cost: str) -> float | None:
+def _measure_cost(trial: SweepTrial, cost: str) -> float | None:
     return trial.flops if cost == "flops" else trial.seconds
 
 
-def _list_points(trials: Sequence[Trial], cost: str) -> list[tuple[Trial, float, float]]:
+def _list_points(trials: Sequence[SweepTrial], cost: str) -> list[tuple[SweepTrial, float, float]]:
     """List the trials that have a cost and a result."""
     return [
         (trial, spent, trial.value)
@@ -180,13 +180,13 @@ def _list_points(trials: Sequence[Trial], cost: str) -> list[tuple[Trial, float,
     ]
 
 
-def _list_frontier(trials: Sequence[Trial], metric: Metric, jobs: int) -> list[Trial]:
+def _list_frontier(trials: Sequence[SweepTrial], metric: Metric, jobs: int) -> list[SweepTrial]:
     found = _list_points(trials, _name_cost(trials, jobs))
     return [found[index][0] for index in find_frontier([(spent, value) for _, spent, value in found], metric)]
 
 
 def _build_body(
-    title: str, search: Search, trials: Sequence[Trial], told: dict[str, Any], jobs: int, arms: Sequence[Arm]
+    title: str, search: Search, trials: Sequence[SweepTrial], told: dict[str, Any], jobs: int, arms: Sequence[Arm]
 ) -> list[str]:
     """Build the page, section by section."""
     metric = search.metric
@@ -223,7 +223,7 @@ def _format_value(value: Any) -> str:
     return comparison.format_setting(value) or "[]"  # an empty list has no items to show
 
 
-def _draw_figures(search: Search, trials: Sequence[Trial], told: dict[str, Any], jobs: int) -> list[str]:
+def _draw_figures(search: Search, trials: Sequence[SweepTrial], told: dict[str, Any], jobs: int) -> list[str]:
     """Draw the importances, the trials over the values of each key, and the frontier."""
     metric, drawn = search.metric, []
     if told["importances"]:

@@ -20,7 +20,7 @@ from ftapp.experiments.sweep.prepare import Search, apply_values, read_value
 from ftapp.experiments.sweep.trials import (
     OWN,
     SEARCH,
-    Trial,
+    SweepTrial,
     choose_finalists,
     is_of_search,
     list_search,
@@ -98,7 +98,7 @@ class _Sweep:
             prunes=self._prunes,
         )
         self._own = {key: read_value(self.of.base, key) for key in self.of.spaces}
-        self.trials: dict[str, Trial] = {}
+        self.trials: dict[str, SweepTrial] = {}
         self._begun = time.monotonic()
         self._searched: float = facts["sweep"]["searched"]
         self._refused = False
@@ -208,7 +208,7 @@ class _Sweep:
             print(f"{member.arm}: {error}", file=sys.stderr)
             watcher.on_end(member.run, "failed", member.run.history())
 
-    def end_trial(self, member: Member, trial: Trial, asked: Asked | None, reports: dict[int, float]) -> None:
+    def end_trial(self, member: Member, trial: SweepTrial, asked: Asked | None, reports: dict[int, float]) -> None:
         """Take the result of a trial, unless it was cut off.
 
         Args:
@@ -230,7 +230,7 @@ class _Sweep:
         _write_search(self.experiment, searched=self.searched)
         self._narrate(trial)
 
-    def _narrate(self, trial: Trial) -> None:
+    def _narrate(self, trial: SweepTrial) -> None:
         metric, ranked = self.of.metric, rank_trials(self.trials.values(), self.of.metric)
         if trial.value is None:
             told = f"{trial.status}{f': {trial.why}' if trial.why else ''}"
@@ -304,7 +304,7 @@ def _name(member: Member) -> str:
     """What to call a run in its narration."""
     if member.round != SEARCH:
         return f"{member.arm}, new seed {member.round.repeat - 1}"
-    changes = ", ".join(Trial(member.arm, member.values, member.run, "").changes)
+    changes = ", ".join(SweepTrial(member.arm, member.values, member.run, "").changes)
     return f"{member.arm}: {changes or 'its own values'}"
 
 

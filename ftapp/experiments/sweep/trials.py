@@ -22,7 +22,7 @@ OWN = "recipe"
 
 
 @dataclass(frozen=True)
-class Trial:
+class SweepTrial:
     """A run of the search.
 
     Attributes:
@@ -75,7 +75,7 @@ def is_of_search(evaluation: Evaluated) -> bool:
     return evaluation.split == "validation" and not evaluation.final and evaluation.step > 0
 
 
-def read_trial(member: Member, metric: str) -> Trial:
+def read_trial(member: Member, metric: str) -> SweepTrial:
     """Read a run of the search.
 
     Args:
@@ -86,7 +86,7 @@ def read_trial(member: Member, metric: str) -> Trial:
     return make_trial(member, member.run.status(history), history, metric)
 
 
-def make_trial(member: Member, status: str, history: History, metric: str) -> Trial:
+def make_trial(member: Member, status: str, history: History, metric: str) -> SweepTrial:
     """Make a trial of a run whose events are known.
 
     Args:
@@ -97,7 +97,7 @@ def make_trial(member: Member, status: str, history: History, metric: str) -> Tr
     """
     ended = history.ended_phases
     stopped = next((each.because for each in reversed(history.controlled) if each.because), "")
-    return Trial(
+    return SweepTrial(
         arm=member.arm,
         values=member.values,
         run=member.run,
@@ -125,7 +125,7 @@ def list_search(experiment: Experiment) -> list[Member]:
     return [member for member in experiment.list_members() if member.round == SEARCH]
 
 
-def read_trials(experiment: Experiment, metric: str) -> list[Trial]:
+def read_trials(experiment: Experiment, metric: str) -> list[SweepTrial]:
     """Read all runs of the search.
 
     Args:
@@ -135,7 +135,7 @@ def read_trials(experiment: Experiment, metric: str) -> list[Trial]:
     return [read_trial(member, metric) for member in list_search(experiment)]
 
 
-def rank_trials(trials: Iterable[Trial], metric: Metric) -> list[Trial]:
+def rank_trials(trials: Iterable[SweepTrial], metric: Metric) -> list[SweepTrial]:
     """Sort the trials that have a result, the best first; of equal ones, the first that was tried.
 
     Args:
@@ -146,7 +146,7 @@ def rank_trials(trials: Iterable[Trial], metric: Metric) -> list[Trial]:
     return sorted((each for each in trials if each.value is not None), key=lambda each: sign * (each.value or 0.0))
 
 
-def choose_finalists(trials: Sequence[Trial], metric: Metric, count: int) -> list[Trial]:
+def choose_finalists(trials: Sequence[SweepTrial], metric: Metric, count: int) -> list[SweepTrial]:
     """Choose the trials that are compared with the recipe's own values: the best of those that were better.
 
     Args:

@@ -22,7 +22,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.sweep.prepare import Search
-from ftapp.experiments.sweep.trials import OWN, SEARCH, Trial, list_search, rank_trials, read_trial, shorten_keys
+from ftapp.experiments.sweep.trials import OWN, SEARCH, SweepTrial, list_search, rank_trials, read_trial, shorten_keys
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.toml_text import format_override, format_value
 from ftapp.runs import run_folder
@@ -56,7 +56,7 @@ class _Standing:
 
     summary: Summary
     search: Search | None
-    trials: tuple[Trial, ...]
+    trials: tuple[SweepTrial, ...]
     finals: int
     result: dict[str, Any] | None
     report: bool
@@ -115,7 +115,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
         super().__init__()
         self.experiment = experiment
         self._standing: _Standing | None = None
-        self._known: dict[RunFolder, Trial] = {}  # of runs that have ended
+        self._known: dict[RunFolder, SweepTrial] = {}  # of runs that have ended
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="head")
@@ -166,11 +166,11 @@ over the time of each trial; no other trial is both cheaper and better than one 
             bool(result and result.get("report")),
         )
 
-    def _read_trial(self, member: Member, search: Search | None) -> Trial:
+    def _read_trial(self, member: Member, search: Search | None) -> SweepTrial:
         """Read a trial; one that goes on costs no more than a look at its lock."""
         if member.run not in self._known:
             if member.run.alive() or search is None:
-                return Trial(member.arm, member.values, member.run, "running" if member.run.alive() else "")
+                return SweepTrial(member.arm, member.values, member.run, "running" if member.run.alive() else "")
             trial = read_trial(member, search.metric.name)
             if trial.status == "running":
                 return trial
@@ -287,7 +287,7 @@ def _style_sentence(sentence: str) -> Content:
     return Content.styled(sentence, "bold $success" if " beats the recipe's own values " in sentence else "")
 
 
-def _style_trial(trial: Trial, winner: str | None) -> str:
+def _style_trial(trial: SweepTrial, winner: str | None) -> str:
     if trial.arm == winner:
         return "bold $success"
     if trial.arm == OWN:
@@ -295,7 +295,7 @@ def _style_trial(trial: Trial, winner: str | None) -> str:
     return "" if trial.value is not None else "$primary" if trial.status == "running" else _MUTED
 
 
-def _make_cells(trial: Trial, metric: Metric, keys: Sequence[str]) -> list[str]:
+def _make_cells(trial: SweepTrial, metric: Metric, keys: Sequence[str]) -> list[str]:
     """The cells of a trial: its name, its metric or its status, its time, and its values."""
     value = metric.format_text(trial.value) if trial.value is not None else trial.status
     seconds = "" if trial.seconds is None else formatting.format_duration(trial.seconds)

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp.cli import app
-from ftapp.cli.sweep import print_sweep
+from ftapp.cli.run_experiment import print_experiment
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
 from ftapp.recipe.spaces import parse_space
@@ -21,7 +21,7 @@ from tests.support.sweeps import FINALS, RATE, SEARCHED, make_sweep
 
 def test_the_winner_is_named_with_the_words_that_use_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = make_sweep(tmp_path)
-    print_sweep(sweep, as_json=False)
+    print_experiment(sweep, as_json=False)
     printed = capsys.readouterr().out
     assert (
         "trial 1 beats the recipe's own values in validation accuracy by 10.0 points over 3 new seeds, 80.00% against "

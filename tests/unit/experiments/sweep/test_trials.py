@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.experiments.sweep.trials import OWN, Trial, choose_finalists, find_frontier, measure_validation, rank_trials
+from ftapp.experiments.sweep.trials import (
+    OWN,
+    SweepTrial,
+    choose_finalists,
+    find_frontier,
+    measure_validation,
+    rank_trials,
+)
 from ftapp.recipe.metrics import ACCURACY, LOSS, Metric
 from ftapp.runs.events import BestRestored, ModelSaved
 from ftapp.runs.history import History
@@ -21,8 +28,8 @@ def evaluated(step: int, accuracy: float, split: str = "validation", *, final: b
     )  # fmt: skip
 
 
-def make_trials(**values: float | None) -> list[Trial]:
-    return [Trial(arm, {}, RunFolder(Path(arm)), "done", value) for arm, value in values.items()]
+def make_trials(**values: float | None) -> list[SweepTrial]:
+    return [SweepTrial(arm, {}, RunFolder(Path(arm)), "done", value) for arm, value in values.items()]
 
 
 def test_a_trial_is_measured_on_validation_after_its_last_step() -> None:
