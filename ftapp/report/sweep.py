@@ -15,9 +15,11 @@ from ftapp.analysis import sweep_verdict
 from ftapp.analysis.records import Arm, read_experiment
 from ftapp.analysis.sweep_verdict import METHOD, Finalist
 from ftapp.common.durable import replace_file
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_duration, format_flops, format_quantity
+from ftapp.common.safe_files import is_file
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.experiments.sweep.prepare import Search
+from ftapp.experiments.sweep.prepare import Search, check_optuna
 from ftapp.experiments.sweep.trials import (
     OWN,
     SEARCH,
@@ -136,15 +138,17 @@ def _read_finals(experiment: Experiment, metric: Metric) -> dict[str, dict[int, 
 
 
 def _measure_importances(experiment: Experiment, search: Search) -> dict[str, float]:
-    """Measure the importance of each key; none where the study cannot be read."""
-    if not (experiment.folder / "study.db").is_file():
+    """Measure the importance of each key; none where the study cannot be read, or Optuna is not installed."""
+    file = experiment.folder / "study.db"
+    if not is_file(file):
         return {}
-    from ftapp.search.study import SweepStudy  # here, since a page can be made without Optuna
+    try:
+        check_optuna()
+        from ftapp.search.study import SweepStudy  # here, since a page can be made without Optuna
 
-    table = search.sweep
-    study = SweepStudy(
-        experiment.folder / "study.db", search.spaces, search.metric, search.base.seed, table.trials, prunes=False
-    )
+        study = SweepStudy(file, search.spaces, search.metric, search.base.seed, search.sweep.trials, prunes=False)
+    except (RecipeError, RunError):
+        return {}
     return study.measure_importances()
 
 

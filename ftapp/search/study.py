@@ -21,7 +21,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
+from ftapp.common.errors import RunError
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.spaces import Space
 from ftapp.recipe.toml_text import format_value
@@ -66,12 +68,19 @@ class SweepStudy:
             seed: The seed of the recipe.
             trials: How many trials are planned.
             prunes: Whether trials are pruned.
+
+        Raises:
+            RunError: The file cannot be read or written.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Through `creator`, since a path may hold signs that mean something in a URL.
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{file.name}", engine_kwargs={"creator": lambda: sqlite3.connect(file, check_same_thread=False)}
-        )
+        options = {"creator": lambda: sqlite3.connect(file, check_same_thread=False)}
+        try:
+            storage = optuna.storages.RDBStorage(f"sqlite:///{file.name}", engine_kwargs=options)
+        except SQLAlchemyError as error:
+            reason = str(error).partition("\n")[0]
+            advice = "delete it: the results are in the folders of the runs, and a new study reads them there"
+            raise RunError(f"the study of the sweep, {file}, cannot be read: {reason}; {advice}") from error
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_JUDGES, n_min_trials=_ALIKE)
         self._study = optuna.create_study(
             storage=storage,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ftapp.common.errors import RunError
 from ftapp.recipe.metrics import ACCURACY, LOSS
 from ftapp.recipe.spaces import parse_space
 from ftapp.search.study import SweepStudy
@@ -105,6 +106,17 @@ def test_a_trial_below_the_median_of_the_same_steps_is_pruned_with_the_reason(fo
     good = study.ask("trial 5", [*known, poor.values])
     assert good is not None
     assert study.report(good, 10, 0.95) is None
+
+
+def test_a_damaged_study_is_refused_and_a_new_one_takes_the_results(folder: Path) -> None:
+    file = folder / "study.db"
+    file.write_bytes(b"no database" * 100)
+    with pytest.raises(RunError, match="delete it: the results are in the folders of the runs"):
+        open_study(folder)
+    file.unlink()
+    study = open_study(folder)
+    study.add("trial 1", {"phase.head.learning_rate": 0.1, "phase.head.layers": []}, 0.7, {})
+    assert study.list_settled() == {"trial 1"}
 
 
 def test_lower_is_better_for_a_loss(folder: Path) -> None:
