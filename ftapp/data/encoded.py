@@ -28,6 +28,7 @@ from ftapp.data.encoding import (
     scale_images,
 )
 from ftapp.data.hashes import hash_content
+from ftapp.data.mapped_arrays import make_zeros, split_rows
 from ftapp.data.of_subset import OfSubset
 from ftapp.data.order import split_into_batches
 from ftapp.data.table_weights import scale_weights
@@ -131,6 +132,8 @@ class Images(OfSubset):
 class LabelledTexts(OfSubset):
     """Texts, tokenized once, when they are first asked for: 5 to 9 bytes a token, padded to the sequence length.
 
+    The encoded texts are in a file where they are large (`ftapp.data.mapped_arrays`).
+
     Args:
         subset: The texts.
         preprocessor: The preset's preprocessor.
@@ -182,7 +185,7 @@ class LabelledTexts(OfSubset):
                 encoded = encode_texts([str(self._subset[int(index)]) for index in some], self._preprocessor)
                 for name, values in encoded.items():
                     if name not in self._inputs:
-                        self._inputs[name] = np.zeros((len(self), *values.shape[1:]), values.dtype)
+                        self._inputs[name] = make_zeros((len(self), *values.shape[1:]), values.dtype)
                     self._inputs[name][some] = values
                 self._is_known[some] = True
         return self._inputs
@@ -240,8 +243,7 @@ class Sequences:
     def __init__(self, documents: Sequence[str], preprocessor: Any) -> None:
         length = preprocessor.sequence_length
         stream = encode_stream(documents, preprocessor.tokenizer)
-        starts = np.arange(max(0, (len(stream) - 1) // length))[:, None] * length
-        self._windows: NDArray[np.int32] = stream[starts + np.arange(length + 1)]
+        self._windows: NDArray[np.int32] = split_rows(stream, length + 1, length)
         self._tokenizer = preprocessor.tokenizer
 
     def __len__(self) -> int:

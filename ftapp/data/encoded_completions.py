@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -16,12 +17,14 @@ from ftapp.data.encoding import compute_padded_width, tokenize
 from ftapp.data.examples import Subset
 from ftapp.data.hashes import hash_content
 from ftapp.data.labels import override
+from ftapp.data.mapped_arrays import ArrayWriter
 from ftapp.data.of_subset import OfSubset
 from ftapp.data.table_labels import LEAVE_OUT
 from ftapp.recipe import Recipe, presets
 from ftapp.recipe.templates import Exchange
 
 _SHOWN = 3  # places of examples
+_AT_ONCE = 1024  # examples that are tokenized together
 
 
 class EncodedCompletions(OfSubset):
@@ -48,7 +51,7 @@ class EncodedCompletions(OfSubset):
         limit, tokenizer = int(preprocessor.sequence_length), preprocessor.tokenizer
         rows = encode_rows([completions.exchanges[index] for index in subset.indices], tokenizer)
         self._limit, self._pad = limit, int(tokenizer.pad_token_id or 0)
-        self._rows: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+        tokens_of, targets_of, lengths = ArrayWriter(np.int32), ArrayWriter(np.int32), array("q")
         self.cut, self.left_out, self.longest, kept = 0, list[str](), 0, list[int]()
         for number, (tokens, learned) in enumerate(rows):
             inputs, targets = tokens[:-1], np.where(learned, tokens, np.int32(IGNORED))[1:]
@@ -57,25 +60,28 @@ class EncodedCompletions(OfSubset):
                 self.left_out.append(subset.locate(number))
                 continue
             self.cut += bool((targets[limit:] != IGNORED).any())
-            self._rows.append((inputs[:limit], targets[:limit]))
+            tokens_of.append(inputs[:limit])
+            targets_of.append(targets[:limit])
+            lengths.append(len(inputs[:limit]))
             kept.append(number)
         self._subset = Subset(completions, subset.indices[kept])
         self._completions = completions
-        self.lengths = np.array([len(inputs) for inputs, _ in self._rows], np.int64)
+        self.lengths = np.array(lengths, np.int64)
+        self._ends = self.lengths.cumsum()
+        self._tokens, self._targets = tokens_of.finish(), targets_of.finish()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.lengths)
 
     def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
         """Return token_ids, int32, and padding_mask, bool, each (examples, tokens)."""
         width = self.compute_width(indices)
-        tokens = self._pad_rows((self._rows[index][0] for index in indices), len(indices), width, self._pad)
+        tokens = self._pad_rows(self._tokens, indices, width, self._pad)
         return {"token_ids": tokens, "padding_mask": np.arange(width) < self.lengths[indices][:, None]}
 
     def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the next token at each position, int32 (examples, tokens); `IGNORED` where it does not count."""
-        rows = (self._rows[index][1] for index in indices)
-        return self._pad_rows(rows, len(indices), self.compute_width(indices), IGNORED)
+        return self._pad_rows(self._targets, indices, self.compute_width(indices), IGNORED)
 
     def compute_width(self, indices: NDArray[np.int64]) -> int:
         """Return the number of tokens to which these examples are padded."""
@@ -93,14 +99,21 @@ class EncodedCompletions(OfSubset):
         """Hash all that decides the inputs of these examples, padding aside, and their targets, to 16 bytes each."""
         widths = (compute_padded_width(self.lengths[[index]], self._limit) for index in indices)
         return [
-            hash_content(b"".join(np.asarray(part).tobytes() for part in (width, *self._rows[index])))
+            hash_content(b"".join(np.asarray(part).tobytes() for part in (width, *self._get_rows(index))))
             for width, index in zip(widths, indices, strict=True)
         ]
 
-    def _pad_rows(self, rows: Iterator[NDArray[np.int32]], count: int, width: int, value: int) -> NDArray[np.int32]:
-        padded = np.full((count, width), value, np.int32)
-        for place, row in zip(padded, rows, strict=True):
-            place[: len(row)] = row
+    def _get_rows(self, index: np.int64) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the tokens and the targets of an example, without padding."""
+        place = slice(self._ends[index] - self.lengths[index], self._ends[index])
+        return self._tokens[place], self._targets[place]
+
+    def _pad_rows(
+        self, values: NDArray[np.int32], indices: NDArray[np.int64], width: int, value: int
+    ) -> NDArray[np.int32]:
+        padded = np.full((len(indices), width), value, np.int32)
+        for place, end, length in zip(padded, self._ends[indices], self.lengths[indices], strict=True):
+            place[:length] = values[end - length : end]
         return padded
 
 
@@ -114,6 +127,13 @@ def encode_rows(examples: Sequence[Exchanges], tokenizer: Any) -> Iterator[tuple
     Yields:
         The token ids of an example, int32 (tokens,), and whether each is learned, bool (tokens,).
     """
+    for begin in range(0, len(examples), _AT_ONCE):
+        yield from _encode_some(examples[begin : begin + _AT_ONCE], tokenizer)
+
+
+def _encode_some(
+    examples: Sequence[Exchanges], tokenizer: Any
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
     texts = [part for exchanges in examples for exchange in exchanges for part in exchange]
     found = iter(tokenize(texts, tokenizer))
     start, end = tokenizer.start_token_id, tokenizer.end_token_id

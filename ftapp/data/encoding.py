@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.data import kerashub
+from ftapp.data.mapped_arrays import ArrayWriter
 from ftapp.data.packing import find_packer
 from ftapp.data.texts import prepare
 from ftapp.data.word_piece import find_encoder
@@ -120,17 +121,18 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
         tokenizer: The preset's tokenizer.
 
     Returns:
-        Token ids, int32 (tokens,).
+        Token ids, int32 (tokens,), in a file if they are many.
     """
-    parts: list[NDArray[np.int32]] = []
+    stream = ArrayWriter(np.int32)
     for document in documents:
         pieces = _split_into_pieces(prepare(document))
         for start in range(0, len(pieces), _PIECES_AT_ONCE):
             tokens = tokenize(pieces[start : start + _PIECES_AT_ONCE], tokenizer)
-            parts += [np.array(ids, np.int32) for ids in tokens]
+            for ids in tokens:
+                stream.append(np.array(ids, np.int32))
         if tokenizer.end_token_id is not None:
-            parts.append(np.array([tokenizer.end_token_id], np.int32))
-    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+            stream.append(np.array([tokenizer.end_token_id], np.int32))
+    return stream.finish()
 
 
 def _split_into_pieces(text: str) -> list[str]:
