@@ -27,7 +27,7 @@ from ftapp.runs.run_folder import RunFolder, list_folders
 _FILES = ("events.jsonl", "recipe.toml", "environment.json", annotation.FILE)  # of a run, from which its row is made
 _ROOMS = ("common", "recipe", "runs")  # whose code makes rows
 _SETTLED = 2 * 10**9  # nanoseconds; a file system may give two changes within some milliseconds the same time
-_MOST = 2**25  # bytes of all kept rows, the newest first: some 3 KiB each, more of runs with many evaluations
+_MOST = 2**27  # bytes of all kept rows, the newest first: some 3 KiB each, 10 KiB of a run with 100 evaluations
 
 _Signature = tuple[int, ...]
 _Row = dict[str, Any]
