@@ -58,7 +58,7 @@ def list_runs(
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
     names = sort_names(("loss", *(name for row in rows for name in row["metrics"])))
-    ranks = {"tags": 2, "note": 5}
+    ranks = {"owner": 2, "tags": 2, "note": 5}
     written = {name: rank for name, rank in ranks.items() if any(row[name] for row in rows)}
     columns = [
         Column("run", 0, least=24, is_name=True),
@@ -103,8 +103,8 @@ def _filter(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
 
 
 def _format_written(row: Mapping[str, Any], name: str) -> str:
-    """Format the tags of a run, or the first line of its note."""
-    return " ".join(row["tags"]) if name == "tags" else str(row["note"]).partition("\n")[0]
+    """Format the tags of a run, or the first line of its note or of its owner's name."""
+    return " ".join(row["tags"]) if name == "tags" else str(row[name]).partition("\n")[0]
 
 
 def _choose_mark(row: Mapping[str, Any]) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ftapp.cli.failure import refuse, refuse_bad_recipes
 from ftapp.cli.options import OfflineOption, RunsDirOption
+
+_CLASS = "--class"
 
 
 def serve(
@@ -18,31 +24,126 @@ def serve(
         list[str] | None,
         typer.Option("--name", metavar="NAME", help="Another host name, such as a proxy's. Can be repeated."),
     ] = None,
+    has_token: Annotated[
+        bool, typer.Option("--token/--no-token", help="Answer only visitors with a link that has a token.")
+    ] = True,
+    is_class: Annotated[
+        bool, typer.Option(_CLASS, help="Serve a class: links for students, whose runs take turns in the queue.")
+    ] = False,
+    people: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The names of the students, one a line. Each gets a link. Needs --class."),
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            "--runs-at-once", min=1, metavar="N", help="Runs of the class at once. Default: by GPUs and cores."
+        ),
+    ] = None,
+    per_person: Annotated[
+        int, typer.Option("--runs-per-person", min=1, metavar="N", help="Runs of one person at once.")
+    ] = 1,
+    sessions: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Most sessions at once, beside your own. Default: any number."),
+    ] = None,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
 ) -> None:
     """Serve the interface to a browser, only on this machine unless --host names another address.
 
     Open the printed address: it holds a token, without which nobody has access. The token is new each time, or comes
-    from FTAPP_TOKEN.
+    from FTAPP_TOKEN. A second address shows everything and changes nothing.
     """
-    from ftapp.cli.web import WebServer
-    from ftapp.common.processes import make_module_command
+    from ftapp.cli.web.interface import Options
+    from ftapp.cli.web.links import Links
+    from ftapp.cli.web.server import WebServer
+    from ftapp.common import user_folders
     from ftapp.common.safe_files import explain_error
-    from ftapp.common.web_access import LOOPBACK, read_token
+    from ftapp.common.web_access import LOOPBACK, make_token, read_token
 
+    if people and not is_class:
+        refuse(f"--people names the students of a class; it needs {_CLASS}")
+    if is_class and not has_token:
+        refuse(f"{_CLASS} tells teacher and students apart by their tokens; leave --no-token out")
     with refuse_bad_recipes():
         token = read_token()
-    if host not in LOOPBACK:
-        print(
-            f"anyone who knows the token and reaches {host}:{port} can start runs and read files here; the connection "
-            "is not encrypted, so others can read it on the way",
-            file=sys.stderr,
-        )
-    words = make_module_command("ftapp.cli.app")
-    words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
-    words += ["--offline"] if offline else []
+    students = _read_names(people) if people else []
+    links = Links(token or make_token(), students, is_class=is_class) if has_token else None
+    if host not in LOOPBACK or links is None:
+        print(_warn(host, port, has_token=has_token), file=sys.stderr)
+    folder = user_folders.runs(runs_dir)
+    options = Options(runs_dir.absolute() if runs_dir else None, offline)
+    server = WebServer(options, links, host, port, names or (), most=sessions, hides_token=token is not None)
     try:
-        WebServer(words, host, port, names or (), token).serve()
+        with _share_queue(folder, at_once, per_person) if is_class else nullcontext():
+            server.serve()
     except OSError as error:
         refuse(f"{host}:{port} cannot be listened on: {explain_error(error)}")
+
+
+@contextmanager
+def _share_queue(folder: Path, at_once: int | None, per_person: int) -> Iterator[None]:
+    """Let the runs of a class take turns, and say how many go at once. Afterwards one goes at a time, as before.
+
+    Args:
+        folder: The folder of runs.
+        at_once: How many runs go at once; None to choose by GPUs and cores.
+        per_person: How many runs of one person go at once.
+    """
+    from ftapp.cli.failure import fail_on_run_errors
+    from ftapp.common.formatting import format_quantity
+    from ftapp.experiments.queue import Queue
+    from ftapp.experiments.queue_entries import Limits
+
+    queue = Queue.of(folder)
+    limits = Limits(at_once=at_once or _choose_runs_at_once(), per_person=per_person)
+    with fail_on_run_errors():
+        queue.limit(limits)
+        if queue.is_paused():
+            print("the queue is paused: 'ftapp queue start' lets runs begin", file=sys.stderr)
+    print(
+        f"{format_quantity(limits.at_once, 'run')} at once, {format_quantity(per_person, 'run')} of one person",
+        file=sys.stderr,
+    )
+    try:
+        yield
+    finally:
+        queue.limit(Limits())
+
+
+def _choose_runs_at_once() -> int:
+    """Choose how many runs go at once: one for each GPU, or for every four cores without one."""
+    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    return gpus or max(1, (os.cpu_count() or 1) // 4)
+
+
+def _warn(host: str, port: int, *, has_token: bool) -> str:
+    who = "anyone who knows a token and" if has_token else "anyone who"
+    return (
+        f"{who} reaches {host}:{port} can start runs and read files here; the connection is not encrypted, so others "
+        "can read it on the way"
+    )
+
+
+def _read_names(file: Path) -> list[str]:
+    """Read the names of students, one a line. Empty lines count for nothing."""
+    from ftapp.cli.web.links import find_wrong_name
+    from ftapp.common.person import TEACHER
+    from ftapp.common.safe_files import UNREADABLE, explain_error, read_text
+
+    try:
+        lines = [" ".join(line.split()) for line in read_text(file).splitlines()]
+    except (OSError, *UNREADABLE) as error:
+        refuse(f"{file} cannot be read: {explain_error(error)}; it has the names of students, one a line")
+    names = list(filter(None, lines))
+    seen = {TEACHER}
+    for name in names:
+        if wrong := find_wrong_name(name):
+            refuse(f"{file}: {wrong}")
+        if name.casefold() in seen:
+            refuse(f"{file}: {name} is there twice, or is the teacher's name; each student has a name of their own")
+        seen.add(name.casefold())
+    if not names:
+        refuse(f"{file} has no names; it has the names of students, one a line")
+    return names

@@ -115,6 +115,12 @@ def format_quantity(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def format_ordinal(number: int) -> str:
+    """A place in an order: 1st, 2nd, 3rd, 11th."""
+    last = number % 10 if number % 100 // 10 != 1 else 0
+    return f"{number}{({1: 'st', 2: 'nd', 3: 'rd'}).get(last, 'th')}"
+
+
 def join_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more there are: a, b, c and 4 more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

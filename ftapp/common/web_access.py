@@ -50,6 +50,21 @@ def format_address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def find_reachable_host(host: str) -> str:
+    """Find a host that others can put into an address: of a server on all addresses, one of this machine's.
+
+    Args:
+        host: The name or address that the server listens on.
+    """
+    if host not in ("0.0.0.0", "::"):
+        return host
+    import psutil
+
+    found = (each for addresses in psutil.net_if_addrs().values() for each in addresses)
+    own = [each.address for each in found if each.family is socket.AF_INET and not each.address.startswith("127.")]
+    return own[0] if own else socket.gethostname()
+
+
 class WebAccess:
     """The names and the token of a server.
 

@@ -53,6 +53,7 @@ class _Compared(TypedDict):
 
 FACTS: dict[str, Any] = {
     "recipe": str,
+    "owner": str,
     "profile": str | None,
     "arms": list[str],
     "repeats": Annotated[int, msgspec.Meta(ge=1, le=10**6)],

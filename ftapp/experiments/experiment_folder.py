@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.locks import is_locked, lock_alone
+from ftapp.common.person import Person
 from ftapp.common.safe_files import exists, is_file, read_object
 from ftapp.experiments.arms import Round, add_control, list_rounds
 from ftapp.experiments.experiment_files import FACTS, RESULT
@@ -305,6 +306,7 @@ def create(
         {
             "recipe": name,
             "profile": profile,
+            "owner": Person.read().name,
             "arms": list(arms),
             "repeats": repeats,
             "jobs": jobs,

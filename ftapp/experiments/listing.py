@@ -57,6 +57,7 @@ class Summary:
         error: The reason why it failed or is damaged; None for none.
         facts: Its task, its model and its data.
         written: Its tags and its note.
+        owner: The name of the person who has started it; "" for the user of the machine.
         parent: Of a run that belongs to an experiment, the name of that one's folder.
         arm: Which run of the experiment it is.
         repeat: Likewise, counted from 1.
@@ -86,6 +87,7 @@ class Summary:
     error: str | None = None
     facts: RecipeFacts = UNKNOWN
     written: Annotations = NOTHING
+    owner: str = ""
     parent: str | None = None
     arm: str | None = None
     repeat: int = 1
@@ -113,6 +115,7 @@ class Summary:
             **{"run": self.run.folder.name, "recipe": self.recipe, "profile": self.profile or "standard"},
             **{"status": self.status, "task": self.facts.task, "model": self.facts.model, "data": self.facts.data},
             **{"tag": self.written.tags, "note": self.written.note, "experiment": self.parent, "arm": self.arm},
+            "owner": self.owner,
             **{"steps": self.steps, "seconds": self.seconds, "share": self.share},
             **{"repeat": self.repeat, "fold": self.fold, **self.metrics},
         }
@@ -221,6 +224,7 @@ def summarize(run: RunFolder) -> Summary:
         error=damage or (_explain_end(ended) if ended else None),
         facts=read_recipe_facts(run.recipe_file),
         written=annotation.load(run.folder),
+        owner=environment.get("owner", ""),
         parent=environment.get("experiment"),
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
@@ -252,6 +256,7 @@ def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> 
         steps=sum(each.steps for each in members),
         facts=read_recipe_facts(experiment.recipe_file),
         written=annotation.load(experiment.folder),
+        owner=facts.get("owner", ""),
         experiment=experiment,
         ended=sum(not each.goes_on for each in members),
         planned=experiment.planned,

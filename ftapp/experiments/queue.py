@@ -1,4 +1,4 @@
-"""The queue: runs and experiments that are carried out one after another, by a process that outlives who added them.
+"""The queue: runs and experiments that take turns, by a process that outlives who added them.
 
 It has a folder beside the runs, `queue`:
 
@@ -8,6 +8,9 @@ queue.log    the output of its process       disk.lock    locked while it waits 
 
 What waits is prepared whole: a later change of a recipe's file changes nothing. When its turn comes, its folder moves
 to the place of runs, or of experiments, and its process is started.
+
+One goes on at a time unless `limit` allows more. What people of a class add takes turns by person: the first run of
+each comes before the second of anyone. So the order of the entries is the order of their turns.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +30,11 @@ import msgspec
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.common.locks import hold_lock, is_locked
+from ftapp.common.person import Person
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.queue_entries import Entry, Limits, QueueState, find_waiting
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import NAME, RunFolder
 from ftapp.runs.starting import RunStart
@@ -37,60 +42,6 @@ from ftapp.runs.starting import RunStart
 _MOST_ENDED = 20  # entries that are kept after their end
 _SECONDS = 10.0  # in which a process that has found nothing more to do ends
 _POLL_SECONDS = 0.05
-
-
-class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A run or an experiment of the queue.
-
-    Attributes:
-        id: Its number, by which commands name it.
-        label: The name of its recipe, with the profile.
-        kind: Whether it is a run or an experiment.
-        environment: Variables that its process gets.
-        on: Where a run goes (`ftapp.launchers.target`). An experiment says itself where its runs go.
-        added: When it was added, in seconds since the Unix epoch.
-        job: The name of its folder among the runs or experiments; "" while it waits.
-        status: Its status after its end; "" before.
-    """
-
-    id: int
-    label: str
-    kind: Literal["run", "experiment"]
-    environment: dict[str, str] = {}
-    on: str = "local"
-    added: float
-    job: str = ""
-    status: str = ""
-
-    @property
-    def waits(self) -> bool:
-        """Whether it was not started yet."""
-        return not self.job and not self.status
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether it was started and has not ended."""
-        return bool(self.job) and not self.status
-
-    def describe_status(self) -> str:
-        """Describe the status in a word: waiting, running, or how it has ended."""
-        return "waiting" if self.waits else self.status or "running"
-
-
-class _State(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The content of the file.
-
-    Attributes:
-        entries: The entries in their order.
-        last: The number of the last entry that was added.
-        paused: Whether no further entry is started.
-        ending: Whether the process has found nothing more to do, and ends.
-    """
-
-    entries: list[Entry] = []
-    last: int = 0
-    paused: bool = False
-    ending: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,8 +97,17 @@ class Queue:
         """Whether no further entry is started. Raises as `list_entries`."""
         return self._load().paused
 
+    def read_limits(self) -> Limits:
+        """Read how many entries may go on at once. Raises as `list_entries`."""
+        return self._load().limits
+
+    def limit(self, limits: Limits) -> None:
+        """Change how many entries may go on at once. What goes on goes on. Raises as `list_entries`."""
+        with self._edit() as state:
+            state.limits = limits
+
     def add(self, label: str, prepare: Callable[[Path], RunStart | Experiment], on: str = "local") -> Entry:
-        """Add a run or an experiment at the end.
+        """Add a run or an experiment behind those that come before it.
 
         Args:
             label: The name of its recipe, with the profile.
@@ -173,8 +133,11 @@ class Queue:
                 raise
             environment = dict(made.environment) if isinstance(made, RunStart) else {}
             kind: Literal["run", "experiment"] = "run" if isinstance(made, RunStart) else "experiment"
-            entry = Entry(id=state.last, label=label, kind=kind, environment=environment, on=on, added=time.time())
-            state.entries.append(entry)
+            owner = Person.read().name
+            entry = Entry(
+                id=state.last, label=label, kind=kind, environment=environment, on=on, added=time.time(), owner=owner
+            )
+            state.entries.insert(state.find_place(owner), entry)
         return entry
 
     def drop(self, number: int) -> Entry:
@@ -191,7 +154,7 @@ class Queue:
             RunError: The entries cannot be read.
         """
         with self._edit() as state:
-            entry = _find_waiting(state, number)
+            entry = find_waiting(state, number)
             state.entries.remove(entry)
             shutil.rmtree(self.folder / str(number), ignore_errors=True)
         return entry
@@ -210,7 +173,7 @@ class Queue:
         if place < 1:
             raise RecipeError([Problem("", "", f"there is no place {place} in the queue; the first place is 1")])
         with self._edit() as state:
-            entry = _find_waiting(state, number)
+            entry = find_waiting(state, number)
             state.entries.remove(entry)
             waiting = [index for index, each in enumerate(state.entries) if each.waits]
             index = waiting[place - 1] if place <= len(waiting) else len(state.entries)
@@ -241,28 +204,28 @@ class Queue:
         with suppress(RunError):  # another process has started it in the same instant
             LocalLauncher().start(self, {})
 
-    def take(self) -> Entry | None:
-        """Take the entry whose turn it is, for the process of the queue: one that goes on, else the first that waits.
+    def take(self, held: Collection[int] = ()) -> Entry | None:
+        """Take the entry whose turn it is, for the process of the queue: one that goes on, else the next that waits.
+
+        Args:
+            held: The ids of the entries that the process has taken and not ended.
 
         Returns:
-            The entry, with its folder at the place of runs or experiments; None where nothing is to be done.
+            The entry, with its folder at the place of runs or experiments; None where nothing is to be done now.
 
         Raises:
             RunError: The entries cannot be read.
             OSError: The folder of the entry cannot be moved.
         """
         with self._edit() as state:
-            entry = next((each for each in state.entries if each.goes_on), None)
-            while entry is None and not state.paused:
-                waiting = next((each for each in state.entries if each.waits), None)
-                if waiting is None:
-                    break
+            entry = next((each for each in state.entries if each.goes_on and each.id not in held), None)
+            while entry is None and (waiting := state.find_next()):
                 if prepared := self._find_prepared(waiting):
                     waiting.job = f"{time.strftime('%Y%m%d-%H%M%S')}-{prepared.name.split('-', 2)[2]}"
                     entry = waiting
                 else:
                     waiting.status = "deleted"
-            if entry is None:
+            if entry is None and not held:
                 state.ending = True
         if entry:  # its new name is written down first, so that a move that is cut off is done again
             self._move_into_place(entry)
@@ -309,29 +272,21 @@ class Queue:
     def _name_inner(entry: Entry) -> Path:
         return Path() if entry.kind == "run" else Path(experiment_folder.FOLDER)
 
-    def _load(self) -> _State:
+    def _load(self) -> QueueState:
         try:
-            return msgspec.json.decode(read_bytes(self.file), type=_State)
+            return msgspec.json.decode(read_bytes(self.file), type=QueueState)
         except FileNotFoundError:
-            return _State()
+            return QueueState()
         except (OSError, *UNREADABLE) as error:
             raise RunError(f"the queue cannot be read: {self.file}: {explain_error(error)}") from error
 
     @contextmanager
-    def _edit(self) -> Iterator[_State]:
+    def _edit(self) -> Iterator[QueueState]:
         """Change the state, alone. Nothing is changed where the context ends with an error."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.folder / "edit.lock", fcntl.LOCK_EX):
             state = self._load()
+            former = msgspec.json.encode(state)
             yield state
-            replace_file(self.file, msgspec.json.format(msgspec.json.encode(state)) + b"\n")
-
-
-def _find_waiting(state: _State, number: int) -> Entry:
-    found: Mapping[int, Entry] = {each.id: each for each in state.entries}
-    if number in found and found[number].waits:
-        return found[number]
-    waiting = [str(each.id) for each in state.entries if each.waits]
-    rule = f"waiting: {', '.join(waiting)}" if waiting else "nothing waits"
-    what = f"entry {number} is {found[number].describe_status()}" if number in found else f"there is no entry {number}"
-    raise RecipeError([Problem("", "", f"{what}; {rule}")])
+            if (content := msgspec.json.encode(state)) != former or not self.file.exists():
+                replace_file(self.file, msgspec.json.format(content) + b"\n")

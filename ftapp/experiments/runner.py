@@ -39,6 +39,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     watcher = _Arms(experiment)
     recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
+    recorded["owner"] = facts.get("owner", "")
     how = {key: facts[key] for key in ("offline", "verify_cache")}
     for of, arm in schedule(list(arms), experiment.list_rounds()):
         if not slots.wait_for_room() or experiment.refusal:

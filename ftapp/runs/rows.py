@@ -95,6 +95,7 @@ def _make_row(run: RunFolder) -> tuple[_Row, bool]:
         "data": recipe.data,
         "tags": list(written.tags),
         "note": written.note,
+        "owner": facts.get("owner", ""),
         **{key: facts.get(key) for key in ("experiment", "arm", "repeat", "fold")},
         "damage": damage or history.damage(),
         **history.summary(),
@@ -164,7 +165,7 @@ def _identify_code() -> str:
 def list_filter_facts(row: _Row) -> Facts:
     """List what a filter can test of a row (`ftapp.runs.run_filter`)."""
     return {
-        **{name: row[name] for name in ("run", "recipe", "status", "task", "model", "data", "note")},
+        **{name: row[name] for name in ("run", "recipe", "status", "task", "model", "data", "note", "owner")},
         **{name: row[name] for name in ("experiment", "arm", "repeat", "fold", "steps", "seconds")},
         "profile": row["profile"] or "standard",
         "tag": tuple(row["tags"]),

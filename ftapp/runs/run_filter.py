@@ -25,7 +25,7 @@ Value = str | float | tuple[str, ...] | None
 Facts = Mapping[str, Value]
 """What is known of a run, by the names of `TEXTS` and `NUMBERS` and of its metrics."""
 
-TEXTS = ("run", "recipe", "profile", "status", "task", "model", "data", "tag", "note", "experiment", "arm")
+TEXTS = ("run", "recipe", "profile", "status", "task", "model", "data", "tag", "note", "owner", "experiment", "arm")
 NUMBERS = ("steps", "seconds", "share", "repeat", "fold", "loss")
 
 _STATUSES = (*GOING_ON, *EXIT_CODES, "damaged")

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.locks import is_locked
+from ftapp.common.person import Person
 from ftapp.common.safe_files import (
     UNREADABLE,
     explain_error,
@@ -59,15 +60,14 @@ NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
 _MOST_EVENTS = 2**33  # bytes: 40 million steps
 _ENVIRONMENT: dict[str, Any] = {
     **dict.fromkeys(("profile", "experiment", "arm", "platform", "processor", "python"), str | None),
-    "recipe": str,
+    **dict.fromkeys(("recipe", "owner"), str),
     "created": Time,
     "repeat": Several,
     "fold": Several | None,
     "jobs": Several,
     "cores": Several | None,
     "packages": dict[str, str],
-    "command": list[str],
-    "hubless_profiles": list[str],
+    **dict.fromkeys(("command", "hubless_profiles"), list[str]),
 }
 _POLL_SECONDS = 0.1
 _NOTICE = re.compile(
@@ -268,6 +268,7 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
     environment = {
         "recipe": name,
         "profile": profile,
+        "owner": Person.read().name,
         **facts,
         "created": time.time(),
         "python": platform.python_version(),

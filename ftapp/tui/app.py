@@ -7,7 +7,8 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from functools import cached_property, partial
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,6 +23,9 @@ from textual.signal import Signal
 
 from ftapp.common import user_folders
 from ftapp.common.console import PlainConsole
+from ftapp.common.errors import RunError
+from ftapp.common.person import Access, Person
+from ftapp.common.read_only import refuse_changes
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.terminal import capabilities, no_color, plain_text
@@ -54,7 +58,9 @@ class FtApp(App[None]):
     Attributes:
         live_runs: How many runs in the folder are running, whoever started them.
         live_jobs: How many jobs of the interface are running, such as exports.
+        turn: In a class, when the person's next run starts that waits, in words; "" where none waits.
         offline: Whether runs make no network call.
+        person: Who uses it.
         settings: What the interface remembers between sessions.
         deleted: The folders that were moved into the trash, a list for each deletion, the last at the end.
         runs_changed: Published when runs were deleted, restored or changed by an action.
@@ -80,6 +86,7 @@ class FtApp(App[None]):
 
     live_runs = reactive(0)
     live_jobs = reactive(0)
+    turn = reactive("")
 
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
         """Make the app.
@@ -91,6 +98,7 @@ class FtApp(App[None]):
         super().__init__()
         self._runs_dir = runs_dir
         self.offline = offline
+        self.person = Person.read()
         self.settings = Settings.load()
         self.deleted: list[list[Deleted]] = []
         self.runs_changed: Signal[None] = Signal(self, "runs-changed")
@@ -145,26 +153,9 @@ class FtApp(App[None]):
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        from ftapp.tui.run_page import RunPage
+        from ftapp.tui.commands import list_commands
 
-        for active in screen.active_bindings.values():  # the keys in the footer, without those of the app
-            binding = active.binding
-            if binding.show and active.enabled and active.node is not self:
-                act = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(binding.description, binding.tooltip or binding.description, act)
-        if isinstance(screen, RunPage):
-            yield from screen.list_commands()
-        for job in self._jobs:
-            yield SystemCommand(
-                f"Job: {job.title}", f"Show the job, which is {job.status}", partial(self.show_job, job)
-            )
-        yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
-        yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
-        yield SystemCommand("Runs", "Show all runs, running and ended", lambda: self.action_show("runs"))
-        yield SystemCommand("Queue", "Show what runs one after another", lambda: self.action_show("queue"))
-        yield SystemCommand("Empty the trash", "Remove deleted runs for good", self.empty_trash)
-        yield SystemCommand("Help", "Explain this screen, and show its keys", self.action_help)
-        yield SystemCommand("Quit", "Close the interface; runs continue", self.action_leave)
+        yield from list_commands(self, screen, super().get_system_commands(screen), self._jobs)
 
     def action_show(self, place: str) -> None:
         """Go to the recipes, the runs or the queue, and close the screens above. Where that loses work, ask first."""
@@ -203,33 +194,32 @@ class FtApp(App[None]):
 
     def action_leave(self) -> None:
         """Close the interface. Where work would be lost or runs are running, ask first."""
-        from ftapp.tui.dialogs.dialog import Dialog
+        from ftapp.tui.actions.leave import leave
 
-        messages = [self._describe_unsaved()]
-        if self.live_runs:
-            one = self.live_runs == 1
-            runs, them = ("A run continues", "it") if one else (f"{self.live_runs} runs continue", "them")
-            messages.append(f"{runs} without the interface. Runs shows {them} again, from any terminal.")
-        messages += [f"{job.title} ends. {job.kept}" for job in self._jobs if job.status == "running"]
-        if not any(messages):
-            self._close()
-            return
-        dialog = Dialog("Close the interface?", "\n".join(filter(None, messages)), ["Close", "Stay"])
-
-        def confirm(choice: str | None) -> None:
-            if choice == "Close":
-                self._close()
-
-        self.push_screen(dialog, confirm)
+        leave(self, self._describe_unsaved(), self._jobs)
 
     @work
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Close the interface, and end its jobs."""
         await asyncio.gather(*(job.cancel() for job in self._jobs))  # and wait for the ends of their processes
         self.workers.cancel_all()  # before their widgets go
         self.exit()
 
+    def may(self, access: Access, owner: str = "") -> bool:
+        """Tell whether the person may do something; where not, say why.
+
+        Args:
+            access: What is to be done.
+            owner: The name of the person who has begun what is to be changed.
+        """
+        if obstacle := self.person.find_obstacle(access, owner):
+            self.notify(obstacle, severity="warning")
+        return obstacle is None
+
     def configure(self, draft: Draft) -> None:
         """Open a recipe, to be looked at and changed before it runs."""
+        if not self.may("use"):
+            return
         from ftapp.tui.editor.configure import ConfigureScreen
 
         self.push_screen(ConfigureScreen(draft))
@@ -301,7 +291,8 @@ class FtApp(App[None]):
         """Remove deleted runs for good, after a question."""
         from ftapp.tui.actions.deletion import empty_trash
 
-        await empty_trash(self)
+        if self.may("manage"):
+            await empty_trash(self)
 
     def start_job(self, job: BackgroundJob) -> None:
         """Do a job, and show it. It goes on when its dialog is left, and ends with the interface."""
@@ -360,6 +351,13 @@ class FtApp(App[None]):
         live = {each.run for each in runs if each.goes_on}
         ended = [each for each in runs if each.run in self._live - live]
         self._live, self.live_runs = live, len(live)
+        if self.person.name:
+            from ftapp.experiments.queue import Queue
+            from ftapp.experiments.queue_entries import find_turn
+
+            with suppress(RunError):  # the screen of the queue says what is wrong with it
+                entries = await asyncio.to_thread(Queue.of(self.runs_dir).list_entries)
+                self.turn = find_turn(entries, self.person.name)
         if ended:
             from ftapp.tui.actions.bell import wants_bell
 
@@ -391,4 +389,7 @@ def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, more frames only cost bandwidth
     plain_text.prepare(sys.__stderr__)  # the stream that Textual draws on
     capabilities.query()
-    FtApp(user_folders.runs(runs_dir), offline=offline).run()
+    app = FtApp(user_folders.runs(runs_dir), offline=offline)
+    if app.person.role == "viewer":
+        refuse_changes()
+    app.run()

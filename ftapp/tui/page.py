@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.await_remove import AwaitRemove
@@ -16,6 +16,17 @@ from ftapp.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
+
+_MARK = "_only_looks"
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def looks(method: _Method) -> _Method:
+    """Mark an action of a page that changes nothing. People who may only look can do marked actions alone."""
+    setattr(method, _MARK, True)
+    return method
 
 
 class Page(Screen[None]):
@@ -50,6 +61,12 @@ class Page(Screen[None]):
     def on_screen_resume(self) -> None:
         """Show them again."""
         self.remove_class("-covered")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse actions that are not marked by `looks` to people who may only look. Subclasses ask this first."""
+        method = getattr(self, f"action_{action}", None)
+        is_own = method is not None and not method.__module__.startswith("textual.")
+        return not is_own or hasattr(method, _MARK) or self.app.person.find_obstacle("use") is None
 
     @property
     def unsaved(self) -> str:

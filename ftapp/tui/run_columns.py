@@ -162,23 +162,30 @@ TAGS = RunColumn(
     lambda summary, now: Content.styled(" ".join(summary.written.tags), "$accent"),
     lambda summary: summary.written.tags or None,
 )
+OWNER = RunColumn(
+    "owner",
+    10,
+    lambda summary, now: Content.styled(summary.owner, _MUTED),
+    lambda summary: summary.owner or None,
+)
 _BEFORE_TAGS = ("status", "recipe", "profile")
 _FIRST = ("status", "recipe")
-_IMPORTANCE = ("loss", "started", "tags", "duration", "profile", "steps", "share")
+_IMPORTANCE = ("owner", "loss", "started", "tags", "duration", "profile", "steps", "share")
 
 
 def list_columns(summaries: Sequence[Summary]) -> dict[str, RunColumn]:
     """List the columns for some runs: those that every list has, and one for each other metric.
 
-    Where runs have other metrics and none has an accuracy, there is no column for it. There is a column of tags where a
-    run has one.
+    Where runs have other metrics and none has an accuracy, there is no column for it. There are columns of
+    owners and of tags where a run has one.
     """
     measured = [sort_names(name for name in summary.metrics if name != LOSS.name) for summary in summaries]
     main = {names[0] for names in measured if names} or {ACCURACY.name}
     others = dict.fromkeys(name for names in measured for name in names if name not in COLUMNS)
     columns = {**COLUMNS, **{name: _metric_column(name) for name in list(others)[:_MOST_OTHERS]}}
-    if any(summary.written.tags for summary in summaries):
-        columns = {**{name: columns[name] for name in _BEFORE_TAGS}, "tags": TAGS, **columns}
+    first: dict[str, RunColumn] = {"owner": OWNER} if any(summary.owner for summary in summaries) else {}
+    first |= {"tags": TAGS} if any(summary.written.tags for summary in summaries) else {}
+    columns = {**{name: columns[name] for name in _BEFORE_TAGS}, **first, **columns}
     if others and not any(ACCURACY.name in names for names in measured):
         del columns[ACCURACY.name]
     columns = {name: replace(column, is_main=name in main) for name, column in columns.items()}
@@ -225,7 +232,7 @@ def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Su
 
 def get_column(name: str) -> RunColumn:
     """Get the column of a name: one of every list, or that of a metric."""
-    return TAGS if name == "tags" else COLUMNS.get(name) or _metric_column(name)
+    return {"tags": TAGS, "owner": OWNER, **COLUMNS}.get(name) or _metric_column(name)
 
 
 def _nest(summaries: Sequence[Summary], descending: bool) -> list[Summary]:

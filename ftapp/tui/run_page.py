@@ -12,7 +12,7 @@ from textual.binding import Binding
 from ftapp.tui.actions.run_actions import RUN_ACTIONS, RunAction
 from ftapp.tui.actions.target import Target
 from ftapp.tui.dialogs.choose_action import ChooseAction
-from ftapp.tui.page import Page
+from ftapp.tui.page import Page, looks
 
 
 class RunPage(Page):
@@ -37,15 +37,17 @@ class RunPage(Page):
         """The runs of actions that take several."""
         return [self.target] if self.target else []
 
+    @looks  # as far as the table of actions says so
     def action_on_run(self, name: str) -> None:
         """Do an action, or explain why it is not possible."""
         action = RUN_ACTIONS[name]
         targets = self._find_targets(action)
-        if obstacle := action.find_first_obstacle(targets):
+        if obstacle := action.find_first_obstacle(targets, self.app.person):
             self.notify(obstacle, severity="warning")
         elif targets:
             action.act(self.app, targets)
 
+    @looks
     def action_choose_action(self) -> None:
         """Choose an action from a menu."""
         if self.target is None:
@@ -57,7 +59,7 @@ class RunPage(Page):
                 self.action_on_run(name)
 
         entries = [
-            (action, action.find_first_obstacle(self._find_targets(action)))
+            (action, action.find_first_obstacle(self._find_targets(action), self.app.person))
             for action in (RUN_ACTIONS[name] for name in self.MENU)
         ]
         self.app.push_screen(ChooseAction(self._describe_targets(), entries), act)
@@ -68,15 +70,18 @@ class RunPage(Page):
         for name in self.MENU:
             action = RUN_ACTIONS[name]
             targets = self._find_targets(action)
-            if targets and action.bind().action not in bound and not action.find_first_obstacle(targets):
+            is_possible = targets and not action.find_first_obstacle(targets, self.app.person)
+            if is_possible and action.bind().action not in bound:
                 yield SystemCommand(action.title, action.help, partial(self.action_on_run, name))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action != "on_run" or not self.is_mounted:
-            return True
-        found = RUN_ACTIONS[str(parameters[0])]
+            return super().check_action(action, parameters)
+        found, person = RUN_ACTIONS[str(parameters[0])], self.app.person
+        if person.find_obstacle("use") and found.access != "look":
+            return False
         targets = self._find_targets(found)
-        return not found.is_hidden or (bool(targets) and not found.find_first_obstacle(targets))
+        return not found.is_hidden or (bool(targets) and not found.find_first_obstacle(targets, person))
 
     def _find_targets(self, action: RunAction) -> Sequence[Target]:
         return self.targets if action.takes_several else [self.target] if self.target else []

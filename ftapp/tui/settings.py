@@ -10,6 +10,7 @@ import msgspec
 from ftapp.common import safe_files, user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
+from ftapp.common.person import Person
 
 _RENAMED = {"accuracy": "metric"}  # panes, by the names that earlier versions kept
 _RECENT = 12
@@ -46,6 +47,8 @@ class Settings(msgspec.Struct, kw_only=True):
 
     def save(self) -> None:
         """Write the settings to disk. Where that fails, they last until the interface is closed."""
+        if Person.read().name:  # people of a class have one file together
+            return
         with suppress(OSError, RunError):
             file = _file()
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
-"""The process of the queue: it carries out what waits, one after another. `ftapp.experiments.queue` starts it."""
+"""The process of the queue: it carries out what waits, turn by turn. `ftapp.experiments.queue` starts it."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,8 @@ from pathlib import Path
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.full_disk import FullDisk
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.experiments.queue import Entry, Queue
+from ftapp.experiments.queue import Queue
+from ftapp.experiments.queue_entries import Entry
 from ftapp.launchers.choose import make_launcher
 from ftapp.launchers.target import LOCAL, parse_target
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
@@ -20,6 +23,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import prepare_resume
 
 _POLL_SECONDS = 0.2
+_MOST_AT_ONCE = 64
 
 
 def main(folder: Path) -> int:
@@ -31,15 +35,30 @@ def main(folder: Path) -> int:
     queue = Queue(folder)
     try:
         disk = FullDisk(queue.folder / "disk.lock")
-        while entry := disk.write(queue.take, queue.folder):
-            status = _carry_out(queue, entry)
-            with suppress(OSError):  # the disk is full
-                print(f"{entry.label}: {entry.job}: {status}", flush=True)
-            disk.write(partial(queue.end, entry.id, status), queue.folder)
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as threads:
+            _take_turns(queue, disk, lambda entry: threads.submit(_carry_out, queue, entry))
     except (OSError, RunError) as error:
         print(error, flush=True)
         return 1
     return 0
+
+
+def _take_turns(queue: Queue, disk: FullDisk, begin: Callable[[Entry], Future[str]]) -> None:
+    """Begin what may go on, and write down how it ends, until nothing goes on or waits."""
+    going: dict[Future[str], Entry] = {}
+    while True:
+        for ended in [future for future in going if future.done()]:
+            entry = going.pop(ended)
+            with suppress(OSError):  # the disk is full
+                print(f"{entry.label}: {entry.job}: {ended.result()}", flush=True)
+            disk.write(partial(queue.end, entry.id, ended.result()), queue.folder)
+        held = {each.id for each in going.values()}
+        if taken := disk.write(partial(queue.take, held), queue.folder):
+            going[begin(taken)] = taken
+        elif going:
+            wait(going, _POLL_SECONDS, FIRST_COMPLETED)
+        else:
+            return
 
 
 def _carry_out(queue: Queue, entry: Entry) -> str:

@@ -12,7 +12,8 @@ from textual.widgets import OptionList, Static
 from ftapp import recipe as recipes
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import prepare_job
-from ftapp.experiments.queue import Entry, Queue
+from ftapp.experiments.queue import Queue
+from ftapp.experiments.queue_entries import Entry
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.queue import QueueScreen
 from tests.tui.harness import SIZES, Opened, notes, until

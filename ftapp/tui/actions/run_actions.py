@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
+from ftapp.common.person import Access, Person
 from ftapp.runs.resuming import RESUMABLE
 from ftapp.runs.run_folder import GOING_ON
 from ftapp.tui.actions.target import Target
@@ -29,6 +30,7 @@ class RunAction:
         title: Its short name.
         help: What it does, in a line.
         act: Does it. The app may have to ask the user first.
+        access: What a person must be allowed to do for it. An action that does not say so changes the run.
         find_obstacle: Explains why it is not possible for a target; None where it is possible.
         takes_several: Whether it is done with all marked runs at once.
         is_hidden: Whether a footer leaves its key out while it is not possible.
@@ -42,14 +44,21 @@ class RunAction:
     find_obstacle: Callable[[Target], str | None] = lambda _: None
     takes_several: bool = False
     is_hidden: bool = False
+    access: Access = "change"
 
     def bind(self) -> Binding:
         """Make its key for a screen."""
         return Binding(self.key, f"on_run('{self.name}')", self.title, tooltip=self.help)
 
-    def find_first_obstacle(self, targets: Iterable[Target]) -> str | None:
-        """Explain why it is not possible for the first target for which it is not; None where it is possible."""
-        return next((found for target in targets if (found := self.find_obstacle(target))), None)
+    def find_first_obstacle(self, targets: Iterable[Target], person: Person) -> str | None:
+        """Explain why it is not possible for the first target for which it is not; None where it is possible.
+
+        Args:
+            targets: The runs and experiments.
+            person: Who wants to do it.
+        """
+        found = (person.find_obstacle(self.access, each.owner) or self.find_obstacle(each) for each in targets)
+        return next(filter(None, found), None)
 
 
 def _open(app: FtApp, targets: Sequence[Target]) -> None:
@@ -143,10 +152,18 @@ def _explain_running(target: Target) -> str | None:
 
 
 _TABLE = (
-    RunAction("open", "enter", "Open", "Show its curves, its phases and its log", _open),
-    RunAction("try_model", "t", "Try", "Try the model", _try_model, _explain_no_model),
-    RunAction("predict", "p", "Predict", "Answer all inputs of a file or a folder", _predict, _explain_no_model),
-    RunAction("export", "w", "Export", "Write the model for another runtime", _export, _explain_no_model),
+    RunAction("open", "enter", "Open", "Show its curves, its phases and its log", _open, access="look"),
+    RunAction("try_model", "t", "Try", "Try the model", _try_model, _explain_no_model, access="use"),
+    RunAction(
+        "predict",
+        "p",
+        "Predict",
+        "Answer all inputs of a file or a folder",
+        _predict,
+        _explain_no_model,
+        access="use",
+    ),
+    RunAction("export", "w", "Export", "Write the model for another runtime", _export, _explain_no_model, access="use"),
     RunAction(
         "resume",
         "g",
@@ -155,11 +172,12 @@ _TABLE = (
         _resume,
         _explain_not_resumable,
         is_hidden=True,
+        access="manage",  # it would not wait for its turn
     ),
     RunAction("stop", "x", "Stop", "End early and keep the model", _stop, _explain_not_running, is_hidden=True),
-    RunAction("report", "e", "Report", "Open the report", _open_report, _explain_no_report),
+    RunAction("report", "e", "Report", "Open the report", _open_report, _explain_no_report, access="look"),
     RunAction("annotate", "n", "Notes", "Change the tags and the note", _annotate, takes_several=True),
-    RunAction("folder", "o", "Folder", "Open the folder", _open_folder),
+    RunAction("folder", "o", "Folder", "Open the folder", _open_folder, access="look"),
     RunAction(
         "delete", "d", "Delete", "Delete the run, or the marked runs", _delete, _explain_running, takes_several=True
     ),

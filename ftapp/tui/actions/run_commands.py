@@ -26,10 +26,13 @@ class RunCommands:
 
     def __init__(self, app: FtApp, run: RunFolder) -> None:
         self._app, self._run = app, run
+        self._owner = str(run.environment().get("owner", ""))
         self._sent: dict[str, str] = {}  # the names of unanswered commands, by id
 
     def send(self, command: commands.AnyCommand) -> None:
-        """Send a command."""
+        """Send a command, if the person may change the run."""
+        if not self._app.may("change", self._owner):
+            return
         try:
             if send(self._run, command):
                 self._sent[command.id] = command.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,8 @@ from textual.screen import Screen
 
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.experiments.queue import Entry, Queue
+from ftapp.experiments.queue import Queue
+from ftapp.experiments.queue_entries import Entry, describe_turn
 from ftapp.runs.run_folder import RunFolder, remove_refused
 
 if TYPE_CHECKING:
@@ -20,22 +22,45 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _SOON = 0.5  # seconds
+_PATIENCE = 3.0  # seconds in which a run whose turn it is has started
 
 
 async def start(app: FtApp, draft: Draft) -> RunFolder | Experiment | None:
     """Check a draft and start it, detached from the interface. Called by a worker of the app.
+
+    In a class it takes its turn in the queue.
 
     Args:
         app: Shows why the draft cannot run.
         draft: The draft of a run or an experiment.
 
     Returns:
-        What was started; None where the recipe or its data have an error.
+        What was started; None where the recipe or its data have an error, and where it waits for its turn.
     """
+    if app.person.name:
+        return await _start_in_turn(app, draft)
     return await _attempt(app, draft, lambda: draft.start(app.runs_dir, offline=app.offline))
 
 
-async def add_to_queue(app: FtApp, draft: Draft) -> bool:
+async def _start_in_turn(app: FtApp, draft: Draft) -> RunFolder | Experiment | None:
+    """Add a draft to the queue, and wait a moment for its turn."""
+    queue, added = Queue.of(app.runs_dir), await add_to_queue(app, draft)
+    if added is None:
+        return None
+    begun = time.monotonic()
+    while True:
+        entries = await asyncio.to_thread(queue.list_entries)
+        entry = next((each for each in entries if each.id == added.id), added)
+        if not entry.waits:
+            return queue.find_job(entry) if entry.goes_on else None
+        if time.monotonic() - begun > _PATIENCE:
+            turn = describe_turn(entries, entry)
+            app.notify(f"It waits: {turn}. You may leave: it runs when its turn comes.", title=draft.label, timeout=10)
+            return None
+        await asyncio.sleep(_SOON)
+
+
+async def add_to_queue(app: FtApp, draft: Draft) -> Entry | None:
     """Check a draft and add it to the queue. Called by a worker of the app.
 
     Args:
@@ -43,7 +68,7 @@ async def add_to_queue(app: FtApp, draft: Draft) -> bool:
         draft: The draft of a run or an experiment.
 
     Returns:
-        Whether it was added.
+        Its entry; None where the recipe or its data have an error.
     """
     queue = Queue.of(app.runs_dir)
 
@@ -53,7 +78,7 @@ async def add_to_queue(app: FtApp, draft: Draft) -> bool:
             queue.start()
         return entry
 
-    return await _attempt(app, draft, add) is not None
+    return await _attempt(app, draft, add)
 
 
 async def _attempt(app: FtApp, draft: Draft, act: Callable[[], _Result]) -> _Result | None:

@@ -18,6 +18,8 @@ def stop_experiment(app: FtApp, experiment: Experiment) -> None:
         app: Asks the question.
         experiment: The experiment.
     """
+    if not app.may("change", str(experiment.facts.get("owner", ""))):
+        return
 
     def confirm(choice: str | None) -> None:
         try:

@@ -18,14 +18,16 @@ class Target:
         recipe: The name of its recipe.
         status: Its status.
         experiment: The experiment; None for a run.
+        owner: The name of the person who has started it; "" for the user of the machine.
     """
 
     run: RunFolder
     recipe: str
     status: str
     experiment: Experiment | None = None
+    owner: str = ""
 
     @classmethod
     def of(cls, summary: Summary) -> Target:
         """Make the target of a line in a list."""
-        return cls(summary.run, summary.recipe, summary.status, summary.experiment)
+        return cls(summary.run, summary.recipe, summary.status, summary.experiment, summary.owner)

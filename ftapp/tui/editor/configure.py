@@ -359,7 +359,7 @@ class ConfigureScreen(Page):
                 return self.proposals.can_undo
             case "fetch":
                 return bool(self.previews.find_missing(self.form.recipe))
-        return True
+        return super().check_action(action, parameters)
 
     # What the helper process is asked for
 

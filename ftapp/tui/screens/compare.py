@@ -29,7 +29,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import comparison
 from ftapp.tui.comparison import RunResults
 from ftapp.tui.curves import Curve, Floats
-from ftapp.tui.page import Page
+from ftapp.tui.page import Page, looks
 from ftapp.tui.run_columns import describe_status
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.terminal.themes import SERIES
@@ -287,6 +287,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
             [self._heads(), *rows] if rows else [("", Content.styled("The recipes are equal.", _MUTED))]
         )
 
+    @looks
     def action_maximize_pane(self) -> None:
         """Maximize the focused pane, or restore it."""
         if self.maximized:
@@ -294,6 +295,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         elif self.focused:
             self.maximize(self.focused)
 
+    @looks
     async def action_scrub(self, by: int) -> None:
         """Show the next step, or the one before, at which a run was evaluated or wrote texts."""
         async with self._reading:
@@ -302,6 +304,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         pane.scroll_visible(animate=False)
 
     @work(exclusive=True, group="pair")
+    @looks
     async def action_next_pair(self) -> None:
         """Show the losses of the next two runs against each other."""
         async with self._reading:
@@ -313,7 +316,9 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "scrub":
             return not self.are_folds
-        return action != "next_pair" or len(self._pairs) > 1
+        if action == "next_pair":
+            return len(self._pairs) > 1
+        return super().check_action(action, parameters)
 
 
 def _make_pane(title: str, content: Widget, *, id: str) -> VerticalScroll:

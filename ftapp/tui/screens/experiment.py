@@ -26,6 +26,7 @@ from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import recipe_words
 from ftapp.tui.actions.stop import stop_experiment
+from ftapp.tui.page import looks
 from ftapp.tui.run_columns import describe_results, describe_status
 from ftapp.tui.screens.compare import CompareScreen, run_mark, run_style
 from ftapp.tui.widgets.findings_pane import FindingsPane
@@ -108,6 +109,7 @@ has the mean over the folds.
         self._standing: _Standing | None = None
         self._recipe: recipe.RecipeWithArms | None = None
         self._able: object = None
+        self._owner = str(facts.get("owner", ""))
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="head")
@@ -230,10 +232,12 @@ has the mean over the folds.
         """End the experiment and its runs."""
         stop_experiment(self.app, self.experiment)
 
+    @looks
     def action_report(self) -> None:
         """Open the report."""
         self.app.open_path(self.experiment.report_file)
 
+    @looks
     def action_next_repeat(self) -> None:
         """Show the runs of the next repeat or fold."""
         number = self._rounds.index(self._shown_round) if self._shown_round in self._rounds else -1
@@ -248,7 +252,8 @@ has the mean over the folds.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         standing = self._standing
         if action == "stop":
-            return standing is not None and standing.summary.status == "running"
+            is_running = standing is not None and standing.summary.status == "running"
+            return is_running and self.app.person.find_obstacle("change", self._owner) is None
         if action == "report":
             return bool(standing and standing.result and standing.result.get("report"))
         if action == "next_repeat":

@@ -1,4 +1,4 @@
-"""The queue: what runs one after another, also while the interface is closed."""
+"""The queue: what waits for its turn, also while the interface is closed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from textual.widgets.option_list import Option
 
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.experiments.queue import Entry, Queue
-from ftapp.tui.page import Page
+from ftapp.experiments.queue import Queue
+from ftapp.experiments.queue_entries import Entry, describe_turn
+from ftapp.tui.page import Page, looks
 from ftapp.tui.widgets.headline import STATUS_COLORS
 
 _REREAD_SECONDS = 1.0
@@ -33,14 +34,17 @@ class QueueScreen(Page):
     HELP = """
 # The queue
 
-The queue runs recipes one after another. Its process continues when the interface is closed and when the connection is
-lost. `n` in *Recipes* and in *Configure* adds a recipe, as it is at that moment.
+The queue runs recipes one after another; in a class, some go on at once. Its process continues when the interface is
+closed and when the connection is lost. `n` in *Recipes* and in *Configure* adds a recipe, as it is at that moment.
 
 `J` and `K` move a waiting entry down and up, and `d` drops it. `p` pauses the queue: the current run continues, and no
 other starts. Enter opens a run that has started, where `x` ends it.
 
 After a restart of the machine, `p` continues the queue. A run that was cut off then continues from its newest
 checkpoint.
+
+In a class, people take turns: the first run of each comes before the second of anyone. You can drop your own runs. The
+teacher can drop and move all.
 
 `ftapp queue` does the same in a terminal.
 """
@@ -109,7 +113,7 @@ checkpoint.
         options = self.query_one(OptionList)
         options.clear_options()
         width = min(_WIDEST_LABEL, max((cell_len(each.label) for each in entries), default=0))
-        options.add_options(Option(_describe(each, width, is_alive=self._is_alive)) for each in entries)
+        options.add_options(Option(_describe(each, entries, width, is_alive=self._is_alive)) for each in entries)
         places = {each.id: place for place, each in enumerate(entries)}
         waiting = [place for place, each in enumerate(entries) if each.waits]
         usual = waiting[0] if waiting else len(entries) - 1
@@ -134,13 +138,19 @@ checkpoint.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         entry = self.current if self.is_mounted else None
-        if action in ("move", "drop"):
-            return entry is not None and entry.waits
+        person = self.app.person
+        if action == "drop":
+            return entry is not None and entry.waits and person.find_obstacle("change", entry.owner) is None
+        if action == "move":
+            return entry is not None and entry.waits and person.find_obstacle("manage") is None
         if action == "open":
             return entry is not None and not entry.waits
-        return True
+        if action == "pause":
+            return person.find_obstacle("manage") is None
+        return super().check_action(action, parameters)
 
     @on(OptionList.OptionSelected)
+    @looks
     def action_open(self) -> None:
         entry = self.current
         if entry is None or entry.waits:
@@ -181,11 +191,19 @@ checkpoint.
         self._reread(kept)
 
 
-def _describe(entry: Entry, width: int, *, is_alive: bool) -> Content:
+def _describe(entry: Entry, entries: Sequence[Entry], width: int, *, is_alive: bool) -> Content:
     """Describe an entry in a line, with the name of its recipe in a column of so many cells."""
     status = entry.describe_status()
     if entry.goes_on and not is_alive:
         status = "cut off"
     color = f"${STATUS_COLORS[status]}" if status in STATUS_COLORS else "$foreground-muted"
     label = entry.label + " " * (width - cell_len(entry.label))
-    return Content.assemble((status.ljust(_STATUS_WIDTH), color), label, "  ", (entry.job, "$foreground-muted"))
+    parts: list[tuple[str, str]] = [(entry.job or _describe_turn(entry, entries), "$foreground-muted")]
+    if room := max(cell_len(each.owner) for each in entries):
+        parts.insert(0, (entry.owner + " " * (room - cell_len(entry.owner) + 2), ""))
+    return Content.assemble((status.ljust(_STATUS_WIDTH), color), label, "  ", *parts)
+
+
+def _describe_turn(entry: Entry, entries: Sequence[Entry]) -> str:
+    """Describe when the turn of an entry of a class comes. Where one person waits alone, the order tells it."""
+    return describe_turn(entries, entry) if entry.waits and entry.owner else ""

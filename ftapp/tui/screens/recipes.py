@@ -19,7 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 
 from ftapp.tui.catalog import Catalog, RecipeEntry
-from ftapp.tui.page import Page
+from ftapp.tui.page import Page, looks
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.recipe_menu import RecipeMenu
 from ftapp.tui.widgets.search_line import SearchLine
@@ -193,8 +193,11 @@ copies a recipe to a file of your own. A file that you change in an editor is re
         self.action_configure()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "search" or not isinstance(self.focused, SearchLine)
+        if action == "search":
+            return not isinstance(self.focused, SearchLine)
+        return super().check_action(action, parameters)
 
+    @looks
     def action_search(self) -> None:
         self.query_one(SearchLine).take()
 
@@ -213,11 +216,13 @@ copies a recipe to a file of your own. A file that you change in an editor is re
         if draft := self._draft():
             self.app.add_to_queue(draft)
 
+    @looks
     def action_next_profile(self) -> None:
         if entry := self.entry:
             choices = entry.choices
             self._choose(choices[(choices.index(self.profile) + 1) % len(choices)])
 
+    @looks
     def action_choose_profile(self, profile: str) -> None:
         """Choose a profile by its name, or "" for the recipe's own values."""
         self._choose(profile or None)
@@ -267,7 +272,7 @@ copies a recipe to a file of your own. A file that you change in an editor is re
         if entry.checked and profile not in entry.recipes:
             self.notify("\n".join(entry.problems), title=f"{entry.name} cannot run", severity="error", timeout=12)
             return None
-        if not entry.bundled:
+        if not entry.bundled and self.app.person.role == "teacher":
             self.app.settings.use_recipe(entry.path)
         return Draft(entry.path, profile)
 

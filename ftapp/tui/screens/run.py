@@ -22,6 +22,7 @@ from ftapp.runs.run_folder import GOING_ON, RunFolder
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.actions.run_commands import RunCommands
 from ftapp.tui.actions.target import Target
+from ftapp.tui.page import looks
 from ftapp.tui.run_page import RunPage
 from ftapp.tui.screens.freeze_layers import ask_for_layers
 from ftapp.tui.terminal.pace import rest
@@ -89,6 +90,7 @@ back.
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
         self._tags: Sequence[str] = ()
+        self._owner = ""
         self._keys: object = None
 
     @property
@@ -113,7 +115,9 @@ back.
     async def follow(self) -> None:
         """Read and draw repeatedly. After the end of the run's process, wait for one that goes on with the run."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
-        self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
+        facts = self.run.environment()
+        self._recipe_name = str(facts.get("recipe") or self.run.folder.name)
+        self._owner = str(facts.get("owner", ""))
         self._tags = annotation.load(self.run.folder).tags
         while True:
             if await asyncio.to_thread(self._advance):  # the charts of a long history are drawn once it is read
@@ -178,6 +182,7 @@ back.
         self._tags = annotation.load(self.run.folder).tags
         self._draw()
 
+    @looks
     def action_maximize_pane(self) -> None:
         """Maximize the focused pane, or restore it."""
         if self.maximized:
@@ -185,6 +190,7 @@ back.
         elif self.focused:
             self.maximize(self.focused)
 
+    @looks
     def action_choose_panes(self) -> None:
         """Choose which panes are shown, and remember the choice."""
         from ftapp.tui.dialogs.choose_panes import ChoosePanes
@@ -198,10 +204,12 @@ back.
 
         self.app.push_screen(ChoosePanes(PANES, self.app.settings.hidden), chosen)
 
+    @looks
     def action_resize_panes(self, columns: int, rows: int) -> None:
         """Move the edges between the groups of panes."""
         self.query_one(RunPanes).resize(columns, rows)
 
+    @looks
     def action_reset_panes(self) -> None:
         """Give the groups of panes their usual sizes."""
         self.query_one(RunPanes).reset_sizes()
@@ -232,11 +240,12 @@ back.
 
     @property
     def target(self) -> Target:
-        return Target(self.run, self._recipe_name, self._status)
+        return Target(self.run, self._recipe_name, self._status, owner=self._owner)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("pause", "resume") and self.history.paused is not (action == "resume"):
             return False
         if action in _COMMANDS:
-            return self._status == "running" or (action == "stop" and self._status == "waiting")
+            is_possible = self._status == "running" or (action == "stop" and self._status == "waiting")
+            return is_possible and self.app.person.find_obstacle("change", self._owner) is None
         return super().check_action(action, parameters)

@@ -21,6 +21,7 @@ from ftapp.runs.run_filter import FilterError, parse_filter
 from ftapp.tui import run_columns
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.actions.target import Target
+from ftapp.tui.page import looks
 from ftapp.tui.run_page import RunPage
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.run_table import RunTable
@@ -53,8 +54,8 @@ The space bar marks runs, and `c` compares the marked ones. `s` and `S` sort, an
 column.
 
 `/` filters by words, and by conditions such as `tag=night`, `model~bert|gpt2` (a regular expression), `accuracy>0.9`
-or `-status=failed`. A run has `recipe`, `profile`, `status`, `task`, `model`, `data`, `tag`, `note`, `arm`, `steps`,
-`seconds`, `share` (R), `loss` and other metrics.
+or `-status=failed`. A run has `recipe`, `profile`, `status`, `task`, `model`, `data`, `tag`, `note`, `arm`,
+`owner`, `steps`, `seconds`, `share` (R), `loss` and other metrics.
 
 `d` moves runs into the trash, and `u` restores the last ones, as `ftapp runs --restore` does. They are removed for good
 after a week, or when you empty the trash with `Ctrl-P`.
@@ -112,7 +113,8 @@ after a week, or when you empty the trash with `Ctrl-P`.
     @work
     async def _follow(self) -> None:
         """Show the runs and their changes, as long as the screen is open."""
-        await asyncio.to_thread(trash.empty, self.app.runs_dir, days=trash.DAYS)
+        if self.app.person.role == "teacher":
+            await asyncio.to_thread(trash.empty, self.app.runs_dir, days=trash.DAYS)
         while True:
             taken = await self._reread() if self.is_current or self._runs is None else 0.0
             await asyncio.sleep(rest(taken, _REREAD_SECONDS))
@@ -208,7 +210,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         if self._wrong:
             text = Content.styled(self._wrong, "$warning")
         self.query_one("#note", Static).update(text)
-        if (offered := summary and (summary.status, summary.experiment is None)) != self._offered:
+        if (offered := summary and (summary.status, summary.experiment is None, summary.owner)) != self._offered:
             self._offered = offered
             self.refresh_bindings()
 
@@ -225,8 +227,8 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "search":
             return not isinstance(self.focused, SearchLine)
-        if action == "restore":
-            return bool(self.app.deleted)
+        if action == "restore" and not self.app.deleted:
+            return False
         return super().check_action(action, parameters)
 
     @on(RunTable.HeaderClicked)
@@ -235,12 +237,14 @@ after a week, or when you empty the trash with `Ctrl-P`.
         first = run_columns.get_column(event.column).descending
         self._sort(event.column, not descending if event.column == column else first)
 
+    @looks
     def action_sort(self) -> None:
         names = list(self.table.columns)
         column = self.table.sorted_by[0]
         following = names[(names.index(column) + 1) % len(names)] if column in names else names[0]
         self._sort(following, run_columns.get_column(following).descending)
 
+    @looks
     def action_reverse(self) -> None:
         column, descending = self.table.sorted_by
         self._sort(column, not descending)
@@ -249,6 +253,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         self.table.sorted_by = column, descending
         self._fill()
 
+    @looks
     def action_search(self) -> None:
         self.query_one(SearchLine).take()
 
@@ -256,16 +261,19 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def _open(self) -> None:
         self.action_on_run("open")
 
+    @looks
     def action_mark(self) -> None:
         if current := self.table.current:
             self.table.marked = self.table.marked ^ {current.run.folder.name}
             self.table.action_move(1)
             self._count()
 
+    @looks
     def action_unmark(self) -> None:
         self.table.marked = frozenset()
         self._count()
 
+    @looks
     def action_compare(self) -> None:
         marked = self.marked
         if len(marked) == 1 and marked[0].experiment:

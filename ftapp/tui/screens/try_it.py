@@ -143,7 +143,7 @@ For many inputs there are commands: `ftapp predict` answers files and folders, `
         self.action_load()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self._failed if action == "load" else True
+        return self._failed if action == "load" else super().check_action(action, parameters)
 
     @on(Classify.FileWanted)
     def pick_file(self, event: Classify.FileWanted) -> None:

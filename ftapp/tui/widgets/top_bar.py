@@ -1,4 +1,4 @@
-"""The line at the top: the current place, and how many runs and jobs are running."""
+"""The line at the top: the current place, how many runs and jobs are running, and in a class who uses it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widgets import Static
 
 from ftapp.common.formatting import format_quantity
@@ -38,10 +39,17 @@ class TopBar(Horizontal):
     def on_mount(self) -> None:
         self.watch(self.app, "live_runs", self._show_live)
         self.watch(self.app, "live_jobs", self._show_live)
+        self.watch(self.app, "turn", self._show_live)
 
     def _show_live(self) -> None:
         counts = [(self.app.live_runs, "run"), (self.app.live_jobs, "job")]
         words = [format_quantity(count, name) for count, name in counts if count]
         verb = "is" if sum(count for count, _ in counts) == 1 else "are"
-        text = f"[$success]●[/] {' and '.join(words)} {verb} running" if words else ""
-        self.query_one("#live", Static).update(text)
+        person = self.app.person
+        who = "only watching" if person.role == "viewer" else person.name
+        parts: list[str | tuple[str, str] | Content] = []
+        if words:
+            parts.append(Content.assemble(("● ", "$success"), f"{' and '.join(words)} {verb} running"))
+        parts += [f"yours waits: {self.app.turn}"] if self.app.turn else []
+        parts += [Content.styled(who, "b")] if who else []
+        self.query_one("#live", Static).update(Content("  ·  ").join(map(Content.assemble, parts)))

@@ -16,7 +16,8 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import prepare_job
-from ftapp.experiments.queue import Entry, Queue
+from ftapp.experiments.queue import Queue
+from ftapp.experiments.queue_entries import Entry
 from ftapp.runs.run_folder import RunFolder, list_folders
 
 

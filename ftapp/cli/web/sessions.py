@@ -1,0 +1,150 @@
+"""The sessions of a server: an interface each, which a page that has lost its connection finds again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from ftapp.cli.web.interface import Interface
+from ftapp.common.person import Person
+
+MOVED = 4001  # the code by which a page learns that another one has taken its session
+LOADED_AGAIN_SECONDS = 30.0  # for a page that says that it goes, and may be loaded again
+LOST_SECONDS = 300.0  # for a page that has lost its connection
+
+Key = tuple[Person, str]
+"""Who has a session, and the name that the page has given it."""
+
+
+class Session:
+    """One interface, and the page that shows it now, if any."""
+
+    def __init__(self, person: Person, make: Callable[[Session], Interface]) -> None:
+        """Make a session.
+
+        Args:
+            person: Who has it.
+            make: Makes its interface.
+        """
+        self.person = person
+        self.interface = make(self)
+        self._page: web.WebSocketResponse | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a page shows it."""
+        return self._page is not None
+
+    async def write_bytes(self, data: bytes) -> None:
+        """Send to the page what the interface draws. What no page shows is drawn again for the next one."""
+        if page := self._page:
+            with suppress(ConnectionError):
+                await page.send_bytes(data)
+
+    async def write_str(self, data: str) -> None:
+        """Send a message to the page."""
+        if page := self._page:
+            with suppress(ConnectionError):
+                await page.send_str(data)
+
+    async def close_page(self) -> None:
+        """Tell the page that the interface has ended."""
+        if page := self._page:
+            await page.close()
+
+    async def take(self, page: web.WebSocketResponse) -> None:
+        """Show the session on a page, and no longer on another."""
+        if self._leaving:
+            self._leaving.cancel()
+        former, self._page = self._page, page
+        if former:
+            await former.close(code=MOVED)
+
+    def leave(self, page: web.WebSocketResponse, end: Callable[[], object]) -> None:
+        """Have a page go.
+
+        Args:
+            page: The page, whose connection has ended.
+            end: Ends the session. It is called when no page has come back in time.
+        """
+        if self._page is not page:
+            return
+        self._page = None
+        known = {int(WSCloseCode.OK): 0.0, int(WSCloseCode.GOING_AWAY): LOADED_AGAIN_SECONDS}
+        seconds = known.get(page.close_code or 0, LOST_SECONDS)
+        self._leaving = asyncio.get_running_loop().call_later(seconds, end)
+
+
+class Sessions:
+    """All sessions of a server.
+
+    Attributes:
+        most: How many there may be at once beside those of the teacher; None for any number.
+    """
+
+    def __init__(self, make: Callable[[Session], Interface], most: int | None) -> None:
+        """Begin without sessions.
+
+        Args:
+            make: Makes the interface of a session.
+            most: How many there may be at once; None for any number.
+        """
+        self.most = most
+        self._make = make
+        self._open: dict[Key, Session] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def has_room(self, person: Person, name: str | None = None) -> bool:
+        """Tell whether a person can have a session.
+
+        Args:
+            person: The person. There is always room for a teacher.
+            name: The name of the session; None where the page has not said it yet.
+        """
+        if self.most is None or person.role == "teacher" or (person, name) in self._open:
+            return True
+        waits = name is None and any(key[0] == person and not each.is_shown for key, each in self._open.items())
+        return waits or sum(key[0].role != "teacher" for key in self._open) < self.most
+
+    async def show(self, page: web.WebSocketResponse, person: Person, name: str, size: tuple[int, int]) -> Session:
+        """Show a session on a page: the one of this name, or a new one.
+
+        Args:
+            page: The page.
+            person: Who has opened it.
+            name: The name of the session.
+            size: The columns and rows of the page's terminal.
+        """
+        session = self._open.get((person, name))
+        if session is None:
+            session = self._open[person, name] = Session(person, self._make)
+            await session.take(page)
+            await session.interface.start(*size)
+            self._keep(self._await_end((person, name), session))
+        else:
+            await session.take(page)
+            await session.interface.set_terminal_size(*size)
+            await session.interface.redraw()
+        return session
+
+    def leave(self, session: Session, page: web.WebSocketResponse) -> None:
+        """Have a page go that has shown a session."""
+        session.leave(page, lambda: self._keep(session.interface.end()))
+
+    async def end_all(self) -> None:
+        """End all sessions."""
+        await asyncio.gather(*(each.interface.end() for each in self._open.values()), return_exceptions=True)
+
+    async def _await_end(self, key: Key, session: Session) -> None:
+        await session.interface.ended.wait()
+        self._open.pop(key, None)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
