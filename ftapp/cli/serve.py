@@ -55,7 +55,7 @@ def serve(
     Open the printed address: it holds a token, without which nobody has access. The token is new each time, or comes
     from FTAPP_TOKEN. A second address shows everything and changes nothing.
     """
-    from ftapp.cli.web.interface import Options
+    from ftapp.cli.web.interface import InterfaceOptions
     from ftapp.cli.web.links import Links
     from ftapp.cli.web.server import WebServer
     from ftapp.common import user_folders
@@ -73,7 +73,7 @@ def serve(
     if host not in LOOPBACK or links is None:
         print(_warn(host, port, has_token=has_token), file=sys.stderr)
     folder = user_folders.runs(runs_dir)
-    options = Options(runs_dir.absolute() if runs_dir else None, offline)
+    options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline)
     server = WebServer(options, links, host, port, names or (), most=sessions, hides_token=token is not None)
     try:
         with _share_queue(folder, at_once, per_person) if is_class else nullcontext():

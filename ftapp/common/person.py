@@ -54,9 +54,9 @@ class Person:
             return None
         if self.role == "viewer":
             return "This link only shows. It starts and changes nothing."
-        if access == "use" or (owner and owner == self.name):
-            return None
         if access == "manage":
             return "Only the teacher can do this."
+        if access == "use" or (owner and owner == self.name):
+            return None
         whose = f"This is {owner}'s" if owner and owner != TEACHER else "This is the teacher's"
         return f"{whose}. Whoever has started a run can change it, and the teacher can."

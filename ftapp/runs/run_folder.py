@@ -62,10 +62,8 @@ _ENVIRONMENT: dict[str, Any] = {
     **dict.fromkeys(("profile", "experiment", "arm", "platform", "processor", "python"), str | None),
     **dict.fromkeys(("recipe", "owner"), str),
     "created": Time,
-    "repeat": Several,
-    "fold": Several | None,
-    "jobs": Several,
-    "cores": Several | None,
+    **dict.fromkeys(("repeat", "jobs"), Several),
+    **dict.fromkeys(("fold", "cores"), Several | None),
     "packages": dict[str, str],
     **dict.fromkeys(("command", "hubless_profiles"), list[str]),
 }

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ftapp.cli.web.interface import Options
+from ftapp.cli.web.interface import InterfaceOptions
 from ftapp.cli.web.links import Links
 from ftapp.cli.web.server import WebServer
 from ftapp.common.errors import RecipeError
@@ -210,7 +210,7 @@ async def test_it_is_shown_in_no_frame(served: Served) -> None:
     ],
 )
 async def test_names_that_are_not_its_own_are_refused(host: str, name: str, answered: bool) -> None:
-    server = WebServer(Options(), Links("a token of some length"), host, 8000, ["proxy.example"])
+    server = WebServer(InterfaceOptions(), Links("a token of some length"), host, 8000, ["proxy.example"])
     async with TestClient(TestServer(await server._make_app())) as client:
         cookies = {"ftapp-8000": "a token of some length"}
         async with client.get("/", headers={"Host": name}, cookies=cookies) as page:

@@ -25,7 +25,7 @@ _TEXTUAL = {"TEXTUAL_DRIVER": _DRIVER, "TEXTUAL_FPS": "30", "TEXTUAL_COLOR_SYSTE
 
 
 @dataclass(frozen=True)
-class Options:
+class InterfaceOptions:
     """What all interfaces of a server are opened with.
 
     Attributes:
@@ -59,7 +59,7 @@ class Interface(AppService):
 
     def __init__(
         self,
-        options: Options,
+        options: InterfaceOptions,
         person: Person,
         downloads: DownloadManager,
         *,

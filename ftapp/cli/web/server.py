@@ -19,7 +19,7 @@ from aiohttp import web
 from textual_serve.server import Server, to_int
 from yarl import URL
 
-from ftapp.cli.web.interface import Interface, Options, start_forking
+from ftapp.cli.web.interface import Interface, InterfaceOptions, start_forking
 from ftapp.cli.web.links import NEWCOMER, Links
 from ftapp.cli.web.sessions import Session, Sessions
 from ftapp.common.person import Person
@@ -40,7 +40,7 @@ class WebServer(Server):
 
     def __init__(
         self,
-        options: Options,
+        options: InterfaceOptions,
         links: Links | None,
         host: str,
         port: int,

@@ -13,11 +13,12 @@ import pytest
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.person import NAME
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import prepare_job
 from ftapp.experiments.queue import Queue
-from ftapp.experiments.queue_entries import Entry
+from ftapp.experiments.queue_entries import Entry, Limits, find_turn
 from ftapp.runs.run_folder import RunFolder, list_folders
 
 
@@ -158,3 +159,56 @@ def test_the_rest_of_an_addition_that_was_cut_off_is_not_run(queue: Queue) -> No
     entry = queue.take()
     assert entry is not None
     assert recipes.load(queue.runs_dir / entry.job / "recipe.toml").seed == 8
+
+
+def as_person(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(NAME, name)
+
+
+def test_people_take_turns(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ana", "ana", "ana", "ben", "cleo", "ben"):
+        as_person(monkeypatch, name)
+        add(queue)
+    entries = queue.list_entries()
+    assert [each.owner for each in entries] == ["ana", "ben", "cleo", "ana", "ben", "ana"]
+    assert find_turn(entries, "ana") == "next"
+    assert find_turn(entries, "cleo") == "3rd, after ana, ben"
+    assert find_turn(entries, "dora") == ""
+    first = queue.take()
+    assert first is not None
+    assert queue.find_job(first).environment()["owner"] == "ana"  # type: ignore[union-attr]
+    # Who has a run going comes after those who have none.
+    for name in ("ana", "dora"):
+        as_person(monkeypatch, name)
+        add(queue)
+    waiting = [each.owner for each in queue.list_entries() if each.waits]
+    assert waiting == ["ben", "cleo", "dora", "ana", "ben", "ana", "ana"]
+
+
+def test_as_many_go_at_once_as_may_and_so_many_of_a_person(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.limit(Limits(at_once=2, per_person=1))
+    as_person(monkeypatch, "ana")
+    add(queue)
+    add(queue)
+    first = queue.take()
+    assert first is not None
+    assert queue.take([first.id]) is None  # ana's second waits for her first, although there is room
+    as_person(monkeypatch, "ben")
+    add(queue)
+    as_person(monkeypatch, "cleo")
+    add(queue)
+    second = queue.take([first.id])
+    assert second is not None
+    assert (first.owner, second.owner) == ("ana", "ben")
+    assert queue.take([first.id, second.id]) is None
+    queue.end(first.id, "done")
+    third = queue.take([second.id])
+    assert third is not None
+    assert third.owner == "cleo"
+    queue.end(second.id, "done")
+    queue.limit(Limits())
+    assert queue.take([third.id]) is None
+    queue.end(third.id, "done")
+    last = queue.take()
+    assert last is not None
+    assert last.owner == "ana"
