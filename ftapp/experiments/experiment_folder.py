@@ -304,15 +304,9 @@ def create(
     replace_file(made.recipe_file, text.encode())
     made.write_facts(
         {
-            "recipe": name,
-            "profile": profile,
-            "owner": Person.read().name,
-            "arms": list(arms),
-            "repeats": repeats,
-            "jobs": jobs,
-            **facts,
-            "created": time.time(),
-            "runs": [],
+            **{"recipe": name, "profile": profile, "owner": Person.read().name, "arms": list(arms)},
+            **{"repeats": repeats, "jobs": jobs, **facts},
+            **{"created": time.time(), "runs": []},
         }
     )
     return made
