@@ -49,7 +49,7 @@ class Sweep(Section):
     finalists: Annotated[int, Field(ge=1, le=20)] = 3
     """How many of the best settings are compared with the recipe's own values over new seeds, at most 20."""
     repeats: Annotated[int, Field(ge=3, le=100)] = 5
-    """With how many new seeds, from 3 to 100."""
+    """The number of new seeds for this comparison, from 3 to 100."""
     pruning: Literal["median", "none"] = "median"
     """Whether a trial ends early: with median, where its best evaluation so far is worse than the median of the other
     trials after the same steps. Nothing is pruned where trials differ in the size or number of their steps."""
