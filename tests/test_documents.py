@@ -97,6 +97,7 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def planned(recipes: Sequence[recipe.Recipe], **options: object) -> list[dict[str, object]]:
         seen.extend(recipes)
         told: dict[str, object] = {
+            "devices": 1,
             "precision": "float32",
             "reason": "",
             "examples": {},

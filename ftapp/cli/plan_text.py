@@ -44,10 +44,10 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))
     for each in plan["warnings"]:
         head.append(f"\ncaution: {each['says']}; {each['advice']}", "yellow")
-    return Group(head, *(part for phase in plan["phases"] for part in _render_phase(phase, plan["free"])))
+    return Group(head, *(part for phase in plan["phases"] for part in _render_phase(phase, plan)))
 
 
-def _render_phase(phase: Mapping[str, Any], free: int) -> list[Any]:
+def _render_phase(phase: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Any]:
     trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
     share = f"{trains}, R = {formatting.format_share(phase['trainable_share'])}"
     if phase["adapters"]:
@@ -67,13 +67,16 @@ def _render_phase(phase: Mapping[str, Any], free: int) -> list[Any]:
     if "flops" in costs:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
         parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
+        devices = plan["devices"]
+        parts["activations"] /= devices
         listed = ", ".join(f"{name} {format_size(count)}" for name, count in parts.items())
         rows["a step"] = format_flops(costs["flops"]) + (f", {saved:.0%} saved by the cache" if saved else "")
         rows["memory"] = f"{format_size(sum(parts.values()))}: {listed}"
+        rows["memory"] += f"; on each of {devices} devices" if devices > 1 else ""
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:
         rows["cache"] = f"{format_size(cache['size'])} on disk for the output of {cache['layers'][-1]}"
-        rows["cache"] += f", {format_size(free)} are free; {cache['reason']}"
+        rows["cache"] += f", {format_size(plan["free"])} are free; {cache['reason']}"
         rows["cache"] += describe_engine(msgspec.convert(cache, CacheChoice))
     if phase["int8_saves"]:
         rows["int8"] = (

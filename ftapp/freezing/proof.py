@@ -67,6 +67,15 @@ class Proof:
             still=still,
         )
 
+    def find_unequal_replicas(self) -> list[str]:
+        """Find the weights that are not bitwise the same on all devices, where several devices have them."""
+        found = []
+        for name, variable in (self._frozen | self._trained).items():
+            replicas = [np.asarray(each.data) for each in getattr(variable.value, "addressable_shards", ())]
+            if any(each.tobytes() != replicas[0].tobytes() for each in replicas[1:]):
+                found.append(name)
+        return found
+
     def find_stuck(self, names: Sequence[str], model: keras.Model, x: Any, y: Any, rate: float) -> list[str]:
         """Find the weights that did not change and should have.
 

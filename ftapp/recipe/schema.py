@@ -15,6 +15,7 @@ from ftapp.recipe.sweep_schema import Sweep
 from ftapp.recipe.tasks import TASKS, Head, KeptMetric, TaskName, WatchedMetric
 from ftapp.recipe.track_schema import Track
 from ftapp.recipe.value_types import (
+    MOST_DEVICES,
     MOST_PIXELS,
     MOST_SEEDS,
     MOST_STEPS,
@@ -246,6 +247,8 @@ class Recipe(Section):
     """The library that Keras computes with."""
     precision: Precision = "auto"
     """The dtype in which layers compute. auto is bfloat16 if a probe on this machine finds it faster, else float32."""
+    devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
+    """The number of devices that share each batch, on backend = "jax". Each has all weights (data parallelism)."""
     model: Model
     data: Data
     augment: Augment | None = None

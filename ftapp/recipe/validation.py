@@ -148,6 +148,12 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if task.heads and model.head not in task.heads:
         rule = suggest_nearest(model.head, task.heads)
         yield "model.head", f"'{model.head}' does not go with task = '{recipe.task}'; {rule}"
+    if recipe.devices > 1 and recipe.backend != "jax":
+        yield (
+            "devices",
+            f"{recipe.devices} devices do not go with backend = '{recipe.backend}'; Keras shares batches over devices "
+            "on JAX alone: set backend = 'jax', or devices = 1",
+        )
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.balance.focal_gamma and model.head == "linear-svm":

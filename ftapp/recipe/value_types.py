@@ -34,6 +34,7 @@ MOST_STEPS = 10**7  # a run's events are kept by column, 72 bytes a step
 MOST_EPOCHS = 10**4
 MOST_BATCH = 2**16  # the largest batches of the literature: You et al. 2020 (LAMB) train BERT with 65,536 / 32,768
 LEAST_RATE, MOST_RATE = 1e-12, 100.0  # a range test (Smith 2015) ends at 10
+MOST_DEVICES = 4096  # of one machine; a pod of TPUs has 4,096 chips (Jouppi et al. 2023)
 MOST_PIXELS = 4096  # a side; an image of this size takes 200 MB in float32
 MOST_TOKENS = 2**20
 MOST_UNITS = 2**16

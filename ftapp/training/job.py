@@ -141,9 +141,9 @@ def prepare(
     """
     checkpoint = read_checkpoint(point.folder, point.facts) if point and point.folder and point.facts else None
     if checkpoint:
-        device = choose_device(checkpoint.facts.precision)
+        device = choose_device(checkpoint.facts.precision, recipe.devices)
     else:
-        device = choose_device(recipe.precision)
+        device = choose_device(recipe.precision, recipe.devices)
         log.write(start_events.describe_start(recipe, device, run))
 
     def tell_data(splits: EncodedSplits) -> None:

@@ -52,7 +52,7 @@ def test(
     from ftapp.training.session import PhaseSession
     from ftapp.training.setup import choose_device, set_up
 
-    device = choose_device(recipe.precision)
+    device = choose_device(recipe.precision, recipe.devices)
     setup = set_up(recipe, device, found, progress)
     model, plans, splits = setup.model, setup.plans, setup.splits
     former = _train_phases_before(recipe, index, model, plans, splits, progress)

@@ -89,7 +89,7 @@ def run_trial(recipe: Recipe, steps: int, folder: Path, *, is_reference: bool, p
         RunError: The model or the data could not be loaded, or a loss is not finite.
     """
     found = data.read_early(recipe, progress)
-    setup = set_up(recipe, choose_device(recipe.precision), found, progress)
+    setup = set_up(recipe, choose_device(recipe.precision, recipe.devices), found, progress)
     files = TrialFiles(folder)
     new = _list_new_weights(setup.plans[-1])
     if is_reference:

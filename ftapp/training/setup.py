@@ -17,6 +17,7 @@ from ftapp.data.encoded import load_encoded
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
+from ftapp.models.data_parallel import share_batches
 from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1
@@ -61,14 +62,21 @@ class Setup:
     plans: Sequence[LayerPlan]
 
 
-def choose_device(precision: str) -> Device:
-    """Choose the device and the precision, which everything that is built from now on computes in.
+def choose_device(precision: str, devices: int = 1) -> Device:
+    """Choose the devices and the precision, which everything that is built from now on computes in.
 
     Args:
         precision: float32, bfloat16, float16, or auto.
+        devices: Over how many devices each batch is shared.
+
+    Raises:
+        RecipeError: The backend does not have as many devices.
     """
     backend.hush_tracing()
     name = backend.device()
+    if devices > 1:
+        share_batches(devices)
+        name = f"{devices} devices, the first {name}"
     return Device(name, *backend.choose_precision(precision))
 
 

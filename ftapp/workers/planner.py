@@ -29,8 +29,8 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         progress: Called with what is being done and how far it is.
 
     Returns:
-        `precision`, `reason`, numbers of `examples`, and a table for each of `phases`. `classes`, `counts` and
-        `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
+        `devices`, `precision`, `reason`, numbers of `examples`, and a table for each of `phases`. `classes`, `counts`
+        and `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
         `ftapp.recipe.cautions`. `reading` has the `seconds` in which the data were read and the bytes of `memory` that
         this took; None for data that are read beside Keras. `free` bytes are on the disk of cached features.
 
@@ -44,7 +44,7 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         from ftapp.recipe import cautions
         from ftapp.training.setup import choose_device, set_up
 
-    device = choose_device(recipe.precision)
+    device = choose_device(recipe.precision, recipe.devices)
     setup = set_up(recipe, device, found, progress)
     model, plans, splits = setup.model, setup.plans, setup.splits
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
@@ -52,6 +52,7 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     for index, plan in enumerate(plans):
         phases.append(_plan_phase(recipe, index, model, plan, splits, sum(each["steps"] for each in phases)))
     return {
+        "devices": recipe.devices,
         "precision": device.precision,
         "reason": device.reason,
         "examples": sizes,

@@ -20,10 +20,12 @@ class FreezeProof(Callback):
     Attributes:
         finding: What the segment that ended last did to the weights.
         stuck: The weights that did not move although a gradient step moves them.
+        unequal: The weights that are not the same on all devices of the run.
     """
 
     finding: ProofResult
     stuck: Sequence[str]
+    unequal: Sequence[str]
 
     def __init__(self) -> None:
         self._session: PhaseSession
@@ -41,6 +43,7 @@ class FreezeProof(Callback):
     def on_segment_end(self, state: TrainState) -> None:
         """Compare the weights, and try a gradient step on those that did not move."""
         self.finding, self.stuck = self._proof.compare(), []
+        self.unequal = self._proof.find_unequal_replicas()
         updates = (state.position.step - state.segment_step) // self._session.phase.accumulate
         # The first factor of an adapter has no gradient in the first update: the second one is zero.
         still = [name for name in self.finding.still if updates > 1 or not is_first_factor(name)]
@@ -67,11 +70,14 @@ class FreezeProof(Callback):
         """Check what the segment that ended last did to the weights.
 
         Raises:
-            ProofError: A frozen weight changed, or a trained one did not although it should have.
+            ProofError: A frozen weight changed, a trained one did not although it should have, or a weight is not the
+                same on all devices.
         """
         phase = self._session.phase.name
         if self.finding.changed:
             raise ProofError(f"frozen weights changed in phase '{phase}': {join_names(self.finding.changed)}")
+        if self.unequal:
+            raise ProofError(f"weights differ between devices in phase '{phase}': {join_names(self.unequal)}")
         if self.stuck:
             raise ProofError(
                 f"trainable weights did not change in phase '{phase}' although their gradient is not zero: "

@@ -81,7 +81,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
             yield Button("Find a rate", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
-        yield from _section("Run", FieldLine("precision"), FieldLine("backend"), FieldLine("seed"))
+        run = (FieldLine(name) for name in ("precision", "backend", "devices", "seed"))
+        yield from _section("Run", *run)
         with Vertical(id="experiment"):
             yield Static("Experiment", classes="section")
             yield Facts()
