@@ -76,7 +76,7 @@ def _render_phase(phase: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Any
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:
         rows["cache"] = f"{format_size(cache['size'])} on disk for the output of {cache['layers'][-1]}"
-        rows["cache"] += f", {format_size(plan["free"])} are free; {cache['reason']}"
+        rows["cache"] += f", {format_size(plan['free'])} are free; {cache['reason']}"
         rows["cache"] += describe_engine(msgspec.convert(cache, CacheChoice))
     if phase["int8_saves"]:
         rows["int8"] = (
