@@ -151,3 +151,22 @@ def cells(output: str) -> Table:
     """The cells of the table that a benchmark prints, by row, without the header."""
     table = output.partition("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+
+def test_growth_keeps_the_newest_figure_of_each_size_and_draws_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import growth
+
+    file = tmp_path / "growth.json"
+    growth.keep([growth.Point("runs", "ftapp runs", size, size, size, 2**20) for size in (10, 100)], file)
+    growth.keep([growth.Point("runs", "ftapp runs", 10, 3.0, 2.0, 2**20)], file)
+    points = growth.load_points(file)
+    assert [(each.size, each.seconds) for each in points] == [(10, 3.0), (100, 100)]
+    growth.draw(points, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.svg")) == [
+        "growth-runs-memory.svg",
+        "growth-runs-processor.svg",
+    ]
+    assert "ftapp runs: 100 at 100" in (tmp_path / "growth-runs-processor.svg").read_text("utf-8")
