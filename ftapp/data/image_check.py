@@ -77,9 +77,11 @@ def check(
         is_known = kept.known[left] >= 0
         places, left = left[is_known], left[~is_known]
         found.digests[places], found.pixels[places] = kept.look_up(kept.known[places])
-    _examine_all(contents, left, found, progress, "checking images")
-    if kept and len(left):
-        kept.keep(found.digests, found.pixels)
+    try:
+        _examine_all(contents, left, found, progress, "checking images")
+    finally:  # also what was found before Ctrl-C
+        if kept and len(left):
+            kept.keep(found.digests, found.pixels)
     _tell_apart(contents, found, progress)
     return found
 

@@ -153,6 +153,21 @@ def test_only_new_and_changed_images_are_checked_again(pets: Path, checks: Calla
     assert "cat/01.png" in problems(pets)[0]  # what is broken is not kept
 
 
+def test_what_was_checked_before_an_interruption_is_kept(
+    pets: Path, checks: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_check, "_BY_THREAD", 5)
+
+    def interrupt(activity: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        data.load(spec(f"folder:{pets}"), "image-classification", 0, interrupt)
+    checks()
+    load(pets)
+    assert checks() == 15
+
+
 def test_kept_checks_that_are_damaged_are_made_again(
     pets: Path, checks: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
