@@ -89,12 +89,14 @@ def _describe(recipe: Recipe, comparison: Comparison) -> dict[str, Any]:
     """Describe a comparison for JSON."""
     from msgspec import to_builtins
 
-    from ftapp.analysis.parity import TOLERANCES, compute_step_seconds
+    from ftapp.analysis.parity import TOLERANCES, compare_losses, compute_step_seconds
 
     trials = {name: to_builtins(trial) for name, trial in comparison.trials.items()}
     for name, trial in comparison.trials.items():
-        for phase, made in zip(trial.phases, trials[name]["phases"], strict=True):
+        reference = comparison.trials[comparison.reference or name]
+        for phase, expected, made in zip(trial.phases, reference.phases, trials[name]["phases"], strict=True):
             made["step_seconds"] = compute_step_seconds(phase)
+            made["difference"] = to_builtins(compare_losses(phase, expected))
     return {
         "precision": recipe.precision,
         "tolerance": to_builtins(TOLERANCES[recipe.precision]),
