@@ -36,7 +36,7 @@ def check_ray(target: LaunchTarget) -> None:
     if importlib.util.find_spec("ray") is None:
         message = "the package 'ray' is not installed; Ray clusters need it: pip install 'ftapp[ray]'"
         raise RecipeError([Problem("", f"--on {target.text}", message)])
-    host, _, port = target.place.rpartition(":")
+    host, _, port = target.place.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
     except OSError as error:
@@ -74,7 +74,7 @@ class RayEngine:
         """
         own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED) and key not in _KEPT}
         request = {
-            "address": f"ray://{self._target.place}",
+            "address": self._target.place,
             "folder": str(folder),
             "launch": launch,
             "environment": {**own, **environment},

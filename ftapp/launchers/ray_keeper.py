@@ -26,6 +26,9 @@ NAMESPACE = "ftapp"
 """Where the actors of ftapp are found in a cluster."""
 
 _RETRIES = 10
+_LOST = (
+    2 / 3
+)  # of the time of a lease without a renewal: its machine is lost, and no reader must take the run for ended
 _HEAD = "node:__internal_head__"
 """The resource that only the head node of a cluster has."""
 
@@ -116,7 +119,7 @@ class Keeper:
         with suppress(OSError):
             if lease.state == "waiting" and time.time() - entry.renewed >= lease.seconds / RENEWALS:
                 leases.replace(entry.number, msgspec.structs.replace(lease, job=self._name))
-            elif lease.state == "working" and leases.is_expired(entry):  # its machine was lost
+            elif lease.state == "working" and leases.is_expired(entry, _LOST):
                 leases.claim(msgspec.structs.replace(lease, state="waiting", host="", pid=0), entry.number)
         return True
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
 
 _RETRIES = 100
-_WARNING = "2m"  # before the end of its time: a step, an evaluation and the save of a large model
+_WARNING = 120.0  # seconds before the end of its time: a step, an evaluation and the save of a large model
 _TIME = "1h"
 _LONGEST_SECONDS = 15.0  # that an answer of Slurm is waited for
 _FOLDER = "slurm"
@@ -113,8 +113,8 @@ class SlurmEngine:
         seconds = parse_duration(options.get("time", _TIME))
         found: dict[str, object] = {
             "time": math.ceil(seconds / 60),
-            # A short job is warned in its second half, or it would have no time to train.
-            "signal_delay_s": int(min(parse_duration(options.get("warning", _WARNING)), seconds / 2)),
+            # By default a short job is warned in its second half, or it would have no time to train.
+            "signal_delay_s": int(parse_duration(options.get("warning", f"{min(_WARNING, seconds / 2)}s"))),
             "stderr_to_stdout": True,
             "wckey": None,
         }

@@ -1,8 +1,8 @@
 """Targets: where a run is sent, as `--on` says it.
 
 `local` is this machine. `slurm:PARTITION` is a partition of Slurm, `slurm` its usual one. `ray://HOST:PORT` is a Ray
-cluster. Options of the job follow a question mark: `slurm:gpu?time=8h&gpus=1`. Any other word is a name that the user
-has given a target in `settings.toml`.
+cluster by its server for clients, `ray:HOST:PORT` one that this machine belongs to. Options of the job follow a
+question mark: `slurm:gpu?time=8h&gpus=1`. Any other word is a name that the user has given a target in `settings.toml`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 Kind = Literal["local", "slurm", "ray"]
 
 _FORMS = ("local", "slurm:PARTITION", "ray://HOST")
-_RAY_PORT = 10001  # of the server for clients, which `ray start --head` starts
+_CLIENT_PORT, _CLUSTER_PORT = 10001, 6379  # of what `ray start --head` starts: the server for clients, the store
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LaunchTarget:
 
     Attributes:
         kind: What starts its process.
-        place: The partition, "" for the usual one; or HOST:PORT of a Ray cluster.
+        place: The partition, "" for the usual one; or the address of a Ray cluster, as `ray.init` takes it.
         options: Values of the job by name, as text.
         text: The whole as `--on` takes it.
     """
@@ -100,18 +100,20 @@ def parse_target(text: str, names: Mapping[str, str] | None = None) -> LaunchTar
     elif base == "slurm" or base.startswith("slurm:"):
         kind, place = "slurm", base[6:]
     elif base.startswith("ray://") and len(base) > len("ray://"):
-        kind, place = "ray", _complete_address(base.removeprefix("ray://"), text)
+        kind, place = "ray", f"ray://{_complete_address(base.removeprefix('ray://'), _CLIENT_PORT, text)}"
+    elif base.startswith("ray:") and base.count(":") == 2:
+        kind, place = "ray", _complete_address(base.removeprefix("ray:"), _CLUSTER_PORT, text)
     else:
         raise _make_error(text, _explain_unknown(base, names))
     return LaunchTarget(kind, place, _parse_options(kind, query, text), text)
 
 
-def _complete_address(address: str, text: str) -> str:
+def _complete_address(address: str, usual: int, text: str) -> str:
     host, colon, port = address.rpartition(":")
     if not colon:
-        return f"{address}:{_RAY_PORT}"
+        return f"{address}:{usual}"
     if not (host and port.isdecimal() and 0 < int(port) < 2**16):
-        raise _make_error(text, f"'{address}' is no HOST or HOST:PORT; for example ray://head:{_RAY_PORT}")
+        raise _make_error(text, f"'{address}' is no HOST or HOST:PORT; for example head:{usual}")
     return address
 
 

@@ -138,16 +138,16 @@ class LeaseFolder:
             case _:
                 return None
 
-    def is_expired(self, entry: LeaseEntry) -> bool:
-        """Return whether a lease was not renewed for its time.
+    def is_expired(self, entry: LeaseEntry, part: float = 1.0) -> bool:
+        """Return whether a lease was not renewed for its time, or for a part of it.
 
         This machine's clock decides alone where it finds the lease young. Else the file server's is asked: this clock
         may be wrong.
         """
-        age = time.time() - entry.renewed
-        if 0 <= age < entry.lease.seconds:
+        age, seconds = time.time() - entry.renewed, part * entry.lease.seconds
+        if 0 <= age < seconds:
             return False
-        return age + self._measure_skew(entry.device) >= entry.lease.seconds
+        return age + self._measure_skew(entry.device) >= seconds
 
     def claim(self, lease: Lease, after: int) -> int:
         """Make a lease the one that counts.

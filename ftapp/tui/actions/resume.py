@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_quantity
+from ftapp.launchers.choose import choose_target, find_former, make_launcher
 from ftapp.recipe import Recipe
 from ftapp.runs import resuming
 from ftapp.runs.checkpoints import ResumePoint
 from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
-from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_resume
 from ftapp.tui.dialogs.ask import Ask
@@ -49,7 +49,8 @@ async def resume(app: FtApp, run: RunFolder) -> bool:
         if not await _confirm(app, point, len(history.steps)):
             return False
         start = make_resume(run, longer=longer, anyway=bool(point.differences), offline=app.offline)
-        start.start(LocalLauncher())
+        target = await asyncio.to_thread(choose_target, None, find_former(run))
+        await asyncio.to_thread(start.start, make_launcher(target))
     except (OSError, RecipeError, RunError) as error:
         app.notify(str(error), title="This run cannot be resumed", severity="error", timeout=12)
         return False

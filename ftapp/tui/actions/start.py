@@ -14,6 +14,7 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, describe_turn
+from ftapp.launchers.choose import choose_target
 from ftapp.runs.run_folder import RunFolder, remove_refused
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ async def add_to_queue(app: FtApp, draft: Draft) -> Entry | None:
     queue = Queue.of(app.runs_dir)
 
     def add() -> Entry:
-        entry = queue.add(draft.label, partial(draft.prepare, offline=app.offline))
+        on = choose_target(None).text
+        entry = queue.add(draft.label, partial(draft.prepare, on=on, offline=app.offline), on)
         if not queue.is_paused():
             queue.start()
         return entry
@@ -88,7 +90,7 @@ async def _attempt(app: FtApp, draft: Draft, act: Callable[[], _Result]) -> _Res
         if not (await asyncio.wait({checked}, timeout=_SOON))[0]:
             app.notify("It starts when its data are read.", title=f"Reading the data of {draft.name}")
         await checked
-        return act()
+        return await asyncio.to_thread(act)  # a cluster may take long to answer
     except (RecipeError, RunError) as error:
         app.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
     except OSError as error:

@@ -13,6 +13,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import make_label, prepare_job
+from ftapp.launchers.choose import choose_target, make_launcher
 from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
 from ftapp.runs.launcher import LocalLauncher
@@ -122,7 +123,7 @@ class Draft:
         preflight.check(loaded.arms.values() or [loaded.base])
 
     def start(self, runs_dir: Path, *, offline: bool) -> RunFolder | Experiment:
-        """Start the run, or the experiment where there are arms, folds or repeats, in a process of its own.
+        """Start the run, or the experiment where there are arms, folds or repeats, where the user's settings say.
 
         Args:
             runs_dir: The folder of runs.
@@ -132,26 +133,29 @@ class Draft:
             The run or the experiment, which outlives this process.
 
         Raises:
-            RecipeError: The recipe is not valid, or its backend is not installed.
+            RecipeError: The recipe is not valid, its backend is not installed, or its target cannot be reached.
+            RunError: The target has refused the run.
             OSError: The folder cannot be made.
         """
-        job, launcher = self.prepare(runs_dir, offline=offline), LocalLauncher()
+        target = choose_target(None)
+        job = self.prepare(runs_dir, target.text, offline=offline)
         if isinstance(job, Experiment):
-            launcher.start(job, {})
+            LocalLauncher().start(job, {})
             return job
-        job.start(launcher)
+        job.start(make_launcher(target))
         return job.run
 
-    def prepare(self, runs_dir: Path, *, offline: bool) -> RunStart | Experiment:
+    def prepare(self, runs_dir: Path, on: str, *, offline: bool) -> RunStart | Experiment:
         """Make the folder of the run, or of the experiment, without starting it. Raises as `start`.
 
         Args:
             runs_dir: The folder of runs.
+            on: The target of an experiment's runs.
             offline: Whether the run makes no network call.
         """
         command = shlex.split(self.command())
         return prepare_job(
-            self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
+            self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline, on=on
         )
 
     def save(self, file: Path, *, replace: bool = False) -> None:

@@ -19,8 +19,9 @@ NAMES = {"big": "slurm:gpu?time=8h&gpus=4"}
         ("slurm", "slurm", "", {}),
         ("slurm:gpu?time=2h&gpus=1&mem=16G", "slurm", "gpu", {"time": "2h", "gpus": "1", "mem": "16G"}),
         ("slurm?account=a%26b", "slurm", "", {"account": "a&b"}),
-        ("ray://head", "ray", "head:10001", {}),
-        ("ray://10.0.0.1:20001?gpus=0.5", "ray", "10.0.0.1:20001", {"gpus": "0.5"}),
+        ("ray://head", "ray", "ray://head:10001", {}),
+        ("ray:head:6379", "ray", "head:6379", {}),
+        ("ray://10.0.0.1:20001?gpus=0.5", "ray", "ray://10.0.0.1:20001", {"gpus": "0.5"}),
         ("big", "slurm", "gpu", {"time": "8h", "gpus": "4"}),
     ],
 )

@@ -1,0 +1,126 @@
+"""Runs on real clusters of this machine, cut off in the middle: they end as a run that nobody disturbed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ftapp import recipe as recipes
+from ftapp.launchers.choose import check_target, make_launcher
+from ftapp.launchers.stop import send
+from ftapp.launchers.target import LaunchTarget, parse_target
+from ftapp.runs.commands import Pause, Stop
+from ftapp.runs.history import History
+from ftapp.runs.leases import LEASE_SECONDS
+from ftapp.runs.replay import ReplayedCommand, write_commands
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.starting import make_run
+from tests.conftest import Do
+from tests.support import slurm
+from tests.support.processes import wait_for
+
+pytestmark = pytest.mark.slow
+
+STEP = 6  # after which the run stands still until it is cut off
+
+
+def start_run(text: str, target: LaunchTarget, folder: Path) -> RunFolder:
+    """Send a run to a cluster. It pauses in its middle, so that it is cut off there and nowhere else."""
+    file = folder / "mine.toml"
+    file.write_text(text, encoding="utf-8")
+    recipe = recipes.load(file, None, ["checkpoint.every_steps=1"])
+    check_target(target)
+    start = make_run(recipe, "mine", folder / "runs", command=["test"], offline=True)
+    write_commands(start.run, [ReplayedCommand(phase_index=0, step=STEP, command=Pause())])
+    start.start(make_launcher(target))
+    return start.run
+
+
+def wait_for_step(run: RunFolder) -> None:
+    """Wait until the run stands still."""
+    wait_for(lambda: run.history().paused or run.history().ended)
+    history = run.history()
+    assert history.ended is None, (history.ended, run.last_log_lines())
+    assert len(history.steps) == STEP
+
+
+def check_equal(run: RunFolder, whole: History) -> None:
+    """Check that a run has ended with the weights, the losses and the results of the undisturbed one."""
+    history = run.history()
+    assert run.status() == "done", (history.ended, run.last_log_lines())
+    assert history.saved
+    assert whole.saved
+    assert history.saved.weights == whole.saved.weights
+    assert list(history.steps.column("loss")) == list(whole.steps.column("loss"))
+    assert [each.values for each in history.evaluations] == [each.values for each in whole.evaluations]
+    assert history.resumed
+
+
+@pytest.mark.skipif(slurm.find_missing() is not None, reason=str(slurm.find_missing()))
+def test_a_job_of_slurm_that_reaches_its_limit_is_queued_again_to_the_same_weights(
+    do: Do, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with slurm.start_cluster(tmp_path / "slurm") as configuration:
+        monkeypatch.setenv("SLURM_CONF", str(configuration))
+        run = start_run(text_recipe, parse_target("slurm:tiny?time=1m&warning=25s"), tmp_path)
+        wait_for(lambda: run.status() == "running")
+
+        # The cluster has one processor, so another run waits in the queue, and can be cancelled there.
+        other = start_run(text_recipe, parse_target("slurm"), tmp_path)
+        assert other.status() == "waiting"
+        assert not send(other, Stop())
+        assert other.status() == "interrupted"
+
+        entry = run.find_lease()
+        assert entry
+        _, whole, _ = do(text_recipe)  # meanwhile
+        wait_for(lambda: not run.alive())
+        check_equal(run, whole)
+        last = run.leases.find_newest()
+        assert last
+        assert last.lease.job == entry.lease.job
+        assert last.lease.attempt >= 2, "a busy machine may need its whole time to come to the pause"
+        queued = subprocess.run(["squeue", "--noheader", "--format", "%i"], capture_output=True, text=True, check=True)
+        assert queued.stdout.split() in ([], [entry.lease.job])  # it may be ending
+
+
+@contextmanager
+def start_ray() -> Iterator[tuple[Any, list[Any]]]:
+    """Start a Ray cluster: a head without processors and two nodes with one each."""
+    from ray import cluster_utils
+
+    memory = {"object_store_memory": 80_000_000}
+    make: Any = cluster_utils.Cluster
+    cluster = make(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory})
+    try:
+        yield cluster, [cluster.add_node(num_cpus=1, **memory) for _ in range(2)]
+    finally:
+        cluster.shutdown()
+
+
+def test_a_run_whose_node_of_ray_is_killed_goes_on_elsewhere_to_the_same_weights(
+    do: Do, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv(LEASE_SECONDS, "6")
+    with start_ray() as (cluster, nodes):
+        run = start_run(text_recipe, parse_target(f"ray:{cluster.address}"), tmp_path)
+        _, whole, _ = do(text_recipe)  # meanwhile
+        wait_for_step(run)
+        entry = run.find_lease()
+        assert entry
+        above = {each.pid for each in psutil.Process(entry.lease.pid).parents()}
+        [lost] = [node for node in nodes if node.all_processes["raylet"][0].process.pid in above]
+        cluster.remove_node(lost, allow_graceful=False)  # SIGKILL; the run's process is left, and still holds its lease
+        wait_for(lambda: not run.alive())
+        check_equal(run, whole)
+        last = run.leases.find_newest()
+        assert last
+        assert last.lease.attempt == 2
+        assert not psutil.pid_exists(entry.lease.pid), "it has found its lease lost"

@@ -1,0 +1,93 @@
+"""Runs that wait for a machine, and attempts that find that they are not wanted."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ftapp import recipe as recipes
+from ftapp.cli.app import app
+from ftapp.common.errors import RunError
+from ftapp.common.locks import hold_lock
+from ftapp.experiments.listing import summarize
+from ftapp.experiments.trash import delete_run
+from ftapp.launchers.attempt import Attempt
+from ftapp.launchers.remote import RemoteLauncher
+from ftapp.launchers.target import parse_target
+from ftapp.runs import run_folder
+from ftapp.runs.commands import Pause, send
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.starting import make_resume
+
+
+class FullCluster:
+    """An engine whose machines are all taken."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.launch, self._refusal = "", refusal
+
+    def submit(self, folder: Path, launch: str, environment: Mapping[str, str]) -> str:
+        if self._refusal:
+            raise RunError(self._refusal)
+        self.launch = launch
+        return "12"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    recipe = recipes.load(recipes.find("bert-full"))
+    return run_folder.create(recipe, "mine", None, tmp_path / "runs")
+
+
+def test_a_run_that_waits_counts_as_alive_and_takes_no_command_but_stop(run: RunFolder) -> None:
+    engine = FullCluster()
+    launcher = RemoteLauncher(parse_target("ray:head:1"), engine)
+    launcher.start(run, {})
+    assert launcher.alive(run)
+    assert summarize(run).status == "waiting"
+    entry = run.find_lease()
+    assert entry
+    assert entry.lease.describe() == "waits in Ray's queue (job 12)"
+    with pytest.raises(RunError, match=r"goes on already: it waits in Ray's queue \(job 12\)"):
+        RemoteLauncher(parse_target("slurm"), FullCluster()).start(run, {})
+    with pytest.raises(RunError):
+        delete_run(run)
+    with pytest.raises(RunError, match="takes no command but stop"):
+        send(run, Pause())
+    said = CliRunner().invoke(app, ["ctl", str(run.folder), "stop"])
+    assert said.stdout == "stop: cancelled while it waited for a machine\n"
+    assert launcher.wait(run) == 130
+    assert summarize(run).status == "interrupted"
+    assert not Attempt(run.folder, engine.launch, {}, "12").start(), "its job starts all the same, and does nothing"
+    assert not run.log_file.exists()
+
+
+def test_ctrl_c_cancels_a_run_that_waits(run: RunFolder) -> None:
+    launcher = RemoteLauncher(parse_target("ray:head:1"), FullCluster())
+    launcher.start(run, {})
+    launcher.interrupt(run)
+    launcher.interrupt(run)
+    assert launcher.wait(run) == 130
+
+
+def test_a_refused_run_says_why_and_can_be_resumed_here(run: RunFolder) -> None:
+    with pytest.raises(RunError, match="too many jobs"):
+        RemoteLauncher(parse_target("slurm"), FullCluster("too many jobs")).start(run, {})
+    ended = run.history().ended
+    assert ended
+    assert (run.status(), ended.error) == ("failed", "it was not sent to slurm: too many jobs")
+    make_resume(run).prepare()
+    entry = run.leases.find_newest()
+    assert entry
+    assert (entry.number, entry.lease.engine, entry.lease.state) == (2, "local", "ended"), "others are fenced out"
+
+
+def test_a_run_of_this_machine_is_not_sent_elsewhere(run: RunFolder) -> None:
+    launcher = RemoteLauncher(parse_target("slurm"), FullCluster())
+    with hold_lock(run.lock_file, fcntl.LOCK_EX), pytest.raises(RunError, match="goes on already"):
+        launcher.start(run, {})
+    assert not run.leases.folder.exists()
