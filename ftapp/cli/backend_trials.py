@@ -21,7 +21,7 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 @dataclass
-class Comparison:
+class BackendTrials:
     """What is known of the backends so far.
 
     Attributes:
@@ -80,7 +80,7 @@ def _make_error(message: str) -> RecipeError:
 
 
 def compare_backends(
-    recipe: Recipe, backends: Sequence[Backend], steps: int, comparison: Comparison, *, offline: bool
+    recipe: Recipe, backends: Sequence[Backend], steps: int, comparison: BackendTrials, *, offline: bool
 ) -> None:
     """Train the first steps of a recipe on several backends.
 

@@ -23,7 +23,7 @@ from ftapp.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ftapp.cli.backend_trials import Comparison
+    from ftapp.cli.backend_trials import BackendTrials
     from ftapp.recipe import Recipe
 
 
@@ -55,7 +55,7 @@ def parity(
     from ftapp.cli import activity, backend_trials, range_test
 
     chosen = combine_overrides(overrides, precision=precision, seed=seed)
-    comparison = backend_trials.Comparison()
+    comparison = backend_trials.BackendTrials()
     with refuse_bad_recipes(), fail_on_run_errors():
         recipe = range_test.load_recipe(recipes.find(recipe_name), profile, chosen, arm)
         if recipe.precision == "auto":  # which may be another one on each backend
@@ -79,13 +79,13 @@ def parity(
         raise typer.Exit(1)
 
 
-def _print(recipe: Recipe, comparison: Comparison) -> None:
+def _print(recipe: Recipe, comparison: BackendTrials) -> None:
     from ftapp.cli.parity_text import print_comparison
 
     print_comparison(recipe, comparison)
 
 
-def _describe(recipe: Recipe, comparison: Comparison) -> dict[str, Any]:
+def _describe(recipe: Recipe, comparison: BackendTrials) -> dict[str, Any]:
     """Describe a comparison for JSON."""
     from msgspec import to_builtins
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ftapp.analysis.parity import TOLERANCES, compare_losses, compute_step_seconds
-from ftapp.cli.backend_trials import Comparison
+from ftapp.cli.backend_trials import BackendTrials
 from ftapp.common.formatting import format_duration, format_number, format_quantity, format_size
 from ftapp.common.tables import Column, print_table, print_text
 from ftapp.recipe import Backend, Recipe
@@ -13,7 +13,7 @@ from ftapp.recipe.metrics import get_metric
 from ftapp.runs.backend_trial import PhaseTrial, Trial
 
 
-def print_comparison(recipe: Recipe, comparison: Comparison) -> None:
+def print_comparison(recipe: Recipe, comparison: BackendTrials) -> None:
     """Print what the backends gave.
 
     Args:

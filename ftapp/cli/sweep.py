@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def sweep(
     recipe: Annotated[
         str | None,
-        typer.Argument(metavar="[RECIPE]", help="A recipe's name or a TOML file.", autocompletion=complete_recipe),
+        typer.Argument(metavar="RECIPE", help="A recipe's name or a TOML file.", autocompletion=complete_recipe),
     ] = None,
     over: Annotated[
         list[str] | None,

@@ -70,6 +70,7 @@ def test_data_needs_no_keras() -> None:
         "kerashub",
         "mixing",
         "packing",
+        "tensorflow_layers",
         "word_piece",
     }
     names = set(modules("data")) - {f"ftapp.data.{name}" for name in encoding}
