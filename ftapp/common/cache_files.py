@@ -10,6 +10,8 @@ from pathlib import Path
 from ftapp.common import safe_files
 from ftapp.common.durable import replace_file
 
+_LARGEST = 2**30  # bytes: the checks of 14 million images
+
 _log = logging.getLogger(__name__)
 
 
@@ -23,7 +25,7 @@ def keep(path: Path, content: bytes) -> None:
 def load(path: Path) -> bytes | None:
     """What was kept; None where there is nothing, and, with a warning, where it is damaged."""
     try:
-        kept = safe_files.read_bytes(path)
+        kept = safe_files.read_bytes(path, _LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:

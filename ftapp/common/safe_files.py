@@ -97,11 +97,14 @@ def exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file of at most `LARGEST` bytes. Raises OSError as `open_file` does, and for a larger one."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """The content of a file of at most `LARGEST` bytes. Raises OSError as `open_file` does, and for a larger one.
+
+    most: how many bytes it may have, in place of `LARGEST`.
+    """
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        parts, left = [], LARGEST
+        parts, left = [], most or LARGEST
         while left and (part := file.read(left)):
             parts.append(part)
             left -= len(part)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.common import cache_files
+from ftapp.common import cache_files, safe_files
 from ftapp.tui.settings import Settings
 
 # What a file may hold after an accident.
@@ -27,6 +27,13 @@ def test_each_flipped_byte_is_found(tmp_path: Path, caplog: pytest.LogCaptureFix
         path.write_bytes(content[:size])
         assert cache_files.load(path) is None
     assert caplog.text.count("computed again") == 2 * len(content)
+
+
+def test_a_result_may_be_larger_than_the_files_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_files, "LARGEST", 100)
+    content = bytes(1000)
+    cache_files.keep(tmp_path / "kept", content)
+    assert cache_files.load(tmp_path / "kept") == content
 
 
 def test_what_cannot_be_written_or_read_is_no_error(tmp_path: Path) -> None:
