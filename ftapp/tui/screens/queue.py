@@ -127,7 +127,8 @@ teacher can drop and move all.
         if not entries:
             return "The queue is empty. 1 shows the recipes, and n adds a recipe to the queue."
         if self._is_paused:
-            return "The queue is paused. p continues it."
+            can_go_on = self.app.person.find_obstacle("manage") is None
+            return f"The queue is paused. {'p continues it.' if can_go_on else 'The teacher can continue it.'}"
         if not self._is_alive and any(not each.status for each in entries):
             return "The process of the queue has ended, as after a restart of the machine. p continues the queue."
         return ""

@@ -47,9 +47,8 @@ class TopBar(Horizontal):
         verb = "is" if sum(count for count, _ in counts) == 1 else "are"
         person = self.app.person
         who = "only watching" if person.role == "viewer" else person.name
-        parts: list[str | tuple[str, str] | Content] = []
+        parts: list[str | Content] = [Content.styled(who, "b")] if who else []
         if words:
             parts.append(Content.assemble(("● ", "$success"), f"{' and '.join(words)} {verb} running"))
         parts += [f"yours waits: {self.app.turn}"] if self.app.turn else []
-        parts += [Content.styled(who, "b")] if who else []
         self.query_one("#live", Static).update(Content("  ·  ").join(map(Content.assemble, parts)))
