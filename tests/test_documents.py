@@ -360,7 +360,8 @@ def test_make_targets_that_are_named_exist() -> None:
 
 
 def test_environment_variables_are_listed() -> None:
-    internal = {"FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"}  # what the command tells its processes
+    # What commands tell their processes.
+    internal = {"FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE", "FTAPP_PERSON", "FTAPP_ROLE"}
     read = {
         name
         for path in (ROOT / "ftapp").rglob("*.py")
