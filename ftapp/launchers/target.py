@@ -7,6 +7,7 @@ question mark: `slurm:gpu?time=8h&gpus=1`. Any other word is a name that the use
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -60,23 +61,31 @@ def _check_seconds(text: str) -> None:
     parse_duration(text)
 
 
+def _check_memory(text: str) -> None:
+    if not re.fullmatch(r"\d+[KMGT]B?", text):
+        raise ValueError(f"'{text}' is no size; a size has a unit, such as 16G")
+
+
 def _check_text(text: str) -> None:
     if not text or not text.isprintable():
         raise ValueError("a value is missing" if not text else "a value has characters that cannot be printed")
 
 
-_COMMON: dict[str, Callable[[str], None]] = {"cpus": _check_count, "gpus": _check_count, "retries": _check_count}
+_COMMON: dict[str, Callable[[str], None]] = {
+    "cpus": _check_count,
+    "gpus": _check_count,
+    "mem": _check_memory,
+    "retries": _check_count,
+}
 _OPTIONS: dict[Kind, dict[str, Callable[[str], None]]] = {
     "local": {},
     "slurm": {
         **_COMMON,
         "time": _check_time,
         "warning": _check_seconds,
-        **dict.fromkeys(
-            ("mem", "account", "qos", "constraint", "reservation", "nodelist", "exclude", "gres"), _check_text
-        ),
+        **dict.fromkeys(("account", "qos", "constraint", "reservation", "nodelist", "exclude", "gres"), _check_text),
     },
-    "ray": {**_COMMON, "gpus": _check_share, "mem": _check_text},
+    "ray": {**_COMMON, "gpus": _check_share},
 }
 
 

@@ -42,6 +42,7 @@ def test_targets(text: str, kind: str, place: str, options: dict[str, str]) -> N
         ("slurm:gpu?time=soon", "time: "),
         ("slurm:gpu?time=30s", "time: '30s' is too short; Slurm counts in minutes, and the least is 1m"),
         ("slurm:gpu?gpus=two", "gpus: 'two' is no whole number"),
+        ("ray://head?mem=16", "mem: '16' is no size; a size has a unit, such as 16G"),
         ("slurm:gpu?account=", "account: a value is missing"),
         ("local?gpus=1", "there is no option 'gpus' of local; a run on this machine takes none"),
     ],
