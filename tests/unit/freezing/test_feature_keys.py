@@ -66,7 +66,7 @@ def test_the_hashes_of_images_stay() -> None:
     augmenter = Augmenter(Augment(flip="horizontal", rotation=10), (16, 16))
     images = Images(Subset(Noise(), np.arange(2)), preprocessor, augmenter)
     assert hexes(images, None) == ["cca506e809efe7498919580d5a6be93c", "52f0fab8470b202cced4503ce486e362"]
-    assert hexes(images, VIEW) == ["3cd5f7f12071b08f4ea9d166e54c3fd8", "d66242ec43a5cc4857f26295d0ac0227"]
+    assert hexes(images, VIEW) == ["85ec60c3f9feb1b01854330af357e796", "f795e7aceead92532fe76738bd0525eb"]
 
 
 def test_the_hashes_of_texts_stay() -> None:
