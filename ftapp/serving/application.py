@@ -145,7 +145,7 @@ def _add_predict(app: FastAPI, served: ServedModel) -> list[str]:
         response_model=made.response,
         responses={
             200: {"content": {"application/json": {"example": {"answers": [_encode(example)]}}}},
-            **_list_refusals(400, 413, 415, 422, 500, 503),
+            **_list_refusals(400, 408, 413, 415, 422, 500, 503),
         },
         openapi_extra=_describe_body(made.request, types),
     )
@@ -194,7 +194,7 @@ def _add_generate(app: FastAPI, served: ServedModel) -> list[str]:
         response_model=schemas.GenerateResponse,
         responses={
             200: {"content": {"text/event-stream": events}},
-            **_list_refusals(400, 413, 415, 422, 500, 503),
+            **_list_refusals(400, 408, 413, 415, 422, 500, 503),
         },
         openapi_extra=_describe_body(model, {}),
     )

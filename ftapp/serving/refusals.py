@@ -82,7 +82,11 @@ def add_handlers(app: FastAPI, options: Sequence[str]) -> None:
     async def refuse_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusedError)
         content: dict[str, object] = {"error": str(error)}
-        return JSONResponse(content | ({"answers": list(error.answers)} if error.answers else {}), error.status)
+        # The rest of a late body would be taken for the next request.
+        headers = {"Connection": "close"} if error.status == HTTPStatus.REQUEST_TIMEOUT else None
+        return JSONResponse(
+            content | ({"answers": list(error.answers)} if error.answers else {}), error.status, headers
+        )
 
     async def refuse_options(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
