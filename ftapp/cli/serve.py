@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -37,11 +37,11 @@ def serve(
     at_once: Annotated[
         int | None,
         typer.Option(
-            "--runs-at-once", min=1, metavar="N", help="Runs of the class at once. Default: by GPUs and cores."
+            "--runs-at-once", min=1, max=64, metavar="N", help="Runs of the class at once. Default: by GPUs and cores."
         ),
     ] = None,
     per_person: Annotated[
-        int, typer.Option("--runs-per-person", min=1, metavar="N", help="Runs of one person at once.")
+        int, typer.Option("--runs-per-person", min=1, max=64, metavar="N", help="Runs of one person at once.")
     ] = 1,
     sessions: Annotated[
         int | None,
@@ -93,23 +93,25 @@ def _share_queue(folder: Path, at_once: int | None, per_person: int) -> Iterator
     """
     from ftapp.cli.failure import fail_on_run_errors
     from ftapp.common.formatting import format_quantity
+    from ftapp.common.safe_files import explain_error
     from ftapp.experiments.queue import Queue
     from ftapp.experiments.queue_entries import Limits
 
     queue = Queue.of(folder)
     limits = Limits(at_once=at_once or _choose_runs_at_once(), per_person=per_person)
-    with fail_on_run_errors():
-        queue.limit(limits)
-        if queue.is_paused():
-            print("the queue is paused: 'ftapp queue start' lets runs begin", file=sys.stderr)
-    print(
-        f"{format_quantity(limits.at_once, 'run')} at once, {format_quantity(per_person, 'run')} of one person",
-        file=sys.stderr,
-    )
-    try:
+    with ExitStack() as stack:
+        try:
+            with fail_on_run_errors():
+                stack.enter_context(queue.share(limits))
+                if queue.is_paused():
+                    print("the queue is paused: 'ftapp queue start' lets runs begin", file=sys.stderr)
+        except OSError as error:
+            refuse(f"{folder} cannot be written: {explain_error(error)}")
+        print(
+            f"{format_quantity(limits.at_once, 'run')} at once, {format_quantity(per_person, 'run')} of one person",
+            file=sys.stderr,
+        )
         yield
-    finally:
-        queue.limit(Limits())
 
 
 def _choose_runs_at_once() -> int:
@@ -128,12 +130,12 @@ def _warn(host: str, port: int, *, has_token: bool) -> str:
 
 def _read_names(file: Path) -> list[str]:
     """Read the names of students, one a line. Empty lines count for nothing."""
-    from ftapp.cli.web.links import find_wrong_name
+    from ftapp.cli.web.links import find_wrong_name, tidy_name
     from ftapp.common.person import TEACHER
     from ftapp.common.safe_files import UNREADABLE, explain_error, read_text
 
     try:
-        lines = [" ".join(line.split()) for line in read_text(file).splitlines()]
+        lines = [tidy_name(line) for line in read_text(file).removeprefix("\ufeff").splitlines()]
     except (OSError, *UNREADABLE) as error:
         refuse(f"{file} cannot be read: {explain_error(error)}; it has the names of students, one a line")
     names = list(filter(None, lines))

@@ -5,11 +5,12 @@ It has a folder beside the runs, `queue`:
 queue.json   the entries in their order   queue.lock   locked while its process lives
 ID/          the folder of what waits     edit.lock    locked while the entries are changed
 queue.log    the output of its process       disk.lock    locked while it waits for room on the disk
+limits.lock  locked while `share` lasts
 
 What waits is prepared whole: a later change of a recipe's file changes nothing. When its turn comes, its folder moves
 to the place of runs, or of experiments, and its process is started.
 
-One goes on at a time unless `limit` allows more. What people of a class add takes turns by person: the first run of
+One goes on at a time unless `share` allows more. What people of a class add takes turns by person: the first run of
 each comes before the second of anyone. So the order of the entries is the order of their turns.
 """
 
@@ -29,7 +30,7 @@ import msgspec
 
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.common.locks import hold_lock, is_locked
+from ftapp.common.locks import hold_lock, is_locked, lock_alone
 from ftapp.common.person import Person
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
 from ftapp.experiments import experiment_folder
@@ -101,10 +102,33 @@ class Queue:
         """Read how many entries may go on at once. Raises as `list_entries`."""
         return self._load().limits
 
-    def limit(self, limits: Limits) -> None:
-        """Change how many entries may go on at once. What goes on goes on. Raises as `list_entries`."""
-        with self._edit() as state:
-            state.limits = limits
+    @contextmanager
+    def share(self, limits: Limits) -> Iterator[None]:
+        """Let so many entries go on at once while the context lasts, or until this process is killed.
+
+        Args:
+            limits: How many. What goes on goes on.
+
+        Raises:
+            RunError: Another process does so, or the entries cannot be read.
+            OSError: The folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._limits_lock.open("wb") as lock:
+            try:
+                lock_alone(lock)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"another `ftapp serve --class` goes on in {self.runs_dir}; end it first, or name another folder "
+                    "with --runs-dir"
+                ) from error
+            with self._edit() as state:
+                state.limits = limits
+            yield  # after the lock, the limits that are written down count for nothing
+
+    @property
+    def _limits_lock(self) -> Path:
+        return self.folder / "limits.lock"
 
     def add(self, label: str, prepare: Callable[[Path], RunStart | Experiment], on: str = "local") -> Entry:
         """Add a run or an experiment behind those that come before it.
@@ -274,11 +298,14 @@ class Queue:
 
     def _load(self) -> QueueState:
         try:
-            return msgspec.json.decode(read_bytes(self.file), type=QueueState)
+            state = msgspec.json.decode(read_bytes(self.file), type=QueueState)
         except FileNotFoundError:
             return QueueState()
         except (OSError, *UNREADABLE) as error:
             raise RunError(f"the queue cannot be read: {self.file}: {explain_error(error)}") from error
+        if state.limits != Limits() and not is_locked(self._limits_lock):
+            state.limits = Limits()
+        return state
 
     @contextmanager
     def _edit(self) -> Iterator[QueueState]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -186,29 +188,51 @@ def test_people_take_turns(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_as_many_go_at_once_as_may_and_so_many_of_a_person(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    queue.limit(Limits(at_once=2, per_person=1))
-    as_person(monkeypatch, "ana")
-    add(queue)
-    add(queue)
-    first = queue.take()
-    assert first is not None
-    assert queue.take([first.id]) is None  # ana's second waits for her first, although there is room
-    as_person(monkeypatch, "ben")
-    add(queue)
-    as_person(monkeypatch, "cleo")
-    add(queue)
-    second = queue.take([first.id])
-    assert second is not None
-    assert (first.owner, second.owner) == ("ana", "ben")
-    assert queue.take([first.id, second.id]) is None
-    queue.end(first.id, "done")
-    third = queue.take([second.id])
-    assert third is not None
-    assert third.owner == "cleo"
-    queue.end(second.id, "done")
-    queue.limit(Limits())
+    with queue.share(Limits(at_once=2, per_person=1)):
+        as_person(monkeypatch, "ana")
+        add(queue)
+        add(queue)
+        first = queue.take()
+        assert first is not None
+        assert queue.take([first.id]) is None  # ana's second waits for her first, although there is room
+        as_person(monkeypatch, "ben")
+        add(queue)
+        as_person(monkeypatch, "cleo")
+        add(queue)
+        second = queue.take([first.id])
+        assert second is not None
+        assert (first.owner, second.owner) == ("ana", "ben")
+        assert queue.take([first.id, second.id]) is None
+        queue.end(first.id, "done")
+        third = queue.take([second.id])
+        assert third is not None
+        assert third.owner == "cleo"
+        queue.end(second.id, "done")
     assert queue.take([third.id]) is None
     queue.end(third.id, "done")
     last = queue.take()
     assert last is not None
     assert last.owner == "ana"
+
+
+def test_limits_end_with_the_process_that_set_them(queue: Queue) -> None:
+    code = """if True:
+        import os, signal, sys
+        from pathlib import Path
+        from ftapp.experiments.queue import Queue
+        from ftapp.experiments.queue_entries import Limits
+        with Queue(Path(sys.argv[1])).share(Limits(at_once=9)):
+            print("shared", flush=True)
+            signal.pause()
+    """
+    with subprocess.Popen([sys.executable, "-c", code, str(queue.folder)], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"shared\n"
+        assert queue.read_limits() == Limits(at_once=9)
+        with pytest.raises(RunError, match="another `ftapp serve --class` goes on"), queue.share(Limits(at_once=3)):
+            pass
+        server.kill()
+    assert queue.read_limits() == Limits()
+    with queue.share(Limits(at_once=3)):
+        assert queue.read_limits() == Limits(at_once=3)
+    assert queue.read_limits() == Limits()
