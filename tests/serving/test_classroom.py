@@ -16,7 +16,9 @@ import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
+from ftapp.cli.app import app
 from ftapp.cli.web.links import NEWCOMER, Links, find_wrong_name
 from ftapp.common.person import Person
 from ftapp.experiments.queue import Queue
@@ -178,6 +180,10 @@ async def test_links_know_their_people() -> None:
     assert links.find_person(TOKEN) == Person("teacher", "teacher")
     assert links.find_person(links.list_student_tokens()[""]) == NEWCOMER
     assert named.find_person(links.list_student_tokens()[""]) is None  # each has a link of their own
+    former = Links(TOKEN, ["Cleo"], is_class=True)
+    assert named.find_person(former.make_token("Cleo")) is None  # who is no longer in the file has no link
+    assert named.find_person(links.take_name("Dora")[0]) is None
+    assert links.take_name("ｄｏｒａ") == ("", "dora is taken. Choose another name, such as dora 2.")
     assert {named.find_person(token) for token in named.list_student_tokens().values()} == {
         Person("Ana", "student"),
         Person("Ben Ó", "student"),
@@ -191,12 +197,25 @@ async def test_links_know_their_people() -> None:
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@pytest.mark.parametrize("name", ["Ana", "José-María", "李雷", "O'Neil 2", "x" * 24])
+@pytest.mark.parametrize("name", ["Ana", "José-María", "李雷", "O'Neil 2", "O’Neil", "अनिता", "x" * 24])
 async def test_names_of_many_languages_are_names(name: str) -> None:
     assert find_wrong_name(name) == ""
 
 
 @pytest.mark.asyncio(loop_scope="function")
-@pytest.mark.parametrize("name", ["", "x" * 25, "a\nb", "\x1b[31m", "<a>", " a", "../a", "a\u202eb"])
+@pytest.mark.parametrize(
+    "name", ["", "x" * 25, "a\nb", "\x1b[31m", "<a>", " a", "../a", "a\u202eb", "\u0301a", "a\u200b"]
+)
 async def test_other_texts_are_no_names(name: str) -> None:
     assert "is no name" in find_wrong_name(name)
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_file_of_names_from_another_system_is_read(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_bytes("\ufeffAna\r\nJose\u0301\r\n\r\nａna\r\n".encode())
+    result = CliRunner().invoke(app, ["serve", "--class", "--people", str(names)])
+    assert result.exit_code == 2
+    assert result.stderr.endswith(
+        "ana is there twice, or is the teacher's name; each student has a name of their own\n".replace("Ana", "ana")
+    )

@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 
 from ftapp.common.person import TEACHER, Person
 
 _LONGEST = 24  # characters of a name
-_NAME = re.compile(rf"\w[\w .'-]{{0,{_LONGEST - 1}}}")
+_SIGNS = " .'’-_"  # beside letters, digits, and the marks that many scripts write letters with
 NEWCOMER = Person("", "student")
 """A student who has not said a name yet."""
 
@@ -75,6 +75,8 @@ class Links:
         name = _decode(token.partition(".")[0])
         if name is None or not _is_equal(token, self.make_token(name)):
             return None
+        if self._people and name not in self._people:  # no longer, or from a server where all shared a link
+            return None
         self._taken.add(name.casefold())
         return Person(name, "student")
 
@@ -87,7 +89,7 @@ class Links:
         Returns:
             The token, and why there is none. One of them is empty.
         """
-        name = " ".join(wanted.split())
+        name = tidy_name(wanted)
         if not name:
             name = self._make_guest_name()
         if wrong := find_wrong_name(name):
@@ -108,9 +110,15 @@ class Links:
         return base64.urlsafe_b64encode(digest[:24]).decode()
 
 
+def tidy_name(text: str) -> str:
+    """Write a name in one way, however it was typed: wide letters and separate accents, for example."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
 def find_wrong_name(name: str) -> str:
     """Say what is wrong with a name of a student; "" where nothing is."""
-    if _NAME.fullmatch(name):
+    is_spelled = all(each.isalnum() or each in _SIGNS or unicodedata.category(each)[0] == "M" for each in name)
+    if is_spelled and name[:1].replace("_", "a").isalnum() and len(name) <= _LONGEST:
         return ""
     return f"{name[:60]!r} is no name; a name has at most {_LONGEST} letters, digits, spaces and . ' - _, such as Ana"
 
