@@ -19,7 +19,7 @@ from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.launchers.target import LaunchTarget
 
 _REACH_SECONDS = 5.0
-_SUBMIT_SECONDS = 120.0  # a busy cluster takes half a minute to start a client's server and an actor
+_SUBMIT_SECONDS = 240.0  # half a minute for a client's server and an actor; 40 s for each of two that do not start
 _PASSED = ("FTAPP_", "HF_", "KAGGLE", "KERAS_", "TF_", "XLA_")
 _KEPT = ("FTAPP_TOKEN",)
 
@@ -91,7 +91,7 @@ class RayEngine:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise RunError(f"the Ray cluster at {self._target.place} has not answered within 2 minutes") from error
+            raise RunError(f"the Ray cluster at {self._target.place} has not answered within 4 minutes") from error
         if done.returncode:
             last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
             raise RunError(f"the Ray cluster has refused the run: {shorten(''.join(last) or 'it gave no reason')}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,3 +62,16 @@ def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> RunFolder | None
         if any(map(is_wanted, read(file))):
             return RunFolder(file.parent)
     return None
+
+
+def find_ports(count: int) -> list[int]:
+    """Find ports of this machine that are free."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in found]
+
+
+def is_open(port: int) -> bool:
+    """Tell whether a server listens at a port of this machine."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

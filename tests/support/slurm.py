@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.processes import wait_for
+from tests.support.processes import find_ports, wait_for
 
 _CONFIGURATION = """
 ClusterName=test
@@ -57,7 +57,7 @@ def start_cluster(folder: Path) -> Iterator[Path]:
     """Start the daemons, and end them after the context. Yields the configuration, for SLURM_CONF."""
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
-    host, (control, work) = socket.gethostname().partition(".")[0], _find_ports()
+    host, (control, work) = socket.gethostname().partition(".")[0], find_ports(2)
     configuration = folder / "slurm.conf"
     configuration.write_text(_CONFIGURATION.format(host=host, control=control, work=work, folder=folder))
     environment = {**os.environ, "SLURM_CONF": str(configuration)}
@@ -74,10 +74,3 @@ def start_cluster(folder: Path) -> Iterator[Path]:
 
         wait_for(is_idle)
         yield configuration
-
-
-def _find_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

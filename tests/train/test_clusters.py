@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -22,7 +19,7 @@ from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_run
 from tests.conftest import Do
-from tests.support import slurm
+from tests.support import ray_cluster, slurm
 from tests.support.processes import wait_for
 
 pytestmark = pytest.mark.slow
@@ -90,34 +87,19 @@ def test_a_job_of_slurm_that_reaches_its_limit_is_queued_again_to_the_same_weigh
         assert queued.stdout.split() in ([], [entry.lease.job])  # it may be ending
 
 
-@contextmanager
-def start_ray() -> Iterator[tuple[Any, list[Any]]]:
-    """Start a Ray cluster: a head without processors and two nodes with one each."""
-    from ray import cluster_utils
-
-    memory = {"object_store_memory": 80_000_000}
-    make: Any = cluster_utils.Cluster
-    cluster = make(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory})
-    try:
-        yield cluster, [cluster.add_node(num_cpus=1, **memory) for _ in range(2)]
-    finally:
-        cluster.shutdown()
-
-
 def test_a_run_whose_node_of_ray_is_killed_goes_on_elsewhere_to_the_same_weights(
     do: Do, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray")
     monkeypatch.setenv(LEASE_SECONDS, "6")
-    with start_ray() as (cluster, nodes):
-        run = start_run(text_recipe, parse_target(f"ray:{cluster.address}"), tmp_path)
+    with ray_cluster.start_cluster() as address:
+        run = start_run(text_recipe, parse_target(address), tmp_path)
         _, whole, _ = do(text_recipe)  # meanwhile
         wait_for_step(run)
         entry = run.find_lease()
         assert entry
-        above = {each.pid for each in psutil.Process(entry.lease.pid).parents()}
-        [lost] = [node for node in nodes if node.all_processes["raylet"][0].process.pid in above]
-        cluster.remove_node(lost, allow_graceful=False)  # SIGKILL; the run's process is left, and still holds its lease
+        [node] = [each for each in psutil.Process(entry.lease.pid).parents() if each.name() == "raylet"]
+        node.kill()  # the run's process is left, and still holds its lease
         wait_for(lambda: not run.alive())
         check_equal(run, whole)
         last = run.leases.find_newest()
