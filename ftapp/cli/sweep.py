@@ -14,6 +14,7 @@ from ftapp.cli.options import (
     JsonOption,
     NoteOption,
     OfflineOption,
+    OnOption,
     ProfileOption,
     RunsDirOption,
     SeedOption,
@@ -78,6 +79,7 @@ def sweep(
     verify_cache: Annotated[
         bool, typer.Option("--verify-cache", help="Compare checksums of cached features, and recompute some of them.")
     ] = False,
+    on: OnOption = None,
     tags: TagOption = None,
     note: NoteOption = None,
 ) -> None:
@@ -85,6 +87,7 @@ def sweep(
     from ftapp import recipe as recipes
     from ftapp.common import user_folders
     from ftapp.experiments.sweep.prepare import check_optuna, prepare_sweep
+    from ftapp.launchers.choose import choose_target
     from ftapp.runs.annotation import make_annotations, store
 
     chosen = combine_overrides(overrides, backend=backend, seed=seed)
@@ -93,9 +96,10 @@ def sweep(
     folder = user_folders.runs(runs_dir)
     with failure.fail_on_run_errors(2):
         annotations = make_annotations(tags or (), note)
-    with failure.refuse_bad_recipes():
+    with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
         if resume is not None:
-            if recipe or over or chosen or profile or arm or any(value is not None for value in settings.values()):
+            given = (recipe, over, chosen, profile, arm, on)
+            if any(given) or any(value is not None for value in settings.values()):
                 failure.refuse(
                     "--resume goes on with a sweep as it was begun; beside it, only --runs-dir, --json and --offline "
                     "can be given"
@@ -105,6 +109,7 @@ def sweep(
         elif recipe is None:
             failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
         else:
+            target = choose_target(on)
             try:
                 experiment = prepare_sweep(
                     recipes.find(recipe),
@@ -118,6 +123,7 @@ def sweep(
                     jobs=jobs,
                     offline=offline,
                     verify_cache=verify_cache,
+                    on=target.text,
                 )
                 store(experiment.folder, annotations)
             except OSError as error:
@@ -168,14 +174,16 @@ def carry_out(experiment: Experiment, *, as_json: bool) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        RecipeError: Its target cannot be reached.
     """
     from ftapp.cli.run_experiment import await_tracking, print_experiment
-    from ftapp.launchers.choose import make_launcher
-    from ftapp.launchers.target import parse_target
+    from ftapp.launchers.choose import choose_target, make_launcher
     from ftapp.runs.interruption import Interruption
     from ftapp.search.runner import run_sweep
 
-    launcher = make_launcher(parse_target(experiment.facts.get("on", "local")))
+    launcher = make_launcher(choose_target(experiment.facts.get("on", "local")))
     with failure.fail_on_run_errors(2), experiment.hold_alone(), Interruption(launcher) as interruption:
         code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug())
         await_tracking(experiment, interruption)

@@ -15,7 +15,7 @@ from ftapp.runs.event_reader import EventReader, read_last_time
 from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import Launcher, do_nothing
+from ftapp.runs.launcher import Launcher, LocalLauncher, do_nothing
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import RunFolder
 
@@ -114,7 +114,7 @@ class Slots:
         watcher: Watcher,
         prepare: Callable[[], None] = do_nothing,
     ) -> None:
-        """Start a run's process.
+        """Start a run's process. A run that its engine refuses has failed, and the others go on.
 
         Args:
             run: The run.
@@ -125,11 +125,15 @@ class Slots:
 
         Raises:
             OSError: The process cannot be started.
-            RunError: A process works on the run already.
         """
         begun = read_last_time(run.events_file)
         narrator = _NamedNarrator(run, name, alone=self._count == 1)
-        self._launcher.start(run, environment, prepare)
+        try:
+            self._launcher.start(run, environment, prepare)
+        except RunError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            watcher.on_end(run, "failed", run.history())
+            return
         self._take(_Slot(run, narrator, watcher, lambda: self._launcher.alive(run), begun))
         self._interruption.add(run)
 
@@ -142,7 +146,10 @@ class Slots:
             watcher: Takes the events of the run.
         """
         begun = read_last_time(run.events_file)
-        self._adopted.append(run)
+        if isinstance(self._launcher, LocalLauncher):
+            self._adopted.append(run)
+        else:  # another machine's run is reached through its folder
+            self._interruption.add(run)
         self._take(_Slot(run, _NamedNarrator(run, name, alone=self._count == 1), watcher, run.alive, begun))
 
     def wait_for_all(self) -> None:

@@ -203,10 +203,11 @@ class _Sweep:
             return
         try:
             start = prepare_resume(member.run, offline=self._facts["offline"])
-            self._slots.start(start.run, _name(member), start.environment, watcher, start.prepare)
         except (RecipeError, RunError) as error:
             print(f"{member.arm}: {error}", file=sys.stderr)
             watcher.on_end(member.run, "failed", member.run.history())
+            return
+        self._slots.start(start.run, _name(member), start.environment, watcher, start.prepare)
 
     def end_trial(self, member: Member, trial: SweepTrial, asked: Asked | None, reports: dict[int, float]) -> None:
         """Take the result of a trial, unless it was cut off.

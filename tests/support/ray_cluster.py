@@ -22,9 +22,8 @@ def start_cluster() -> Iterator[str]:
     # gRPC's support of forks ends servers of clients now and then (docs/clusters.md).
     environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
     with ExitStack() as stack:
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True)
-        )  # a short path
+        # A short path, since that of a socket has at most 107 characters.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
         head = ["--head", f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
         node = [f"--address=127.0.0.1:{port}", "--num-cpus=1"]
         for options in ([*head, "--num-cpus=0", "--include-dashboard=false"], node, node):

@@ -81,6 +81,7 @@ def prepare_sweep(
     jobs: int = 1,
     offline: bool = False,
     verify_cache: bool = False,
+    on: str = "local",
 ) -> Experiment:
     """Make the folder of a sweep.
 
@@ -96,6 +97,7 @@ def prepare_sweep(
         jobs: How many runs go on at once.
         offline: Whether the runs make no network call.
         verify_cache: Whether the runs recompute some cached features.
+        on: The target of the runs (`ftapp.launchers.target`).
 
     Returns:
         The sweep.
@@ -133,6 +135,7 @@ def prepare_sweep(
         runs_dir,
         offline=offline,
         verify_cache=verify_cache,
+        on=on,
         command=list(command),
         hubless_profiles=recipes.list_hubless_profiles(path),
         sweep={"planned": sweep.trials + sweep.repeats * (sweep.finalists + 1), "searched": 0.0},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,15 +15,21 @@ from ftapp import recipe as recipes
 from ftapp.cli.app import app
 from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
+from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import summarize
+from ftapp.experiments.options import Options
+from ftapp.experiments.runner import run_experiment
 from ftapp.experiments.trash import delete_run
 from ftapp.launchers.attempt import Attempt
 from ftapp.launchers.remote import RemoteLauncher
+from ftapp.launchers.slurm import SlurmJob
 from ftapp.launchers.target import parse_target
 from ftapp.runs import run_folder
 from ftapp.runs.commands import Pause, send
+from ftapp.runs.interruption import Interruption
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_resume
+from tests.support.recipe_files import HUB_TEXTS
 
 
 class FullCluster:
@@ -91,3 +99,45 @@ def test_a_run_of_this_machine_is_not_sent_elsewhere(run: RunFolder) -> None:
     with hold_lock(run.lock_file, fcntl.LOCK_EX), pytest.raises(RunError, match="goes on already"):
         launcher.start(run, {})
     assert not run.leases.folder.exists()
+
+
+def test_an_experiment_goes_on_where_the_engine_refuses_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    phase = '[[phase]]\nname = "finetune"\nsteps = 10\n'
+    file.write_text(f'{HUB_TEXTS}{phase}[[arm]]\nname = "A"\n[[arm]]\nname = "B"\n', encoding="utf-8")
+    experiment = experiment_folder.prepare(file, None, (), Options(), tmp_path / "runs", command=[], on="slurm")
+    launcher = RemoteLauncher(parse_target("slurm"), FullCluster("too many jobs"))
+    with Interruption(launcher) as interruption:
+        assert run_experiment(experiment, launcher, interruption, debug=False) == 1
+    assert [member.run.status() for member in experiment.list_members()] == ["failed", "failed"]
+    said = capsys.readouterr().err
+    assert said.count("too many jobs") == 2
+    assert "A, seed 0: too many jobs" in said
+    assert "B, seed 0: too many jobs" in said
+
+
+def test_a_job_that_makes_no_step_is_not_queued_for_ever(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    engine = FullCluster()
+    RemoteLauncher(parse_target("slurm"), engine).start(run, {})
+
+    def end_at_once(job: object, environment: object, log: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sh", "-c", "exit 75"])
+
+    monkeypatch.setattr("ftapp.launchers.attempt.start_process", end_at_once)
+    job = SlurmJob(run.folder, engine.launch, {}, retries=100)
+    for left in (2, 1, 0):
+        attempt = Attempt(run.folder, engine.launch, {}, "12")
+        assert attempt.start()
+        again = dataclasses.replace(job, _attempts=[attempt]).checkpoint()
+        assert (again is not None) == bool(left)
+        job = again.function if again else job
+        assert run.status() == ("waiting" if left else "failed")
+    ended = run.history().ended
+    assert ended
+    assert ended.error == (
+        "3 jobs in a row have ended without a new step; its time is too short to begin: give it more, such as --on "
+        "'slurm?time=4h'"
+    )
