@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from ftapp.common.locks import is_locked
+from ftapp.launchers.stop import write_end
 from ftapp.runs.held_lease import LEASE
 from ftapp.runs.launcher import start_process
 from ftapp.runs.leases import RENEWALS, Lease, LeaseEntry
@@ -49,6 +50,7 @@ class Attempt:
         self._number, self._lease = 0, Lease(launch=launch, engine="local", state="ended")
         self._process: subprocess.Popen[bytes] | None = None
         self._code: int | None = None
+        self._steps = 0
 
     @property
     def count(self) -> int:
@@ -90,6 +92,7 @@ class Attempt:
         if former.lease.state == "working":
             self._say(f"the run {former.lease.describe()}, and is taken over")
             self._let_end(former)
+        self._steps = len(self._run.history().steps)
         environment = {**self._environment, LEASE: str(self._number)}
         if has_begun(self._run):
             environment |= make_resume_environment(self._run, anyway=environment.get(INEXACT) == "1")
@@ -97,6 +100,10 @@ class Attempt:
             self._process = start_process(self._run, environment, log)
         threading.Thread(target=self._watch, args=[self._process], name="attempt", daemon=True).start()
         return True
+
+    def has_made_steps(self) -> bool:
+        """Return whether the run has come further than all attempts before."""
+        return len(self._run.history().steps) > self._steps
 
     def interrupt(self, number: int) -> None:
         """Send the run's process a signal, if it lives."""
@@ -134,6 +141,11 @@ class Attempt:
         self._write("ended")
         deadline = time.monotonic() + _PATIENT_SECONDS
         wait_for_tracking(self._run, lambda: time.monotonic() < deadline)
+
+    def give_up(self, reason: str) -> None:
+        """Write down that the launch tries no longer, and why."""
+        write_end(self._run, "failed", reason)
+        self.end()
 
     def wait_again(self) -> None:
         """Write down that the run waits in the queue again."""

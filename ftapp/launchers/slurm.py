@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
 
 _RETRIES = 100
+_MOST_STALLED = 3  # attempts in a row without a new step
 _WARNING = 120.0  # seconds before the end of its time: a step, an evaluation and the save of a large model
 _TIME = "1h"
 _LONGEST_SECONDS = 15.0  # that an answer of Slurm is waited for
@@ -143,12 +144,14 @@ class SlurmJob:
         launch: The word that all attempts of this start have.
         environment: Variables that the run's process gets.
         retries: How often the job is queued again.
+        stalled: How many attempts in a row have ended without a new step.
     """
 
     folder: Path
     launch: str
     environment: dict[str, str]
     retries: int
+    stalled: int = 0
     _attempts: list[Attempt] = field(default_factory=list)
 
     def __call__(self) -> int:
@@ -186,13 +189,25 @@ class SlurmJob:
 
         attempt = self._attempts[-1]
         attempt.interrupt(signal.SIGUSR2)
-        if not self._goes_on(attempt.wait()) or attempt.count > self.retries:
+        code = attempt.wait()
+        if not self._goes_on(code) or attempt.count > self.retries:
             attempt.end()
             return None
+        stalled = 0 if attempt.has_made_steps() else self.stalled + 1
+        if stalled >= _MOST_STALLED:
+            attempt.give_up(f"{stalled} jobs in a row have ended without a new step; {_advise(code)}")
+            return None
         attempt.wait_again()
-        return DelayedSubmission(SlurmJob(self.folder, self.launch, self.environment, self.retries))
+        return DelayedSubmission(SlurmJob(self.folder, self.launch, self.environment, self.retries, stalled))
 
     @staticmethod
     def _goes_on(code: int) -> bool:
         """Return whether a run that has ended so goes on: its time was over, or it was killed."""
         return code == EXIT_CODES["unfinished"] or was_killed(code)
+
+
+def _advise(code: int) -> str:
+    """Say what a run needs that ends so before it makes a step."""
+    if was_killed(code):
+        return "its process was killed, most likely for want of memory: give it more, such as --on 'slurm?mem=32G'"
+    return "its time is too short to begin: give it more, such as --on 'slurm?time=4h'"

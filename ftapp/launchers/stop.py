@@ -73,7 +73,7 @@ def cancel(run: RunFolder, entry: LeaseEntry, status: Status) -> bool:
 
 
 def write_end(run: RunFolder, status: Status, error: str) -> None:
-    """Write the end of a run that has no process, unless its log ends already.
+    """Write the end of a run that has no process, unless its log ends already, and not as one that goes on later.
 
     Args:
         run: The run.
@@ -81,7 +81,9 @@ def write_end(run: RunFolder, status: Status, error: str) -> None:
         error: Why, in words.
     """
     history = run.history()
-    if history.ended is None:
-        ended = RunEnded(time=time.time(), status=status, steps=len(history.steps), seconds=0.0, error=error)
+    former = history.ended
+    if former is None or former.status == "unfinished":
+        seconds = former.seconds if former else 0.0
+        ended = RunEnded(time=time.time(), status=status, steps=len(history.steps), seconds=seconds, error=error)
         with suppress(OSError):
             EventLog(run.events_file).write(ended)
