@@ -116,7 +116,9 @@ def parse_space(given: Any) -> Space:
         whole = "whole numbers" if name == "int" else "numbers"
         raise ValueError(f"{quote(given)} has ends that are no {whole}; an interval is written {_EXAMPLES}") from None
     if len(numbers) != 2:
-        raise ValueError(f"{quote(given)} has {len(numbers)} numbers; an interval has two ends, such as {_EXAMPLES}")
+        raise ValueError(
+            f"{quote(given)} has {format_quantity(len(numbers), 'number')}; an interval has two ends, such as {_EXAMPLES}"
+        )
     low, high = numbers
     if not is_finite:
         raise ValueError(f"{quote(given)} has an end that is no finite number; an interval is written {_EXAMPLES}")
@@ -134,8 +136,9 @@ def _make_choices(values: list[Any]) -> Space:
         raise ValueError(f"{quote(values)} has {count}; a sweep tries two or more, such as [16, 32]")
     if len(values) > _MOST_CHOICES:
         raise ValueError(f"the list has {len(values)} choices; the most are {_MOST_CHOICES}")
-    if twice := next((value for number, value in enumerate(values) if value in values[:number]), None):
-        raise ValueError(f"the choice {quote(twice)} stands twice; each choice stands once")
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise ValueError(f"the choice {quote(value)} stands twice; each choice stands once")
     return Space("choices", choices=tuple(values))
 
 

@@ -244,15 +244,16 @@ def _find_problems(base: Recipe, spaces: Mapping[str, Space], metric: Metric) ->
             continue
         found: dict[tuple[str, str], None] = {}
         for value in space.extremes:
-            found |= dict.fromkeys(_check_change(tables, parse_override(format_override(key, value))))
+            found |= dict.fromkeys(_check_change(tables, format_override(key, value)))
         yield from (Problem("--over", *each) for each in found)
 
 
-def _check_change(tables: dict[str, Any], change: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List what is wrong with a recipe after a change, each a key and a message."""
-    if unknown := list(find_unknown_keys(change, tables)):
-        return unknown
+def _check_change(tables: dict[str, Any], override: str) -> list[tuple[str, str]]:
+    """List what is wrong with a recipe after an override, each a key and a message."""
     try:
+        change = parse_override(override)
+        if unknown := list(find_unknown_keys(change, tables)):
+            return unknown
         return validate(merge(tables, change))[1]
     except ValueError as error:
         return [("", str(error))]

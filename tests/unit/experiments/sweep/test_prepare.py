@@ -77,10 +77,12 @@ def test_a_run_does_not_read_the_table(file: Path) -> None:
         ("data.limit=[10, 20]", "measured on the same validation examples"),
         ("model.head=['softmax', 'linear-svm']", "changes what the loss is"),
         ("phase.head.learning_rate=lg(1, 2)", "did you mean 'log'?"),
+        (".=[1, 2]", "is not key=value"),
+        (f"{'a.' * 100}b=[1, 2]", "a key has at most"),
     ],
 )
 def test_keys_and_values_are_checked(file: Path, over: str, message: str) -> None:
-    (said,) = refusals(file, over, metric="loss")
+    said, *_ = refusals(file, over, metric="loss")
     assert said.startswith("--over: ")
     assert message in said
 
