@@ -144,12 +144,13 @@ def _measure_importances(experiment: Experiment, search: Search) -> dict[str, fl
         return {}
     try:
         check_optuna()
-        from ftapp.search.study import SweepStudy  # here, since a page can be made without Optuna
+        from ftapp.search.study import SweepStudy, explain_faults  # here, since a page can be made without Optuna
 
         study = SweepStudy(file, search.spaces, search.metric, search.base.seed, search.sweep.trials, prunes=False)
+        with explain_faults(file):
+            return study.measure_importances()
     except (RecipeError, RunError):
         return {}
-    return study.measure_importances()
 
 
 def _build_row(trial: SweepTrial) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from ftapp.runs.launcher import Launcher
 from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.runs.starting import prepare_resume
-from ftapp.search.study import Asked, SweepStudy
+from ftapp.search.study import Asked, SweepStudy, explain_faults
 
 _CUT_OFF = ("running", "waiting", "interrupted", "unfinished", "crashed")
 _FAILURES = 5  # trials that fail before one has a result, after which the sweep ends
@@ -64,10 +64,12 @@ def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interrup
 
     Raises:
         RecipeError: The recipe in the folder is not valid.
+        RunError: The study in the folder cannot be read or written.
     """
     print(f"sweep {experiment.folder}", file=sys.stderr)
     sweep = _Sweep(experiment, launcher, interruption, debug=debug)
-    sweep.search()
+    with explain_faults(sweep.study.file):
+        sweep.search()
     if sweep.status == "done":
         sweep.compare()
     _write_search(experiment, status=sweep.status)

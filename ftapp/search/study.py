@@ -12,13 +12,15 @@ import math
 import random
 import sqlite3
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
@@ -53,8 +55,36 @@ class Asked:
     reports: dict[int, float] = field(default_factory=dict)
 
 
+@contextmanager
+def explain_faults(file: Path) -> Iterator[None]:
+    """Say what can be done where the file of a study cannot be read or written.
+
+    Args:
+        file: The file.
+
+    Raises:
+        RunError: It cannot.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        # Optuna's own message tells less than that of the database, which it hides behind it.
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        reason = str(cause).partition("\n")[0]
+        advice = "delete it: the results are in the folders of the runs, and a new study reads them there"
+        if "locked" in reason:
+            advice = "another program works on it; end that, and go on with 'ftapp sweep --resume'"
+        elif "full" in reason:
+            advice = "make room, and go on with 'ftapp sweep --resume'"
+        raise RunError(f"the study of the sweep, {file}, cannot be used: {reason}; {advice}") from error
+
+
 class SweepStudy:
-    """The study of one sweep. One process works on it at a time."""
+    """The study of one sweep. One process works on it at a time.
+
+    Attributes:
+        file: The file of the study.
+    """
 
     def __init__(
         self, file: Path, spaces: Mapping[str, Space], metric: Metric, seed: int, trials: int, *, prunes: bool
@@ -72,23 +102,23 @@ class SweepStudy:
         Raises:
             RunError: The file cannot be read or written.
         """
+        self.file = file
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Through `creator`, since a path may hold signs that mean something in a URL.
         options = {"creator": lambda: sqlite3.connect(file, check_same_thread=False)}
-        try:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{file.name}", engine_kwargs=options)
-        except SQLAlchemyError as error:
-            reason = str(error).partition("\n")[0]
-            advice = "delete it: the results are in the folders of the runs, and a new study reads them there"
-            raise RunError(f"the study of the sweep, {file}, cannot be read: {reason}; {advice}") from error
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_JUDGES, n_min_trials=_ALIKE)
-        self._study = optuna.create_study(
-            storage=storage,
-            study_name=_NAME,
-            direction="minimize" if metric.is_lower_better else "maximize",
-            pruner=pruner if prunes else optuna.pruners.NopPruner(),
-            load_if_exists=True,
-        )
+        with explain_faults(file):
+            try:
+                storage = optuna.storages.RDBStorage(f"sqlite:///{file.name}", engine_kwargs=options)
+            except RuntimeError as error:  # a newer Optuna has written it
+                raise RunError(f"the study of the sweep, {file}, cannot be used: {error}") from error
+            self._study = optuna.create_study(
+                storage=storage,
+                study_name=_NAME,
+                direction="minimize" if metric.is_lower_better else "maximize",
+                pruner=pruner if prunes else optuna.pruners.NopPruner(),
+                load_if_exists=True,
+            )
         self._spaces, self._metric, self._seed = dict(spaces), metric, seed
         self._random = min(_MOST_RANDOM, max(_LEAST_RANDOM, trials // 3))
         self._distributions = {key: _make_distribution(space) for key, space in spaces.items()}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.exceptions import StorageInternalError
 
 from ftapp.common.errors import RunError
 from ftapp.recipe.metrics import ACCURACY, LOSS
 from ftapp.recipe.spaces import parse_space
-from ftapp.search.study import SweepStudy
+from ftapp.search.study import SweepStudy, explain_faults
 
 SPACES = {"phase.head.learning_rate": "log(1e-5, 1)", "phase.head.layers": [["train last:1"], []]}
 
@@ -117,6 +119,32 @@ def test_a_damaged_study_is_refused_and_a_new_one_takes_the_results(folder: Path
     study = open_study(folder)
     study.add("trial 1", {"phase.head.learning_rate": 0.1, "phase.head.layers": []}, 0.7, {})
     assert study.list_settled() == {"trial 1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("DROP TABLE trials; DROP TABLE studies", "delete it: the results are in the folders"),
+        ("UPDATE alembic_version SET version_num = 'v99'; UPDATE version_info SET schema_version = 99", "updating"),
+    ],
+    ids=["other tables", "a newer Optuna"],
+)
+def test_a_study_of_another_kind_is_refused(folder: Path, change: str, message: str) -> None:
+    open_study(folder)
+    with sqlite3.connect(folder / "study.db") as database:
+        database.executescript(change)
+    with pytest.raises(RunError, match=message):
+        open_study(folder)
+
+
+def test_a_fault_of_the_file_is_told_with_what_helps(folder: Path) -> None:
+    study = open_study(folder)
+    with sqlite3.connect(folder / "study.db", timeout=0) as database:
+        database.execute("DROP TABLE trials")
+    with pytest.raises(RunError, match="no such table: trials"), explain_faults(study.file):
+        study.ask("trial 1", [])
+    with pytest.raises(RunError, match="another program works on it; end that"), explain_faults(study.file):
+        raise StorageInternalError from sqlite3.OperationalError("database is locked")
 
 
 def test_lower_is_better_for_a_loss(folder: Path) -> None:
