@@ -104,6 +104,11 @@ def compare_runs(
         arms = read_experiment(experiment)
     else:
         arms = read_arms(_find_runs(runs, runs_dir))
+    if experiment and experiment.is_sweep and not arms:
+        refuse(
+            f"'{runs[0]}' is a sweep, and none of its trials was repeated with new seeds; 'ftapp report {runs[0]}' "
+            "shows its trials, and 'ftapp compare' takes two or more of their runs"
+        )
     if len(arms) < 2 and not any(arm.folds for arm in arms):
         refuse(f"{format_quantity(len(arms), 'run')} cannot be compared; a comparison is of two runs or more")
     if as_json:

@@ -98,7 +98,9 @@ def sweep(
         annotations = make_annotations(tags or (), note)
     with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
         if resume is not None:
-            given = (recipe, over, chosen, profile, arm, on)
+            if not resume.strip():
+                failure.refuse("--resume has no name; 'ftapp sweep --resume last' goes on with the newest sweep")
+            given = (recipe, over, chosen, profile, arm, on, jobs != 1, verify_cache, tags, note)
             if any(given) or any(value is not None for value in settings.values()):
                 failure.refuse(
                     "--resume goes on with a sweep as it was begun; beside it, only --runs-dir, --json and --offline "
@@ -148,9 +150,9 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
     from ftapp.experiments import experiment_folder
 
     sweeps = [each for each in experiment_folder.list_experiments(runs_dir) if each.is_sweep]
-    if name == "last" and sweeps:
-        return sweeps[0]
-    found = experiment_folder.find(name, runs_dir)
+    if not sweeps and name == "last":
+        raise RecipeError([Problem("--resume", "", f"there is no sweep in {runs_dir}")])
+    found = sweeps[0] if name == "last" else experiment_folder.find(name, runs_dir)
     if found is None:
         matching = [each for each in sweeps if each.folder.name.startswith(name)]
         found = matching[0] if len(matching) == 1 else None
