@@ -124,7 +124,10 @@ def test_a_damaged_study_is_refused_and_a_new_one_takes_the_results(folder: Path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("DROP TABLE trials; DROP TABLE studies", "delete it: the results are in the folders"),
+        (
+            "DROP TABLE study_directions; CREATE TABLE study_directions (a int)",
+            "delete it: the results are in the folders",
+        ),
         ("UPDATE alembic_version SET version_num = 'v99'; UPDATE version_info SET schema_version = 99", "updating"),
     ],
     ids=["other tables", "a newer Optuna"],
