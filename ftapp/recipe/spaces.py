@@ -116,9 +116,8 @@ def parse_space(given: Any) -> Space:
         whole = "whole numbers" if name == "int" else "numbers"
         raise ValueError(f"{quote(given)} has ends that are no {whole}; an interval is written {_EXAMPLES}") from None
     if len(numbers) != 2:
-        raise ValueError(
-            f"{quote(given)} has {format_quantity(len(numbers), 'number')}; an interval has two ends, such as {_EXAMPLES}"
-        )
+        count = format_quantity(len(numbers), "number")
+        raise ValueError(f"{quote(given)} has {count}; an interval has two ends, such as {_EXAMPLES}")
     low, high = numbers
     if not is_finite:
         raise ValueError(f"{quote(given)} has an end that is no finite number; an interval is written {_EXAMPLES}")
