@@ -196,12 +196,12 @@ class _Sweep:
 
     def _start(self, member: Member, resolved: Recipe, watcher: Watcher) -> None:
         how = {key: self._facts[key] for key in ("offline", "verify_cache")}
-        self._slots.start(member.run, _name(member), make_environment(resolved.backend, **how), watcher)
+        self._slots.start(member.run, self._introduce(member), make_environment(resolved.backend, **how), watcher)
 
     def _go_on(self, member: Member, watcher: _TrialWatcher | _FinalWatcher) -> None:
         """Go on with a run that was cut off; one that cannot go on has no result."""
         if member.run.alive():
-            self._slots.adopt(member.run, _name(member), watcher)
+            self._slots.adopt(member.run, self._introduce(member), watcher)
             return
         try:
             start = prepare_resume(member.run, offline=self._facts["offline"])
@@ -209,7 +209,17 @@ class _Sweep:
             print(f"{member.arm}: {error}", file=sys.stderr)
             watcher.on_end(member.run, "failed", member.run.history())
             return
-        self._slots.start(start.run, _name(member), start.environment, watcher, start.prepare)
+        self._slots.start(start.run, self._introduce(member), start.environment, watcher, start.prepare)
+
+    def _introduce(self, member: Member) -> str:
+        """Return what to call a run in its narration; among others, its values are told once, before its lines."""
+        if member.round != SEARCH:
+            return f"{member.arm}, new seed {member.round.repeat - 1}"
+        changes = ", ".join(SweepTrial(member.arm, member.values, member.run, "").changes) or "its own values"
+        if self._facts["jobs"] == 1:
+            return f"{member.arm}: {changes}"
+        print(f"{member.arm}: {changes}", file=sys.stderr)
+        return member.arm
 
     def end_trial(self, member: Member, trial: SweepTrial, asked: Asked | None, reports: dict[int, float]) -> None:
         """Take the result of a trial, unless it was cut off.
@@ -301,14 +311,6 @@ class _TrialWatcher(Watcher):
 
 class _FinalWatcher(Watcher):
     """Leaves the runs of finalists alone."""
-
-
-def _name(member: Member) -> str:
-    """What to call a run in its narration."""
-    if member.round != SEARCH:
-        return f"{member.arm}, new seed {member.round.repeat - 1}"
-    changes = ", ".join(SweepTrial(member.arm, member.values, member.run, "").changes)
-    return f"{member.arm}: {changes or 'its own values'}"
 
 
 def _find_position(evaluation: Evaluated, history: History) -> int:
