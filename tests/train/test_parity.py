@@ -23,6 +23,8 @@ from tests.support.backends import QUICK_XLA
 from tests.support.quick_starts import make_command
 
 STEPS = 4
+# JAX pads each batch to these tokens, and the others short texts to 16.
+WIDE_SETS = ("model.sequence_length=32", "precision=float32")
 IMAGE_SETS = ("model.hidden=[4]", "model.normalize=true", "model.dropout=0.3", "precision=float32")
 LATER = """
 [[phase]]
@@ -73,10 +75,10 @@ def test_a_backend_equals_itself_and_other_settings_are_found(
     assert [phase.metrics for phase in again.phases] == [phase.metrics for phase in reference.phases]
     assert [phase.update.share for phase in again.phases if phase.update] == [0, 0]
     assert find_differences(again, reference) == []
-    # Two in a hundred of the learning rate of the second phase.
-    other = run(load(whole, tmp_path, *IMAGE_SETS, "phase.block.learning_rate=0.00102"), files, is_reference=False)
+    # One in a hundred of the learning rate of the second phase.
+    other = run(load(whole, tmp_path, *IMAGE_SETS, "phase.block.learning_rate=0.00101"), files, is_reference=False)
     found = find_differences(other, reference)
-    assert any(each.startswith("phase block: the changes of weights differ by 0.02") for each in found), found
+    assert any(re.match(r"phase block: the changes of weights differ by 0\.01", each) for each in found), found
     assert not any(each.startswith("phase head") for each in found)
     seeded = run(load(whole, tmp_path, *IMAGE_SETS, "seed=1"), files, is_reference=False)
     assert "phase head: the batches are not equal" in find_differences(seeded, reference)
@@ -116,7 +118,9 @@ def test_backends_differ_by_rounding_alone_in_every_task(
         **{"images": image_recipe + LATER, "texts": text_recipe, "book": lm_recipe, "pairs": completion_recipe},
         **{"labels": tagged_recipe, "numbers": rated_recipe},
     }
-    sets = dict.fromkeys(texts, ("precision=float32",)) | {"images": IMAGE_SETS}
+    sets = dict.fromkeys(texts, WIDE_SETS) | {"images": IMAGE_SETS, "book": ("precision=float32",)}
+    with (tmp_path / "stars.csv").open("a", encoding="utf-8") as table:
+        table.writelines(f"{'good ' * count}bad,{1000 + 500 * count}\n" for count in range(17, 25))
     tried = {name: load(text, tmp_path, *sets[name]) for name, text in texts.items()}
     assert {each.task for each in tried.values()} >= {"image-classification", "text-regression", "completion-lm"}
     trials: dict[Backend, dict[str, Trial]] = {"tensorflow": {}, "jax": {}, "torch": {}}
@@ -130,7 +134,7 @@ def test_backends_differ_by_rounding_alone_in_every_task(
                     own = each.model_copy(update={"backend": backend})
                     found[name] = await client.run_trial(own, STEPS, files, is_reference=backend == "tensorflow")
                 if backend == "jax":
-                    other = load(texts["numbers"], tmp_path, *sets["numbers"], "phase.finetune.learning_rate=0.00306")
+                    other = load(texts["numbers"], tmp_path, *sets["numbers"], "phase.finetune.learning_rate=0.00303")
                     own = other.model_copy(update={"backend": backend})
                     found["other rate"] = await client.run_trial(own, STEPS, tmp_path / "numbers", is_reference=False)
 
