@@ -102,13 +102,21 @@ class WebAccess:
         if name not in self._names and (self.is_local or not _is_address(name)):
             known = ", ".join(sorted(self._names))
             return f"{name!a} is no name of this server; ftapp answers as {known} here; --name adds a name"
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _find_host(origin) != host:
             return f"this page is of {origin!a}; ftapp answers pages of its own"
         return ""
 
     def is_known(self, given: str) -> bool:
         """Tell whether a visitor knows the token."""
         return self.token is None or secrets.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+
+
+def _find_host(origin: str) -> str:
+    """Find the host of a header `Origin`, with its port; "" where it has none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _is_address(name: str) -> bool:

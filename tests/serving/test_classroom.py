@@ -99,6 +99,11 @@ async def test_students_say_a_name_once(room: Room) -> None:
             assert "<b>" not in text
         async with other.post(room.url, data={"name": "ben"}, headers={"Origin": "http://elsewhere"}) as page:
             assert page.status == 403
+        async with other.post(room.url, data={"name": "ben"}, headers={"Origin": "http://[::1"}) as page:
+            assert page.status == 403
+        for kind in ("multipart/form-data", "application/x-www-form-urlencoded; charset=none"):
+            async with other.post(room.url, data=b"name=ben", headers={"Content-Type": kind}) as page:
+                assert page.status == 400
         async with other.post(room.url, data={"name": ""}) as page:  # a guest
             assert 'id="terminal"' in await page.text()
         async with ana.ws_connect(f"{room.url}ws/a1?width=120&height=36") as page:
@@ -142,8 +147,27 @@ async def test_a_page_that_comes_back_finds_its_session(room: Room) -> None:
         third = await session.ws_connect(address)
         await first_frame(third, "There are no runs yet")
         assert await receive_end(again) == 4001
-        await third.send_json("no message of a page")
+        await third.send_json(["resize", {"width": 10**9, "height": 10**9}])  # drawn within bounds
+        await third.send_json(["stdin", 5])  # no message of a page
         assert await receive_end(third) == aiohttp.WSCloseCode.OK
+        await gone([process])
+
+
+async def test_pages_that_come_before_their_session_has_started_share_it(room: Room) -> None:
+    async with browser() as session:
+        await enter(session, room, "fay")
+        pages = await asyncio.gather(*(session.ws_connect(f"{room.url}ws/f1?width=120&height=36") for _ in range(3)))
+        ends = [asyncio.create_task(receive_end(page)) for page in pages]
+        done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 2:
+            more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done |= more
+        assert [each.result() for each in done] == [4001, 4001]
+        (process,) = room.interfaces()
+        for each, page in zip(ends, pages, strict=True):
+            if each in waiting:
+                each.cancel()
+            await page.close()
         await gone([process])
 
 

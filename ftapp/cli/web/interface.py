@@ -19,6 +19,7 @@ from ftapp.common.person import Person
 from ftapp.tui.piped import run_piped
 
 _END_SECONDS = 10.0
+_LARGEST_TERMINAL = 1000  # columns or rows
 _DRIVER = "ftapp.tui.terminal.web_driver:WebDriver"
 # Textual reads these when it is imported. Fewer frames leave more of the processor to other interfaces and to runs.
 _TEXTUAL = {"TEXTUAL_DRIVER": _DRIVER, "TEXTUAL_FPS": "30", "TEXTUAL_COLOR_SYSTEM": "truecolor"}
@@ -101,6 +102,10 @@ class Interface(AppService):
         self._process, self._stdin = pipes, writer
         return pipes
 
+    async def set_terminal_size(self, width: int, height: int) -> None:
+        """Tell it about another size of its terminal. A page can ask for any, but memory holds no endless terminal."""
+        await super().set_terminal_size(*limit_size(width, height))
+
     async def redraw(self) -> None:
         """Let it draw everything again, for a terminal that shows nothing yet."""
         await self.send_meta({"type": "redraw"})
@@ -121,6 +126,22 @@ class Interface(AppService):
             await asyncio.wait_for(self.stop(), _END_SECONDS)
         if self._forked and self._forked.is_alive():
             self._forked.kill()
+
+
+def limit_size(width: int, height: int) -> tuple[int, int]:
+    """Bring the size that a page asks for within bounds.
+
+    Args:
+        width: Columns.
+        height: Rows.
+
+    Returns:
+        Columns and rows.
+
+    Raises:
+        TypeError: They are no numbers.
+    """
+    return min(max(width, 1), _LARGEST_TERMINAL), min(max(height, 1), _LARGEST_TERMINAL)
 
 
 async def _open_reader(end: Connection) -> asyncio.StreamReader:

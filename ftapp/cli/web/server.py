@@ -15,22 +15,22 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from textual_serve.server import Server, to_int
 from yarl import URL
 
-from ftapp.cli.web.interface import Interface, InterfaceOptions, start_forking
+from ftapp.cli.web.interface import Interface, InterfaceOptions, limit_size, start_forking
 from ftapp.cli.web.links import NEWCOMER, Links
 from ftapp.cli.web.sessions import Session, Sessions
 from ftapp.common.person import Person
 from ftapp.common.processes import secure_this_process
+from ftapp.common.safe_files import UNREADABLE
 from ftapp.common.web_access import HEADERS, TOKEN_VARIABLE, WebAccess, find_reachable_host, format_address
 
 _HEADERS = {**HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
 _HERE = Path(__file__).parent
 _RETRY_SECONDS = 30
 _PING_SECONDS = 15.0  # after which a connection without an answer counts as lost
-_LARGEST_TERMINAL = 1000  # columns or rows
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -137,7 +137,10 @@ class WebServer(Server):
         """Give a student the name that was typed."""
         if self._find_person(request) != NEWCOMER or self._links is None:
             raise web.HTTPSeeOther("./")
-        wanted = (await request.post()).get("name", "")
+        try:
+            wanted = (await request.post()).get("name", "")
+        except (LookupError, ValueError):
+            raise web.HTTPBadRequest(text="this is no form of ftapp's page") from None
         token, wrong = self._links.take_name(wanted if isinstance(wanted, str) else "")
         return self._welcome(request, token) if token else _ask_for_name(wrong)
 
@@ -151,11 +154,15 @@ class WebServer(Server):
         page = web.WebSocketResponse(heartbeat=_PING_SECONDS)
         await page.prepare(request)
         size = [to_int(request.query.get(key, ""), usual) for key, usual in (("width", 80), ("height", 24))]
-        width, height = (min(max(each, 1), _LARGEST_TERMINAL) for each in size)
-        session = await self._sessions.show(page, person, name or f"{id(page)}", (width, height))
+        if not self._sessions.has_room(person, name):  # others have come meanwhile
+            await page.close(code=WSCloseCode.TRY_AGAIN_LATER)
+            return page
+        session = await self._sessions.show(page, person, name or f"{id(page)}", limit_size(*size))
         try:
             await self._process_messages(page, session.interface)
-        except (AssertionError, LookupError, TypeError, ValueError):  # a message that no page of this server sends
+        except (AssertionError, AttributeError, LookupError, TypeError, *UNREADABLE):  # no message of ftapp's page
+            await page.close()
+        except ConnectionError:  # the interface has ended
             await page.close()
         finally:
             self._sessions.leave(session, page)

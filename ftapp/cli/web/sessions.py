@@ -21,7 +21,14 @@ Key = tuple[Person, str]
 
 
 class Session:
-    """One interface, and the page that shows it now, if any."""
+    """One interface, and the page that shows it now, if any.
+
+    Attributes:
+        person: Who has it.
+        interface: The interface.
+        is_started: Whether the process of the interface was started.
+        showing: Held while a page is connected with the interface. A page may come before the process has started.
+    """
 
     def __init__(self, person: Person, make: Callable[[Session], Interface]) -> None:
         """Make a session.
@@ -32,6 +39,8 @@ class Session:
         """
         self.person = person
         self.interface = make(self)
+        self.is_started = False
+        self.showing = asyncio.Lock()
         self._page: web.WebSocketResponse | None = None
         self._leaving: asyncio.TimerHandle | None = None
 
@@ -123,13 +132,13 @@ class Sessions:
         session = self._open.get((person, name))
         if session is None:
             session = self._open[person, name] = Session(person, self._make)
+        async with session.showing:
             await session.take(page)
-            await session.interface.start(*size)
-            self._keep(self._await_end((person, name), session))
-        else:
-            await session.take(page)
-            await session.interface.set_terminal_size(*size)
-            await session.interface.redraw()
+            if session.is_started:
+                await session.interface.set_terminal_size(*size)
+                await session.interface.redraw()
+            else:
+                await self._start((person, name), session, size)
         return session
 
     def leave(self, session: Session, page: web.WebSocketResponse) -> None:
@@ -139,6 +148,15 @@ class Sessions:
     async def end_all(self) -> None:
         """End all sessions."""
         await asyncio.gather(*(each.interface.end() for each in self._open.values()), return_exceptions=True)
+
+    async def _start(self, key: Key, session: Session, size: tuple[int, int]) -> None:
+        try:
+            await session.interface.start(*size)
+        except BaseException:  # its place is free for another
+            self._open.pop(key, None)
+            raise
+        session.is_started = True
+        self._keep(self._await_end(key, session))
 
     async def _await_end(self, key: Key, session: Session) -> None:
         await session.interface.ended.wait()
