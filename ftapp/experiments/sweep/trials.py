@@ -61,18 +61,23 @@ def measure_validation(history: History, metric: str) -> float | None:
     Returns:
         The value; None where the split was not measured after a step.
     """
-    found = [each for each in history.evaluations if is_of_search(each) and each.value(metric) is not None]
-    if not found:
+    found = [each for each in history.evaluations if _is_of_validation(each) and each.value(metric) is not None]
+    after_steps = [each for each in found if is_of_search(each)]
+    if not after_steps:
         return None
-    kept = history.kept
+    kept = history.kept  # which may be the weights before the first step
     of_kept = [each for each in found if kept is not None and each.step == kept.best_step]
-    value = (of_kept or found)[-1].value(metric)
+    value = (of_kept or after_steps)[-1].value(metric)
     return value if value is not None and math.isfinite(value) else None
 
 
 def is_of_search(evaluation: Evaluated) -> bool:
     """Tell whether an evaluation is of the validation split, after a step."""
-    return evaluation.split == "validation" and not evaluation.final and evaluation.step > 0
+    return _is_of_validation(evaluation) and evaluation.step > 0
+
+
+def _is_of_validation(evaluation: Evaluated) -> bool:
+    return evaluation.split == "validation" and not evaluation.final
 
 
 def read_trial(member: Member, metric: str) -> SweepTrial:

@@ -46,6 +46,9 @@ def test_a_run_that_keeps_its_best_weights_is_measured_with_these() -> None:
     saved = ModelSaved(time=0, folder="model", step=5)
     history = History.of([evaluated(5, 0.8), evaluated(10, 0.7), restored, saved])
     assert measure_validation(history, "accuracy") == 0.8
+    first = BestRestored(time=0, step=10, best_step=0, metric="accuracy", value=0.9)
+    history = History.of([evaluated(0, 0.9), evaluated(5, 0.8), first, ModelSaved(time=0, folder="model", step=0)])
+    assert measure_validation(history, "accuracy") == 0.9, "no step made the weights better"
 
 
 def test_finalists_are_the_best_of_those_that_were_better_than_the_recipe() -> None:
