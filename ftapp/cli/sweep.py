@@ -130,7 +130,7 @@ def sweep(
                 store(experiment.folder, annotations)
             except OSError as error:
                 failure.refuse(f"the folder of runs, {folder}, cannot be written: {error}")
-        raise typer.Exit(carry_out(experiment, as_json=as_json))
+        raise typer.Exit(carry_out(experiment, as_json=as_json, offline=offline))
 
 
 def find_sweep(name: str, runs_dir: Path) -> Experiment:
@@ -167,12 +167,13 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
     return found
 
 
-def carry_out(experiment: Experiment, *, as_json: bool) -> int:
+def carry_out(experiment: Experiment, *, as_json: bool, offline: bool) -> int:
     """Carry a sweep out in the foreground, and print its result.
 
     Args:
         experiment: The sweep.
         as_json: Whether the result is printed as JSON.
+        offline: Whether its runs make no network call from now on.
 
     Returns:
         The exit code.
@@ -187,7 +188,7 @@ def carry_out(experiment: Experiment, *, as_json: bool) -> int:
 
     launcher = make_launcher(choose_target(experiment.facts.get("on", "local")))
     with failure.fail_on_run_errors(2), experiment.hold_alone(), Interruption(launcher) as interruption:
-        code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug())
+        code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug(), offline=offline)
         await_tracking(experiment, interruption)
         if not experiment.remove_refused():
             print_experiment(experiment, as_json=as_json)

@@ -49,7 +49,9 @@ _FAILURES = 5  # trials that fail before one has a result, after which the sweep
 _STEPS = ("batch_size", "steps", "epochs", "accumulate")
 
 
-def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:
+def run_sweep(
+    experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool, offline: bool = False
+) -> int:
     """Carry a sweep out, or go on with it.
 
     Args:
@@ -57,6 +59,7 @@ def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interrup
         launcher: Starts the runs.
         interruption: Tells when the user wants it to end.
         debug: Whether the output of runs that did not end well is shown.
+        offline: Whether runs make no network call from now on, whatever the folder says.
 
     Returns:
         The exit code: 130 if interrupted, 75 if unfinished, 1 if trials failed and none has a result, 2 if the data
@@ -67,7 +70,7 @@ def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interrup
         RunError: The study in the folder cannot be read or written.
     """
     print(f"sweep {experiment.folder}", file=sys.stderr)
-    sweep = _Sweep(experiment, launcher, interruption, debug=debug)
+    sweep = _Sweep(experiment, launcher, interruption, debug=debug, offline=offline)
     with explain_faults(sweep.study.file):
         sweep.search()
     if sweep.status == "done":
@@ -84,8 +87,11 @@ class _Sweep:
         trials: The trials that have ended, by arm.
     """
 
-    def __init__(self, experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> None:
+    def __init__(
+        self, experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool, offline: bool
+    ) -> None:
         facts = experiment.facts
+        facts["offline"] = facts["offline"] or offline
         self.experiment, self.of = experiment, Search.of(experiment)
         self._facts, self._interruption = facts, interruption
         self._slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
