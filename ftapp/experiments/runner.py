@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from ftapp.experiments import experiment_folder
-from ftapp.experiments.arms import make_slug, schedule
+from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.member import make_member
 from ftapp.experiments.slots import Slots, Watcher
-from ftapp.recipe.value_types import MOST_SEEDS
-from ftapp.runs import annotation, run_folder
-from ftapp.runs.environment import make_environment
+from ftapp.runs import run_folder
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
@@ -35,28 +33,14 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
     facts, arms = experiment.facts, experiment_folder.load_recipes(experiment)
-    profile, runs_dir = facts["profile"], experiment.folder.parent.parent
     slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     watcher = _Arms(experiment)
-    recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
-    recorded["owner"] = facts.get("owner", "")
-    how = {key: facts[key] for key in ("offline", "verify_cache")}
     for of, arm in schedule(list(arms), experiment.list_rounds()):
         if not slots.wait_for_room() or experiment.refusal:
             break
-        # A repeat has a seed of its own, which all of its arms and folds share.
-        chosen: dict[str, Any] = {"seed": (arms[arm].seed + of.repeat - 1) % MOST_SEEDS}
-        if of.fold:
-            chosen["data"] = arms[arm].data.model_copy(update={"fold": of.fold})
-        resolved = arms[arm].model_copy(update=chosen)
-        own = [] if arm == facts["recipe"] and of.fold else [make_slug(arm)]
-        label = "-".join([facts["recipe"], *own, *([f"fold-{of.fold}"] if of.fold else [])])
-        recorded |= {"arm": arm, "repeat": of.repeat, "fold": of.fold or None}
-        made = run_folder.create(resolved, label, profile, runs_dir, experiment=experiment.folder.name, **recorded)
-        annotation.store(made.folder, annotation.load(experiment.folder))
-        experiment.add(arm, of, made)
+        made = make_member(experiment, arm, of, arms[arm])
         name = f"{arm}, fold {of.fold}" if of.fold else arm
-        slots.start(made, f"{name}, seed {resolved.seed}", make_environment(resolved.backend, **how), watcher)
+        slots.start(made.run, f"{name}, seed {made.recipe.seed}", made.environment, watcher)
     slots.wait_for_all()
     ends = [*watcher.statuses, *([interruption.status] if interruption.status else [])]
     return combine_exit_codes([EXIT_CODES[status] for status in ends])

@@ -13,8 +13,9 @@ from typing import Any
 
 from ftapp.common.durations import parse_duration
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.experiments.arms import Round, make_slug, schedule
+from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment, Member
+from ftapp.experiments.member import make_member
 from ftapp.experiments.slots import Slots, Watcher, request_stop
 from ftapp.experiments.sweep.prepare import Search, apply_values, read_value
 from ftapp.experiments.sweep.trials import (
@@ -29,10 +30,7 @@ from ftapp.experiments.sweep.trials import (
     read_trial,
     read_trials,
 )
-from ftapp.recipe import Recipe
-from ftapp.recipe.value_types import MOST_SEEDS
-from ftapp.runs import annotation, run_folder
-from ftapp.runs.environment import make_environment
+from ftapp.runs import run_folder
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
@@ -185,24 +183,9 @@ class _Sweep:
             if asked:
                 self.study.tell(asked, None)
             return
-        member = self._make_run(arm, SEARCH, resolved, values)
-        self._start(member, resolved, _TrialWatcher(self, member, asked))
-
-    def _make_run(self, arm: str, of: Round, resolved: Recipe, values: dict[str, Any]) -> Member:
-        """Make the folder of a run, whose seed is that of its round."""
-        facts = self._facts
-        resolved = resolved.model_copy(update={"seed": (resolved.seed + of.repeat - 1) % MOST_SEEDS})
-        recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
-        recorded |= {"experiment": self.experiment.folder.name, "arm": arm, "repeat": of.repeat}
-        place = self.experiment.folder.parent.parent
-        made = run_folder.create(resolved, f"{facts['recipe']}-{make_slug(arm)}", facts["profile"], place, **recorded)
-        annotation.store(made.folder, annotation.load(self.experiment.folder))
-        self.experiment.add(arm, of, made, values=values)
-        return Member(arm, of, made, values)
-
-    def _start(self, member: Member, resolved: Recipe, watcher: Watcher) -> None:
-        how = {key: self._facts[key] for key in ("offline", "verify_cache")}
-        self._slots.start(member.run, self._introduce(member), make_environment(resolved.backend, **how), watcher)
+        made = make_member(self.experiment, arm, SEARCH, resolved, values=values)
+        member = Member(arm, SEARCH, made.run, values)
+        self._slots.start(made.run, self._introduce(member), made.environment, _TrialWatcher(self, member, asked))
 
     def _go_on(self, member: Member, watcher: _TrialWatcher | _FinalWatcher) -> None:
         """Go on with a run that was cut off; one that cannot go on has no result."""
@@ -281,8 +264,9 @@ class _Sweep:
             watcher, member = _FinalWatcher(), known.get((arm, of))
             if member is None:
                 resolved = self.of.base if arm == OWN else apply_values(self.experiment, values[arm])
-                member = self._make_run(arm, of, resolved, values[arm])
-                self._start(member, resolved, watcher)
+                made = make_member(self.experiment, arm, of, resolved, values=values[arm])
+                name = self._introduce(Member(arm, of, made.run, values[arm]))
+                self._slots.start(made.run, name, made.environment, watcher)
             elif member.run.status() in _CUT_OFF:
                 self._go_on(member, watcher)
         self._slots.wait_for_all()
