@@ -79,7 +79,7 @@ async def test_a_sweep_that_goes_on_is_followed_and_can_be_stopped(tmp_path: Pat
             await until(pilot, lambda: isinstance(app.screen, SweepScreen))
 
 
-async def test_a_damaged_sweep_is_shown_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+async def test_a_damaged_sweep_is_shown_with_the_reason_as_far_as_it_can_be_read(tmp_path: Path) -> None:
     sweep = make_sweep(tmp_path / "runs")
     sweep.recipe_file.write_text("title = ", "utf-8")
     app = Opened()
@@ -88,3 +88,4 @@ async def test_a_damaged_sweep_is_shown_as_far_as_it_can_be_read(tmp_path: Path)
         await pilot.app.push_screen(screen)
         await until(pilot, lambda: "damaged" in text(screen, "#head"))
         assert trials(screen) == []
+        assert "There is no result: its recipe.toml" in text(screen, "#conclusions Static")

@@ -277,7 +277,8 @@ over the time of each trial; no other trial is both cheaper and better than one 
 def _describe_course(standing: _Standing) -> str:
     """Say what goes on before there is a result."""
     if standing.summary.status != "running":
-        return "There is no result."
+        error = standing.summary.error
+        return f"There is no result: {error}" if error else "There is no result."
     if standing.finals:
         return f"The best trials and the recipe's own values run with new seeds: {standing.finals} runs so far."
     return "The search goes on. Conclusions follow when the best trials have run with new seeds."
