@@ -135,8 +135,8 @@ def _map_file(file: IO[bytes], shape: Sequence[int], dtype: np.dtype[Any]) -> ND
 
 def _tell_refusal(size: int, error: Exception) -> None:
     _log.warning(
-        "encoded examples need %s, for which there is no room in the cache (%s); they are kept in memory (FTAPP_CACHE "
-        "names another folder)",
+        "encoded examples need %s, which the cache cannot take (%s); they are kept in memory (FTAPP_CACHE names "
+        "another folder)",
         format_size(size),
         getattr(error, "strerror", None) or error,
     )

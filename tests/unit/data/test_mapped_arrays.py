@@ -76,7 +76,7 @@ def test_without_room_on_the_disk_the_rest_is_in_memory(
     assert np.array_equal(found.reshape(20, 1000), _PIECE + np.arange(20)[:, None])
     assert not zeros.any()
     assert len(caplog.messages) == 2
-    assert "encoded examples need 390.6 KiB, for which there is no room in the cache (No space" in caplog.messages[1]
+    assert "encoded examples need 390.6 KiB, which the cache cannot take (No space" in caplog.messages[1]
 
 
 def test_a_small_array_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
