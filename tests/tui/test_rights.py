@@ -20,11 +20,13 @@ from ftapp.tui.actions.target import Target
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.page import Page
+from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.screens.experiment import ExperimentScreen
 from ftapp.tui.screens.queue import QueueScreen
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
+from ftapp.tui.screens.sweep import SweepScreen
 from tests.tui.conftest import Write
 from tests.tui.harness import Opened, listed, living, notes, until
 from tests.tui.test_queue import add, opened
@@ -92,7 +94,8 @@ async def test_every_other_key_of_a_page_is_refused_to_people_who_watch(monkeypa
     app = FtApp()
     refused = set()
     async with app.run_test():
-        for kind in (RecipesScreen, RunsScreen, RunScreen, QueueScreen, ExperimentScreen, ConfigureScreen):
+        screens = (RecipesScreen, RunsScreen, RunScreen, QueueScreen, ExperimentScreen, SweepScreen, CompareScreen)
+        for kind in (*screens, ConfigureScreen):
             for binding in kind.BINDINGS:
                 assert isinstance(binding, Binding)
                 action = binding.action.partition("(")[0]
@@ -105,6 +108,7 @@ async def test_every_other_key_of_a_page_is_refused_to_people_who_watch(monkeypa
                     refused.add(action)
                 else:
                     assert action in _LOOKING, f"{kind.__name__}: {action}"
+    assert not refused & _LOOKING
     assert refused >= {
         "run",
         "queue",

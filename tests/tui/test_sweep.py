@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from ftapp.common.person import Person
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.report.experiment import write_result
 from ftapp.tui.dialogs.dialog import Dialog
@@ -77,6 +78,9 @@ async def test_a_sweep_that_goes_on_is_followed_and_can_be_stopped(tmp_path: Pat
             assert f"'ftapp sweep --resume {sweep.folder.name}' goes on." in said
             await pilot.press("enter")
             await until(pilot, lambda: isinstance(app.screen, SweepScreen))
+            app.person = Person("ana", "student")  # it is not hers
+            screen.refresh_bindings()
+            await until(pilot, lambda: "x" not in screen.active_bindings)
 
 
 async def test_a_damaged_sweep_is_shown_with_the_reason_as_far_as_it_can_be_read(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from ftapp.recipe.toml_text import format_override, format_value
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.actions.stop import stop_experiment
-from ftapp.tui.page import Page
+from ftapp.tui.page import Page, looks
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets import names
 from ftapp.tui.widgets.frontier import Frontier
@@ -250,6 +250,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
         if trial := next((each for each in trials if each.arm == event.option_id), None):
             self.app.open_run(trial.run)
 
+    @looks
     def action_maximize_pane(self) -> None:
         """Maximize the focused pane, or restore it."""
         if self.maximized:
@@ -261,6 +262,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
         """End the sweep and its runs."""
         stop_experiment(self.app, self.experiment)
 
+    @looks
     def action_report(self) -> None:
         """Open the report."""
         self.app.open_path(self.experiment.report_file)
@@ -268,7 +270,9 @@ over the time of each trial; no other trial is both cheaper and better than one 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         standing = self._standing
         if action == "stop":
-            return standing is not None and standing.summary.status == "running"
+            if standing is None or standing.summary.status != "running":
+                return False
+            return self.app.person.find_obstacle("change", standing.summary.owner) is None
         if action == "report":
             return standing is not None and standing.report
         return super().check_action(action, parameters)
