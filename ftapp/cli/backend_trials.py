@@ -103,7 +103,7 @@ def compare_backends(
                 progress(f"{name}: {activity}", done, total)
 
             report("starting", 0, None)
-            tried = recipe.model_copy(update={"backend": name, "devices": 1})
+            tried = recipe.model_copy(update={"backend": name, "devices": 1, "parallel": "data"})
             is_reference = not comparison.trials
             try:
                 comparison.trials[name] = await inspector.run_trial(

@@ -68,11 +68,13 @@ class Proof:
         )
 
     def find_unequal_replicas(self) -> list[str]:
-        """Find the weights that are not bitwise the same on all devices, where several devices have them."""
+        """Find the weights of which a part, or the whole, is not bitwise the same on all devices that have it."""
         found = []
         for name, variable in (self._frozen | self._trained).items():
-            replicas = [np.asarray(each.data) for each in getattr(variable.value, "addressable_shards", ())]
-            if any(each.tobytes() != replicas[0].tobytes() for each in replicas[1:]):
+            shards = getattr(variable.value, "addressable_shards", ())
+            replicas = [(str(shard.index), np.asarray(shard.data)) for shard in shards]
+            first = dict(reversed(replicas))  # of each part
+            if any(each.tobytes() != first[part].tobytes() for part, each in replicas if each is not first[part]):
                 found.append(name)
         return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import keras_hub
+from keras_hub.src.utils.preset_utils import get_preset_loader
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
@@ -68,6 +69,17 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
         _check_inputs(recipe, backbone)
         _check_sequence_length(recipe, backbone)
     return Pretrained(backbone, preprocessor, causal_lm)
+
+
+def find_backbone_class(recipe: Recipe, progress: Progress | None = None) -> type:
+    """Find the class of the preset's backbone, without its weights; raises as above."""
+    preset = recipe.model.preset
+    with preset_files.resolve(preset, progress) as place:
+        try:
+            found: type = get_preset_loader(place).check_backbone_class()
+        except Exception as error:
+            raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
+    return found
 
 
 def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:

@@ -24,6 +24,7 @@ from ftapp.recipe.value_types import (
     Backend,
     BatchSize,
     Examples,
+    Parallel,
     Pooling,
     Precision,
     PresetUri,
@@ -248,7 +249,10 @@ class Recipe(Section):
     precision: Precision = "auto"
     """The dtype in which layers compute. auto is bfloat16 if a probe on this machine finds it faster, else float32."""
     devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = 1
-    """The number of devices that share each batch, on backend = "jax". Each has all weights (data parallelism)."""
+    """The number of devices that train together, on backend = "jax"."""
+    parallel: Parallel = "data"
+    """What several devices share: data, each batch, where each device has all weights; or model, the large weights of
+    Gemma, Llama and Qwen, where each device computes its part of the whole batch."""
     model: Model
     data: Data
     augment: Augment | None = None

@@ -151,9 +151,11 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.devices > 1 and recipe.backend != "jax":
         yield (
             "devices",
-            f"{recipe.devices} devices do not go with backend = '{recipe.backend}'; Keras shares batches over devices "
-            "on JAX alone: set backend = 'jax', or devices = 1",
+            f"{recipe.devices} devices do not go with backend = '{recipe.backend}'; Keras trains on several "
+            "devices on JAX alone: set backend = 'jax', or devices = 1",
         )
+    if recipe.parallel == "model" and recipe.devices == 1:
+        yield "parallel", "'model' does not go with devices = 1; several devices share the weights: set devices = 2"
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.balance.focal_gamma and model.head == "linear-svm":

@@ -18,6 +18,7 @@ from ftapp.recipe.layer_rules import Rule, Selections
 Pooling = Literal["average", "max", "flatten"]
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Parallel = Literal["data", "model"]
 Split = Literal["validation", "test"]
 FillMode = Literal["nearest", "reflect", "wrap", "constant"]
 Conflicts = Literal["stop", "drop", "first"]

@@ -17,7 +17,7 @@ from ftapp.data.encoded import load_encoded
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
-from ftapp.models.data_parallel import share_batches
+from ftapp.models.distribution import share_batches, share_weights
 from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1
@@ -100,6 +100,8 @@ def set_up(
         RecipeError: The recipe does not fit its model or data.
         RunError: The preset or the data could not be loaded.
     """
+    if recipe.devices > 1 and recipe.parallel == "model":
+        share_weights(recipe.devices, build.find_backbone_class(recipe, progress))
     pretrained = build.load_pretrained(recipe, progress)
     splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     on_data(splits)

@@ -81,7 +81,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
             yield Button("Find a rate", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
-        run = (FieldLine(name) for name in ("precision", "backend", "devices", "seed"))
+        run = (FieldLine(name) for name in ("precision", "backend", "devices", "parallel", "seed"))
         yield from _section("Run", *run)
         with Vertical(id="experiment"):
             yield Static("Experiment", classes="section")
