@@ -63,6 +63,7 @@ async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
     links = dict(re.findall(r"^(\w[\w ]*): (http\S+)", printed, re.MULTILINE))
     yield Room(process, links, runs)
     process.send_signal(signal.SIGTERM)
+    assert "Traceback" not in (await process.stderr.read()).decode()
     assert await process.wait() == 0
     assert Queue.of(runs).read_limits() == Limits()
 
@@ -118,6 +119,11 @@ async def test_who_has_not_said_a_name_has_no_interface(room: Room) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await session.ws_connect(f"{room.url}ws/b1")
         assert caught.value.status == 403
+
+
+async def test_what_is_no_request_is_refused(room: Room) -> None:
+    async with browser() as session, session.get(room.url, params={"token": "x" * 70_000}) as page:
+        assert page.status == 400
 
 
 async def test_who_watches_is_told_so(room: Room) -> None:

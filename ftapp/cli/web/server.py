@@ -16,6 +16,7 @@ from string import Template
 from typing import Any
 
 from aiohttp import WSCloseCode, web
+from aiohttp.http_exceptions import HttpProcessingError
 from textual_serve.server import Server, to_int
 from yarl import URL
 
@@ -76,6 +77,8 @@ class WebServer(Server):
             OSError: The address cannot be listened on.
         """
         logging.basicConfig(level="DEBUG" if debug else "WARNING", format="%(message)s")
+        if not debug:
+            logging.getLogger("aiohttp.server").addFilter(_is_of_server)
         secure_this_process()
         web.run_app(
             self._make_app(), host=self.host, port=self.port, print=self._announce, access_log=None, shutdown_timeout=5
@@ -220,6 +223,11 @@ def _explain_full(most: int | None) -> web.Response:
 def _make_notice(content: str, head: str = "", **how: Any) -> web.Response:
     page = Template((_HERE / "notice.html").read_text("utf-8"))
     return web.Response(text=page.substitute(content=content, head=head), content_type="text/html", **how)
+
+
+def _is_of_server(record: logging.LogRecord) -> bool:
+    """Tell whether an error is of this server: what comes and is no HTTP is answered, and worth no traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
