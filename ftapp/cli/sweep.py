@@ -147,7 +147,7 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
         RecipeError: There is no such sweep, or its files are damaged.
     """
     from ftapp.common.errors import Problem, RecipeError, suggest_nearest
-    from ftapp.experiments import experiment_folder
+    from ftapp.experiments import experiment_folder, trash
 
     sweeps = [each for each in experiment_folder.list_experiments(runs_dir) if each.is_sweep]
     if not sweeps and name == "last":
@@ -157,6 +157,9 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
         matching = [each for each in sweeps if each.folder.name.startswith(name)]
         found = matching[0] if len(matching) == 1 else None
     if found is None:
+        if any(each.folder.name == name for each in trash.list_deleted(runs_dir)):
+            message = f"'{name}' is deleted; 'ftapp runs --restore {name}' restores it"
+            raise RecipeError([Problem("--resume", "", message)])
         rule = suggest_nearest(name, [each.folder.name for each in sweeps])
         raise RecipeError([Problem("--resume", "", f"there is no sweep '{name}' in {runs_dir}; {rule}")])
     if damage := found.damage():
