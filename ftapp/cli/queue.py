@@ -49,10 +49,11 @@ def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: 
     queue = _find_queue(runs_dir)
     with fail_on_run_errors():
         entries, paused = queue.list_entries(), queue.is_paused()
-    alive = queue.alive()
+    alive, statuses = queue.alive(), [queue.describe_status(each) for each in entries]
     if as_json:
         rows = [
-            {**msgspec.to_builtins(each), "status": each.describe_status(), "job": each.job or None} for each in entries
+            {**msgspec.to_builtins(each), "status": status, "job": each.job or None}
+            for each, status in zip(entries, statuses, strict=True)
         ]
         print(json.dumps({"folder": str(queue.folder), "active": alive, "paused": paused, "entries": rows}))
         return
@@ -62,7 +63,8 @@ def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: 
         Column("status", 0),
         Column("run or experiment", 1, least=24, is_name=True),
     ]
-    print_table(columns, [[str(each.id), each.label, each.describe_status(), each.job] for each in entries])
+    cells = [[str(each.id), each.label, status, each.job] for each, status in zip(entries, statuses, strict=True)]
+    print_table(columns, cells)
     if any(each.waits for each in entries) and not alive:
         print_text("the queue is paused: 'ftapp queue start' carries it out" if paused else _STANDS_STILL)
     elif paused and alive:

@@ -275,6 +275,13 @@ class Queue:
         folder = self.runs_dir / self._name_inner(entry) / entry.job
         return RunFolder(folder) if entry.kind == "run" else Experiment(folder)
 
+    def describe_status(self, entry: Entry) -> str:
+        """Describe the status of an entry in a few words: also whether a run that was started waits for a machine."""
+        lease = RunFolder(self.find_job(entry).folder).find_lease() if entry.goes_on and entry.kind == "run" else None
+        if lease and lease.lease.state == "waiting":
+            return f"waiting in {lease.lease.engine}"
+        return entry.describe_status()
+
     def _find_prepared(self, entry: Entry) -> Path | None:
         """Find the folder of an entry that waits, or whose move was cut off."""
         inner = self.folder / str(entry.id) / self._name_inner(entry)

@@ -23,7 +23,7 @@ from ftapp.tui.page import Page, looks
 from ftapp.tui.widgets.headline import STATUS_COLORS
 
 _REREAD_SECONDS = 1.0
-_STATUS_WIDTH = len("interrupted") + 2
+_STATUS_WIDTH = len("interrupted")
 _WIDEST_LABEL = 40  # cells
 
 
@@ -67,6 +67,7 @@ teacher can drop and move all.
         super().__init__()
         self._queue: Queue
         self._entries: list[Entry] | None = None
+        self._statuses: list[str] = []
         self._is_paused = self._is_alive = False
 
     def body(self) -> Iterable[Widget]:
@@ -95,17 +96,19 @@ teacher can drop and move all.
             kept: The id of the entry under the cursor; None for that of now.
         """
 
-        def read() -> tuple[list[Entry], bool, bool]:
-            return self._queue.list_entries(), self._queue.is_paused(), self._queue.alive()
+        def read() -> tuple[list[Entry], list[str], bool, bool]:
+            entries = self._queue.list_entries()
+            statuses = [self._queue.describe_status(each) for each in entries]
+            return entries, statuses, self._queue.is_paused(), self._queue.alive()
 
         try:
-            entries, paused, alive = await asyncio.to_thread(read)
+            entries, statuses, paused, alive = await asyncio.to_thread(read)
         except RunError as error:
             self.query_one("#note", Static).update(Content.styled(str(error), "$error"))
             return
-        if (entries, paused, alive) != (self._entries, self._is_paused, self._is_alive):
+        if (entries, statuses, paused, alive) != (self._entries, self._statuses, self._is_paused, self._is_alive):
             chosen = kept if kept is not None else self.current.id if self.current else None
-            self._entries, self._is_paused, self._is_alive = entries, paused, alive
+            self._entries, self._statuses, self._is_paused, self._is_alive = entries, statuses, paused, alive
             self._fill(chosen)
 
     def _fill(self, chosen: int | None) -> None:
@@ -113,7 +116,15 @@ teacher can drop and move all.
         options = self.query_one(OptionList)
         options.clear_options()
         width = min(_WIDEST_LABEL, max((cell_len(each.label) for each in entries), default=0))
-        options.add_options(Option(_describe(each, entries, width, is_alive=self._is_alive)) for each in entries)
+        statuses = [
+            "cut off" if each.goes_on and not self._is_alive else status
+            for each, status in zip(entries, self._statuses, strict=True)
+        ]
+        room = max(_STATUS_WIDTH, *map(len, statuses)) if statuses else 0
+        options.add_options(
+            Option(_describe(each, entries, status.ljust(room), width))
+            for each, status in zip(entries, statuses, strict=True)
+        )
         places = {each.id: place for place, each in enumerate(entries)}
         waiting = [place for place, each in enumerate(entries) if each.waits]
         usual = waiting[0] if waiting else len(entries) - 1
@@ -192,17 +203,15 @@ teacher can drop and move all.
         self._reread(kept)
 
 
-def _describe(entry: Entry, entries: Sequence[Entry], width: int, *, is_alive: bool) -> Content:
-    """Describe an entry in a line, with the name of its recipe in a column of so many cells."""
-    status = entry.describe_status()
-    if entry.goes_on and not is_alive:
-        status = "cut off"
-    color = f"${STATUS_COLORS[status]}" if status in STATUS_COLORS else "$foreground-muted"
+def _describe(entry: Entry, entries: Sequence[Entry], status: str, width: int) -> Content:
+    """Describe an entry in a line, with its padded status, and the name of its recipe in a column of so many cells."""
+    known = STATUS_COLORS.get(status.split()[0]) if not entry.waits else None
+    color = f"${known}" if known else "$foreground-muted"
     label = entry.label + " " * (width - cell_len(entry.label))
     parts: list[tuple[str, str]] = [(entry.job or _describe_turn(entry, entries), "$foreground-muted")]
     if room := max(cell_len(each.owner) for each in entries):
         parts.insert(0, (entry.owner + " " * (room - cell_len(entry.owner) + 2), ""))
-    return Content.assemble((status.ljust(_STATUS_WIDTH), color), label, "  ", *parts)
+    return Content.assemble((status, color), "  ", label, "  ", *parts)
 
 
 def _describe_turn(entry: Entry, entries: Sequence[Entry]) -> str:

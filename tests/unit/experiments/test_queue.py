@@ -21,6 +21,7 @@ from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import prepare_job
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, Limits, find_turn
+from ftapp.runs.leases import Lease
 from ftapp.runs.run_folder import RunFolder, list_folders
 
 
@@ -81,6 +82,17 @@ def test_what_waits_is_no_run_until_its_turn_comes(queue: Queue) -> None:
     queue.end(1, "done")
     assert queue.take() is None
     assert [each.describe_status() for each in queue.list_entries()] == ["done"]
+
+
+def test_a_run_that_waits_for_a_machine_is_not_told_as_running(queue: Queue) -> None:
+    add(queue)
+    entry = queue.take()
+    assert entry
+    assert queue.describe_status(entry) == "running"
+    job = queue.find_job(entry)
+    assert isinstance(job, RunFolder)
+    job.leases.claim(Lease(launch="a", engine="slurm", state="waiting", job="12"), 0)
+    assert queue.describe_status(entry) == "waiting in slurm"
 
 
 def test_repeats_are_an_experiment(queue: Queue) -> None:
