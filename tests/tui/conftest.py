@@ -50,6 +50,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quickly_started
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("ftapp.tui.editor.targets.has_slurm", lambda: False)  # the same forms on all machines
 
 
 @pytest.fixture(autouse=True)

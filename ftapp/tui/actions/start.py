@@ -74,7 +74,7 @@ async def add_to_queue(app: FtApp, draft: Draft) -> Entry | None:
     queue = Queue.of(app.runs_dir)
 
     def add() -> Entry:
-        on = choose_target(None).text
+        on = choose_target(draft.on).text
         entry = queue.add(draft.label, partial(draft.prepare, on=on, offline=app.offline), on)
         if not queue.is_paused():
             queue.start()

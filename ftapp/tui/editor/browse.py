@@ -1,4 +1,4 @@
-"""Choosing data or a pretrained model for a field from a list, and a file of this machine after it."""
+"""Choosing data, a pretrained model or a target for a field from a list, and a file of this machine after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ftapp.tui.editor import offers
 from ftapp.tui.editor.choose_offer import ChooseOffer
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.fields import TARGET
 from ftapp.tui.editor.offers import Offer
+from ftapp.tui.editor.targets import list_targets
 
 
 def browse(app: App[Any], form: Form, line: FieldLine) -> None:
@@ -21,7 +23,7 @@ def browse(app: App[Any], form: Form, line: FieldLine) -> None:
     Args:
         app: Shows the dialogs.
         form: The draft, whose task decides what there is to choose from.
-        line: The field of `data.source` or `model.preset`.
+        line: The field of `data.source`, `model.preset` or the target of the run.
     """
     value = str(form.value(line.field.key) or "")
     is_data = line.field.key == "data.source"
@@ -43,5 +45,10 @@ def browse(app: App[Any], form: Form, line: FieldLine) -> None:
         dialog = PickFile(f"Which {kind}?", find_start_folder(start.partition(":")[2] or start), offer.suffixes)
         app.push_screen(dialog, lambda path: put_path(offer, path))
 
-    given = (offers.list_sources if is_data else offers.list_presets)(form.task)
-    app.push_screen(ChooseOffer("Data" if is_data else "Pretrained model", given, value), put_offer)
+    if line.field.key == TARGET:
+        title, given = "Where the run goes", list_targets()
+    elif is_data:
+        title, given = "Data", offers.list_sources(form.task)
+    else:
+        title, given = "Pretrained model", offers.list_presets(form.task)
+    app.push_screen(ChooseOffer(title, given, value), put_offer)

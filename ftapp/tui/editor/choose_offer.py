@@ -1,4 +1,4 @@
-"""The choice of a data source or a pretrained model from a list, by typing a part of its name."""
+"""The choice of a data source, a pretrained model or a target from a list, by typing a part of its name."""
 
 from __future__ import annotations
 

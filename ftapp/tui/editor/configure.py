@@ -326,7 +326,7 @@ class ConfigureScreen(Page):
     def _write(self, path: Path) -> None:
         if not save_draft(self.app, self.form.draft, path):
             return
-        self._saved = Draft(path, options=self.form.draft.options)
+        self._saved = Draft(path, options=self.form.draft.options, on=self.form.draft.on)
         self.take(self._saved)
         self.query_one(ChoicesLine).offer_profiles(self.form.draft)
 
@@ -346,7 +346,7 @@ class ConfigureScreen(Page):
 
     @property
     def unsaved(self) -> str:
-        if replace(self.form.draft, options=self._saved.options) == self._saved:  # options are no part of a recipe
+        if self.form.draft.has_recipe_of(self._saved):
             return ""
         count = len(self.form.draft.changes)
         return f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."

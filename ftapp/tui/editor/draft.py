@@ -14,8 +14,10 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import make_label, prepare_job
 from ftapp.launchers.choose import choose_target, make_launcher
+from ftapp.launchers.target import LaunchTarget, parse_target
 from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
+from ftapp.recipe.user_settings import load_settings
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import RunStart
@@ -35,12 +37,14 @@ class Draft:
             {"data.limit": 500, "phase.head.epochs": 3}. Keys of an arm begin with its prefix
             (`recipe.make_arm_prefix`). None removes a key.
         options: Repeats, jobs and control of an experiment.
+        on: Where the run goes, as `--on` takes it; None where the user's settings decide.
     """
 
     path: Path
     profile: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
+    on: str | None = None
 
     @classmethod
     def of(cls, course: Recommendation) -> Draft:
@@ -105,11 +109,24 @@ class Draft:
         """Return the draft without a change of this key."""
         return replace(self, changes={other: value for other, value in self.changes.items() if other != key})
 
+    def has_recipe_of(self, other: Draft) -> bool:
+        """Return whether another draft is the same recipe; the options and the target of a run are no part of it."""
+        return (self.path, self.profile, self.changes) == (other.path, other.profile, other.changes)
+
     def command(self) -> str:
         """Return the equivalent command line."""
         words = ["ftapp", "run", self.name, *(["--profile", self.profile] if self.profile else [])]
         overrides = (word for override in self.overrides for word in ("--set", override))
-        return shlex.join([*words, *overrides, *self.options.words])
+        return shlex.join([*words, *overrides, *self.options.words, *(["--on", self.on] if self.on else [])])
+
+    def parse_target(self) -> LaunchTarget | None:
+        """Parse where the run goes; None where that was not chosen.
+
+        Raises:
+            RecipeError: It is no target, or the user's settings are wrong.
+            RunError: The user has no home folder.
+        """
+        return parse_target(self.on, load_settings().launch.targets) if self.on else None
 
     def check(self) -> None:
         """Check the recipe and its data. Reading the data takes seconds.
@@ -123,7 +140,7 @@ class Draft:
         preflight.check(loaded.arms.values() or [loaded.base])
 
     def start(self, runs_dir: Path, *, offline: bool) -> RunFolder | Experiment:
-        """Start the run, or the experiment where there are arms, folds or repeats, where the user's settings say.
+        """Start the run, or the experiment where there are arms, folds or repeats, at its target.
 
         Args:
             runs_dir: The folder of runs.
@@ -137,7 +154,7 @@ class Draft:
             RunError: The target has refused the run.
             OSError: The folder cannot be made.
         """
-        target = choose_target(None)
+        target = choose_target(self.on)
         job = self.prepare(runs_dir, target.text, offline=offline)
         if isinstance(job, Experiment):
             LocalLauncher().start(job, {})

@@ -60,6 +60,8 @@ def set_value(draft: Draft, key: str, value: Any, arm: str | None = None) -> Dra
     Returns:
         The changed draft.
     """
+    if key == fields.TARGET:
+        return replace(draft, on=value)
     if key.startswith(fields.EXPERIMENT):
         made: dict[str, Any] = {key.removeprefix(fields.EXPERIMENT): value if isinstance(value, bool) else int(value)}
         return replace(draft, options=replace(draft.options, **made))
@@ -236,6 +238,10 @@ class Form:
             loaded = draft.load_experiment()
         except RecipeError as error:
             problems = error.problems
+        try:
+            draft.parse_target()
+        except RecipeError as error:
+            problems = [*problems, *(Problem("", fields.TARGET, each.message) for each in error.problems)]
         arms: Tables = loaded.changes if loaded else {name: {} for name in draft.arms()}
         arm = arm if arm in arms else None
         tables = draft.tables(arm)
@@ -267,6 +273,8 @@ class Form:
 
     def value(self, key: str) -> Any:
         """Find the value of a dotted key or of an option; of a head that is not named, the usual one of the task."""
+        if key == fields.TARGET:
+            return self.draft.on
         if key.startswith(fields.EXPERIMENT):
             return getattr(self.draft.options, key.removeprefix(fields.EXPERIMENT))
         found = find_value(self.tables, key)

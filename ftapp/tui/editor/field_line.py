@@ -91,7 +91,7 @@ class FieldLine(Widget):
                 yield Switch(animate=False)
             case _:
                 yield _Text(self.field, self._empty)
-        if self.field.is_path:
+        if self.field.has_offers:
             yield Static("▾", classes="browse")
 
     def render(self) -> Content:
@@ -188,7 +188,7 @@ class _Text(TextLine):
         self.parent.browse()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "browse" or self._field.is_path
+        return action != "browse" or self._field.has_offers
 
     def on_key(self, event: events.Key) -> None:
         if event.character == "?" and not self._questions:

@@ -40,6 +40,11 @@ class Field:
         """Whether the end of the value matters most, such as the name of a file."""
         return self.key in ("data.source", "model.preset")
 
+    @property
+    def has_offers(self) -> bool:
+        """Whether there is a list of values to choose from, beside what can be typed."""
+        return self.is_path or self.key == TARGET
+
     def read(self, text: str) -> Any:
         """Parse a text to a value, valid or not; an empty text to None, which removes the key."""
         if not text.strip():
@@ -68,6 +73,18 @@ class Field:
 EXPERIMENT = "experiment."
 """The prefix of the options of an experiment, which are fields of a form and not of a recipe."""
 
+TARGET = "launch.on"
+"""The key of the target of a run, which is a field of a form and not of a recipe."""
+
+_TARGET = Field(
+    TARGET,
+    "text",
+    (),
+    None,
+    False,
+    "Where the run goes: `local`, a name from settings.toml, `slurm:PARTITION` or `ray://HOST`, with options such as "
+    "`slurm:gpu?time=8h&gpus=1`. On the command line: --on.",
+)
 _OPTIONS = {
     "repeats": Field(
         f"{EXPERIMENT}repeats",
@@ -108,6 +125,8 @@ def find_field(key: str) -> Field:
     Raises:
         KeyError: There is no such key.
     """
+    if key == TARGET:
+        return _TARGET
     if key.startswith(EXPERIMENT):
         return _OPTIONS[key.removeprefix(EXPERIMENT)]
     section: type[Section] = Recipe

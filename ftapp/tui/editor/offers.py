@@ -14,7 +14,7 @@ from ftapp.recipe import TASKS, presets, sources
 
 @dataclass(frozen=True)
 class Offer:
-    """A data source or a pretrained model in a list.
+    """A data source, a pretrained model or a target in a list.
 
     Attributes:
         name: The name in the list.

@@ -17,7 +17,9 @@ from ftapp.recipe import TASKS, Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.fields import TARGET
 from ftapp.tui.editor.rate_curve import RateCurve
+from ftapp.tui.editor.targets import find_usual_target, list_targets
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.texts import set_text
 
@@ -82,7 +84,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
         run = (FieldLine(name) for name in ("precision", "backend", "devices", "parallel", "seed"))
-        yield from _section("Run", *run)
+        where = [FieldLine(TARGET, "where", empty=find_usual_target())] if list_targets() else []
+        yield from _section("Run", *run, *where)
         with Vertical(id="experiment"):
             yield Static("Experiment", classes="section")
             yield Facts()
