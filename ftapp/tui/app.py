@@ -57,6 +57,7 @@ class FtApp(App[None]):
 
     Attributes:
         live_runs: How many runs in the folder are running, whoever started them.
+        waiting_runs: How many runs wait for a machine of a cluster.
         live_jobs: How many jobs of the interface are running, such as exports.
         turn: In a class, when the person's next run starts that waits, in words; "" where none waits.
         offline: Whether runs make no network call.
@@ -85,6 +86,7 @@ class FtApp(App[None]):
     ]
 
     live_runs = reactive(0)
+    waiting_runs = reactive(0)
     live_jobs = reactive(0)
     turn = reactive("")
 
@@ -350,7 +352,8 @@ class FtApp(App[None]):
         runs = await asyncio.to_thread(lambda: [each for each in self.summaries.read() if not each.experiment])
         live = {each.run for each in runs if each.goes_on}
         ended = [each for each in runs if each.run in self._live - live]
-        self._live, self.live_runs = live, len(live)
+        waiting = sum(each.status == "waiting" for each in runs)
+        self._live, self.live_runs, self.waiting_runs = live, len(live) - waiting, waiting
         if self.person.name:
             from ftapp.experiments.queue import Queue
             from ftapp.experiments.queue_entries import find_turn

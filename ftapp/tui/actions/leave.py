@@ -21,9 +21,8 @@ def leave(app: FtApp, unsaved: str, jobs: Iterable[BackgroundJob]) -> None:
         jobs: Its jobs.
     """
     messages = [unsaved]
-    if app.live_runs:
-        one = app.live_runs == 1
-        runs, them = ("A run continues", "it") if one else (f"{app.live_runs} runs continue", "them")
+    if count := app.live_runs + app.waiting_runs:
+        runs, them = ("A run continues", "it") if count == 1 else (f"{count} runs continue", "them")
         messages.append(f"{runs} without the interface. Runs shows {them} again, from any terminal.")
     messages += [f"{job.title} ends. {job.kept}" for job in jobs if job.status == "running"]
     if not any(messages):

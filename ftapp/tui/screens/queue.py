@@ -117,7 +117,7 @@ teacher can drop and move all.
         options.clear_options()
         width = min(_WIDEST_LABEL, max((cell_len(each.label) for each in entries), default=0))
         statuses = [
-            "cut off" if each.goes_on and not self._is_alive else status
+            "cut off" if status == "running" and not self._is_alive else status
             for each, status in zip(entries, self._statuses, strict=True)
         ]
         room = max(_STATUS_WIDTH, *map(len, statuses)) if statuses else 0

@@ -38,6 +38,7 @@ class TopBar(Horizontal):
 
     def on_mount(self) -> None:
         self.watch(self.app, "live_runs", self._show_live)
+        self.watch(self.app, "waiting_runs", self._show_live)
         self.watch(self.app, "live_jobs", self._show_live)
         self.watch(self.app, "turn", self._show_live)
 
@@ -50,5 +51,7 @@ class TopBar(Horizontal):
         parts: list[str | Content] = [Content.styled(who, "b")] if who else []
         if words:
             parts.append(Content.assemble(("● ", "$success"), f"{' and '.join(words)} {verb} running"))
+        if waiting := self.app.waiting_runs:
+            parts.append(f"{format_quantity(waiting, 'run')} {'waits' if waiting == 1 else 'wait'}")
         parts += [f"yours waits: {self.app.turn}"] if self.app.turn else []
         self.query_one("#live", Static).update(Content("  ·  ").join(map(Content.assemble, parts)))
