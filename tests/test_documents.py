@@ -219,7 +219,7 @@ def test_sweeps_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path))
     seen: list[Experiment] = []
 
-    def carry_out(sweep: Experiment, *, as_json: bool) -> int:
+    def carry_out(sweep: Experiment, **options: object) -> int:
         seen.append(sweep)
         return 0
 
