@@ -25,7 +25,7 @@ from ftapp.cli.failure import UNANSWERED
 from ftapp.common.errors import RunError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, Sweep, Track, cautions, layer_rules
-from ftapp.recipe.user_settings import Notify
+from ftapp.recipe.user_settings import Launch, Notify
 from ftapp.rpc.messages import Survey
 from ftapp.runs import outcome
 from ftapp.runs.run_folder import EXIT_CODES
@@ -244,6 +244,7 @@ def test_pieces_of_recipes_are_valid() -> None:
         "keep": Keep,
         "balance": Balance,
         "notify": Notify,
+        "launch": Launch,
         "track": Track,
         "sweep": Sweep,
     }
