@@ -25,7 +25,12 @@ _PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 def make_module_command(module: str, *arguments: str) -> list[str]:
     """The command that runs a module with this Python, as `python -m` but without the current folder on its path."""
-    return [sys.executable, "-P", "-m", module, *arguments]
+    return [*make_python_command(), "-m", module, *arguments]
+
+
+def make_python_command() -> list[str]:
+    """The command of this Python, without the current folder on its path."""
+    return [sys.executable, "-P"]
 
 
 def make_script_command(script: str, *arguments: str) -> list[str]:

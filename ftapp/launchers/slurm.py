@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ftapp.common.durations import parse_duration
 from ftapp.common.errors import Problem, RecipeError, RunError, shorten, suggest_nearest
+from ftapp.common.processes import make_python_command
 from ftapp.launchers.attempt import Attempt, was_killed
 from ftapp.launchers.target import LaunchTarget
 from ftapp.runs.run_folder import EXIT_CODES
@@ -99,8 +100,8 @@ class SlurmEngine:
 
         options = self._target.options
         retries = int(options.get("retries", _RETRIES))
-        # The current folder is no place of code (`ftapp.common.processes`).
-        executor = SlurmExecutor(folder / _FOLDER, max_num_timeout=retries, python=f"{sys.executable} -P")
+        python = shlex.join(make_python_command())
+        executor = SlurmExecutor(folder / _FOLDER, max_num_timeout=retries, python=python)
         executor.update_parameters(job_name=f"ftapp-{folder.name}", **self._make_parameters())
         try:
             with environment_variables(PYTHONSAFEPATH="1"):
