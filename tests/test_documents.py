@@ -246,7 +246,6 @@ def test_pieces_of_recipes_are_valid() -> None:
         "notify": Notify,
         "launch": Launch,
         "track": Track,
-        "launch": Launch,
         "sweep": Sweep,
     }
     for piece in pieces:
