@@ -26,9 +26,8 @@ NAMESPACE = "ftapp"
 """Where the actors of ftapp are found in a cluster."""
 
 _RETRIES = 10
-_LOST = (
-    2 / 3
-)  # of the time of a lease without a renewal: its machine is lost, and no reader must take the run for ended
+# The share of a lease's time without a renewal after which its machine is lost: before readers take the run for ended.
+_LOST = 2 / 3
 _HEAD = "node:__internal_head__"
 """The resource that only the head node of a cluster has."""
 

@@ -31,15 +31,20 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts `ftapp run` in the test's folder, as the leader of a session. What goes on at the end is killed, with
     all that it has started.
 
-    runs_dir: where the runs are kept, if not in the folder `runs`; is_real: whether the command and its run import what
-    they need, as users start them; others by name: variables of the environment.
+    command: the command in place of `run`; runs_dir: where the runs are kept, if not in the folder `runs`; is_real:
+    whether the command and its run import what they need, as users start them; others by name: variables of the
+    environment.
     """
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        *arguments: str, runs_dir: Path | None = None, is_real: bool = False, **environment: str
+        *arguments: str,
+        command: str = "run",
+        runs_dir: Path | None = None,
+        is_real: bool = False,
+        **environment: str,
     ) -> subprocess.Popen[str]:
-        words = ["ftapp.cli", "run", *arguments, "--runs-dir", str(runs_dir or tmp_path / "runs")]
+        words = ["ftapp.cli", command, *arguments, "--runs-dir", str(runs_dir or tmp_path / "runs")]
         process = subprocess.Popen(
             [sys.executable, "-m", *words] if is_real else make_command(*words),
             stdout=subprocess.PIPE,

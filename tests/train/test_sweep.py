@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.run_folder import RunFolder
-from tests.support.processes import wait_for
-from tests.support.quick_starts import make_command
+from tests.support.processes import Start, wait_for
 
 pytestmark = pytest.mark.slow
 
-Sweep = Callable[..., subprocess.Popen[str]]
-
 
 @pytest.fixture
-def sweep(image_recipe: str, tmp_path: Path) -> Iterator[Sweep]:
-    """Starts `ftapp sweep` in the test's folder, in a session of its own."""
+def sweep(image_recipe: str, start: Start, tmp_path: Path) -> Start:
+    """Starts `ftapp sweep`, as the fixture `start` starts `ftapp run`."""
     (tmp_path / "mine.toml").write_text(image_recipe, encoding="utf-8")
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        words = ["sweep", *arguments, "--runs-dir", str(tmp_path / "runs"), "--json"]
-        process = subprocess.Popen(
-            make_command("ftapp.cli", *words),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ.copy(),
-            cwd=tmp_path,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.communicate()
+    return functools.partial(start, "--json", command="sweep")
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> tuple[dict[str, Any], str]:
@@ -64,7 +38,7 @@ def find_sweep(folder: Path) -> Experiment:
     return Experiment(found)
 
 
-def test_a_better_rate_than_a_bad_one_wins_and_a_poor_trial_is_pruned(sweep: Sweep, tmp_path: Path) -> None:
+def test_a_better_rate_than_a_bad_one_wins_and_a_poor_trial_is_pruned(sweep: Start, tmp_path: Path) -> None:
     result, stderr = finish(
         sweep(
             *("mine.toml", "--set", "phase.head.learning_rate=1e-6", "--set", "phase.head.epochs=15"),
@@ -99,7 +73,7 @@ def test_a_better_rate_than_a_bad_one_wins_and_a_poor_trial_is_pruned(sweep: Swe
     assert Path(result["report"]).is_file()
 
 
-def test_no_win_is_claimed_where_the_best_trial_was_lucky(sweep: Sweep) -> None:
+def test_no_win_is_claimed_where_the_best_trial_was_lucky(sweep: Start) -> None:
     result, _ = finish(
         sweep(
             *("mine.toml", "--set", "model.hidden=[8]", "--set", "phase.head.epochs=1"),
@@ -122,7 +96,7 @@ def test_no_win_is_claimed_where_the_best_trial_was_lucky(sweep: Sweep) -> None:
     assert "No setting can be told to be better than the recipe's own values." in found["sentences"]
 
 
-def test_a_sweep_goes_on_after_ctrl_c_and_after_it_was_killed(sweep: Sweep, tmp_path: Path) -> None:
+def test_a_sweep_goes_on_after_ctrl_c_and_after_it_was_killed(sweep: Start, tmp_path: Path) -> None:
     process = sweep(
         *("mine.toml", "--over", "phase.head.learning_rate=[0.01, 0.02, 0.03]", "--repeats", "3", "--finalists", "1"),
         *("--set", "phase.head.epochs=600", "--set", "evaluate.every=1800", "--metric", "loss", "--trials", "3"),
