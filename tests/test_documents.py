@@ -130,7 +130,8 @@ def test_comparisons_of_backends_are_accepted(line: str, monkeypatch: pytest.Mon
     def compare(*arguments: object, **options: object) -> None:
         raise RunError("tested")
 
-    monkeypatch.setattr("ftapp.cli.backend_trials.is_installed", lambda name: True)
+    for module in ("cli.backend_trials", "runs.environment"):
+        monkeypatch.setattr(f"ftapp.{module}.is_installed", lambda name: True)
     monkeypatch.setattr("ftapp.cli.backend_trials.compare_backends", compare)
     assert "tested" in invoke(*shlex.split(line)[1:]).output
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,8 @@ class InterfaceOptions:
 def start_forking() -> None:
     """Start the process that imports the interface once and forks a process for each page."""
     os.environ.update(_TEXTUAL)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ftapp.tui.preloaded"])
-    context.Process(target=os.getpid).start()
+    forkserver.set_forkserver_preload(["ftapp.tui.preloaded"])
+    forkserver.ensure_running()
 
 
 @dataclass
