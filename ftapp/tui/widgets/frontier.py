@@ -12,6 +12,8 @@ from ftapp.recipe.metrics import Metric
 from ftapp.tui.curves import Floats
 from ftapp.tui.widgets.plot import Plot
 
+_ROOM = 0.05  # of an axis, beyond the outermost points
+
 
 class Frontier(Plot):
     """Draws a point for each trial, and the frontier as a line."""
@@ -47,7 +49,16 @@ class Frontier(Plot):
             return
         x, y = self._points.T
         front_x, front_y = self._points[self._front].T
+        self.set_xlimits(*_widen(x))
+        self.set_ylimits(*_widen(y))
         if len(front_x) > 1:
             self.plot(front_x, front_y, line_style=self.color("accent").hex, hires_mode=self.mode)
         self.scatter(x, y, marker="•", marker_style=self.color("primary").hex)
         self.scatter(front_x, front_y, marker="◆" if self.mode else "#", marker_style=self.color("accent").hex)
+
+
+def _widen(values: Floats) -> tuple[float, float]:
+    """Return the ends of an axis with room for whole signs at both."""
+    low, high = float(values.min()), float(values.max())
+    room = _ROOM * (high - low or abs(low) or 1.0)
+    return low - room, high + room
