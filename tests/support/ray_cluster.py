@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from tests.support.processes import find_ports, is_open, wait_for
 
 _START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
 _START += ["--object-store-memory=80000000"]
+_STARTED = "Ray runtime started."
+_TRIES = 3
 
 
 @contextmanager
@@ -26,10 +29,24 @@ def start_cluster() -> Iterator[str]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
         head = ["--head", f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
         node = [f"--address=127.0.0.1:{port}", "--num-cpus=1"]
-        for options in ([*head, "--num-cpus=0", "--include-dashboard=false"], node, node):
-            command = [*_START, *options]
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-            wait_for(lambda: is_open(port) and is_open(client_port))
+        for number, options in enumerate(([*head, "--num-cpus=0", "--include-dashboard=false"], node, node)):
+            _start_node(options, environment, Path(folder) / f"node-{number}.txt", stack)
+        wait_for(lambda: is_open(client_port))
         yield f"ray://127.0.0.1:{client_port}"
+
+
+def _start_node(options: Sequence[str], environment: Mapping[str, str], told: Path, stack: ExitStack) -> None:
+    """Start a node, and again where a busy machine takes longer than the half a minute that Ray gives it."""
+    for _ in range(_TRIES):
+        with told.open("wb") as log:
+            process = subprocess.Popen([*_START, *options], env=environment, stdout=log, stderr=log)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+
+        def has_started(process: subprocess.Popen[bytes] = process) -> bool:
+            return process.poll() is not None or _STARTED in told.read_text("utf-8")
+
+        wait_for(has_started)
+        if process.poll() is None:
+            return
+    raise AssertionError(f"a node of Ray does not start: {told.read_text('utf-8')}")

@@ -22,7 +22,7 @@ from tests.conftest import Do
 from tests.support import ray_cluster, slurm
 from tests.support.processes import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 STEP = 6  # after which the run stands still until it is cut off
 
