@@ -74,3 +74,4 @@ def start_cluster(folder: Path) -> Iterator[Path]:
 
         wait_for(is_idle)
         yield configuration
+        wait_for(is_idle)  # a job's own processes wait for the daemons, which end next
