@@ -18,6 +18,7 @@ from ftapp.analysis.statistics import Interval, Series
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.metrics import KNOWN, sort_names
+from ftapp.recipe.raw_tables import flatten_tables
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
 
@@ -148,17 +149,7 @@ def _read_settings(run: RunFolder) -> dict[str, Any]:
     if isinstance(phases, list):
         named = [phase for phase in phases if isinstance(phase, dict)]
         raw["phase"] = {str(phase.pop("name", index)): phase for index, phase in enumerate(named)}
-    return _flatten(raw)
-
-
-def _flatten(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tables.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    return flatten_tables(raw)
 
 
 def find_differences(arms: Sequence[Arm]) -> dict[str, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,19 @@ def _check_depth(raw: dict[str, Any], place: str) -> None:
         if not level:
             return
     raise RecipeError([Problem(place, "", f"the tables are nested too deeply; a recipe has at most {_DEEPEST} levels")])
+
+
+def flatten_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Write nested tables as values by dotted keys.
+
+    Args:
+        tables: Values by keys, or tables of these.
+        prefix: What stands before each key.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            flat |= flatten_tables(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -157,19 +156,3 @@ def parse_over(text: str) -> tuple[str, Any]:
     if not equals or not key.strip() or not values.strip():
         raise ValueError(f"{quote(text)} is not KEY=VALUES, such as 'phase.head.learning_rate=log(1e-5, 1e-2)'")
     return key.strip(), parse_value(values.strip())
-
-
-def flatten_over(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Write nested tables of keys, as TOML's dotted keys make them, as dotted keys.
-
-    Args:
-        tables: Values by keys, or tables of these.
-        prefix: What stands before each key.
-    """
-    flat: dict[str, Any] = {}
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            flat |= flatten_over(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -8,15 +8,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from ftapp.common.durations import parse_duration
 from ftapp.common.errors import quote
+from ftapp.recipe.raw_tables import flatten_tables
 from ftapp.recipe.section import Section
-from ftapp.recipe.spaces import Space, flatten_over, parse_space
+from ftapp.recipe.spaces import Space, parse_space
 from ftapp.recipe.tasks import WatchedMetric
 
 
 def _check_over(given: Any) -> Any:
     if not isinstance(given, dict):
         raise ValueError(f"{quote(given)} is no table; it has keys of the recipe with the values to try")
-    flat = flatten_over(given)
+    flat = flatten_tables(given)
     for key, values in flat.items():
         try:
             parse_space(values)

@@ -62,6 +62,14 @@ class Page(Screen[None]):
         """Show them again."""
         self.remove_class("-covered")
 
+    @looks
+    def action_maximize_pane(self) -> None:
+        """Maximize the focused pane, or restore it."""
+        if self.maximized:
+            self.minimize()
+        elif self.focused:
+            self.maximize(self.focused)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Refuse actions that are not marked by `looks` to people who may only look. Subclasses ask this first."""
         method = getattr(self, f"action_{action}", None)

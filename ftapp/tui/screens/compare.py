@@ -288,14 +288,6 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         )
 
     @looks
-    def action_maximize_pane(self) -> None:
-        """Maximize the focused pane, or restore it."""
-        if self.maximized:
-            self.minimize()
-        elif self.focused:
-            self.maximize(self.focused)
-
-    @looks
     async def action_scrub(self, by: int) -> None:
         """Show the next step, or the one before, at which a run was evaluated or wrote texts."""
         async with self._reading:

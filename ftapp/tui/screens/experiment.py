@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,21 +15,19 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp import recipe
-from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.arms import Round, name_control
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
-from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import recipe_words
 from ftapp.tui.actions.stop import stop_experiment
+from ftapp.tui.experiment_head import describe_experiment
 from ftapp.tui.page import looks
 from ftapp.tui.run_columns import describe_results, describe_status
 from ftapp.tui.screens.compare import CompareScreen, run_mark, run_style
 from ftapp.tui.widgets.findings_pane import FindingsPane
-from ftapp.tui.widgets.headline import STATUS_COLORS
 
 _MUTED = "$foreground-muted"
 
@@ -167,29 +164,12 @@ has the mean over the folds.
             self.refresh_bindings()
 
     def _head(self, summary: Summary) -> Content:
-        status, now = summary.status, time.time()
-        color = f"${STATUS_COLORS.get(status, 'foreground')}"
-        parts = [f"{summary.ended} of {summary.planned} runs have ended"]
-        if status == "running" and self.experiment.is_stopping():
-            status = "stopping"
+        shown = []
         if self._has_rounds and self._repeats > 1:
-            parts.append(f"repeat {self._shown_round.repeat} of {self._repeats}")
+            shown.append(f"repeat {self._shown_round.repeat} of {self._repeats}")
         if self._has_rounds and self._shown_round.fold:
-            parts.append(f"fold {self._shown_round.fold} of {len(self._rounds) // self._repeats}")
-        if summary.seconds is not None and summary.status != "running":
-            parts.append(formatting.format_duration(summary.seconds))
-        if summary.created:
-            parts.append(f"started {formatting.format_moment(summary.created, now)}")
-        if status == "crashed":
-            lines = run_folder.read_last_lines(self.experiment.log_file, 1)
-            parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
-        return Content.assemble(
-            ("● ", color),
-            (status, "b"),
-            (f"  {summary.recipe}", "b"),
-            f" {summary.profile}" if summary.profile else "",
-            ("   " + "  ·  ".join(parts), _MUTED),
-        )
+            shown.append(f"fold {self._shown_round.fold} of {len(self._rounds) // self._repeats}")
+        return describe_experiment(self.experiment, summary, summary.recipe, shown)
 
     def _list_arms(self) -> None:
         """List the arms, each with the state of its run and what it overrides."""

@@ -183,14 +183,6 @@ back.
         self._draw()
 
     @looks
-    def action_maximize_pane(self) -> None:
-        """Maximize the focused pane, or restore it."""
-        if self.maximized:
-            self.minimize()
-        elif self.focused:
-            self.maximize(self.focused)
-
-    @looks
     def action_choose_panes(self) -> None:
         """Choose which panes are shown, and remember the choice."""
         from ftapp.tui.dialogs.choose_panes import ChoosePanes

@@ -25,14 +25,13 @@ from ftapp.experiments.sweep.prepare import Search
 from ftapp.experiments.sweep.trials import OWN, SEARCH, SweepTrial, list_search, rank_trials, read_trial, shorten_keys
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.toml_text import format_override, format_value
-from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.actions.stop import stop_experiment
+from ftapp.tui.experiment_head import describe_experiment
 from ftapp.tui.page import Page, looks
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets import names
 from ftapp.tui.widgets.frontier import Frontier
-from ftapp.tui.widgets.headline import STATUS_COLORS
 from ftapp.tui.widgets.pane import Pane
 
 _REFRESH_SECONDS = 1.0
@@ -178,7 +177,8 @@ over the time of each trial; no other trial is both cheaper and better than one 
         return self._known[member.run]
 
     def _draw(self, standing: _Standing) -> None:
-        self.query_one("#head", Static).update(self._describe(standing))
+        head = describe_experiment(self.experiment, standing.summary, f"Sweep of {standing.summary.recipe}")
+        self.query_one("#head", Static).update(head)
         conclusions = standing.result["sentences"] if standing.result else [_describe_course(standing)]
         self.query_one("#conclusions", Pane).put(Content("\n").join(map(_style_sentence, conclusions)))
         self._list_trials(standing)
@@ -193,28 +193,6 @@ over the time of each trial; no other trial is both cheaper and better than one 
             frontier.show_trials([(spent or 0.0, value) for spent, value in points], standing.search.metric, "seconds")
         self.query_one("#figures").set_class(len(points) < 2 and not importances, "-empty")
         self.refresh_bindings()
-
-    def _describe(self, standing: _Standing) -> Content:
-        """Describe how the sweep stands, in a line."""
-        summary = standing.summary
-        status = summary.status
-        parts = [f"{summary.ended} of {summary.planned} runs have ended"]
-        if status == "running" and self.experiment.is_stopping():
-            status = "stopping"
-        if summary.seconds is not None and status != "running":
-            parts.append(formatting.format_duration(summary.seconds))
-        if summary.created:
-            parts.append(f"started {formatting.format_moment(summary.created, time.time())}")
-        if status == "crashed":
-            lines = run_folder.read_last_lines(self.experiment.log_file, 1)
-            parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
-        return Content.assemble(
-            ("● ", f"${STATUS_COLORS.get(summary.status, 'foreground')}"),
-            (status, "b"),
-            (f"  Sweep of {summary.recipe}", "b"),
-            f" {summary.profile}" if summary.profile else "",
-            ("   " + "  ·  ".join(parts), _MUTED),
-        )
 
     def _list_trials(self, standing: _Standing) -> None:
         """List the trials in columns, the values that differ behind the metric."""
@@ -249,14 +227,6 @@ over the time of each trial; no other trial is both cheaper and better than one 
         trials = self._standing.trials if self._standing else ()
         if trial := next((each for each in trials if each.arm == event.option_id), None):
             self.app.open_run(trial.run)
-
-    @looks
-    def action_maximize_pane(self) -> None:
-        """Maximize the focused pane, or restore it."""
-        if self.maximized:
-            self.minimize()
-        elif self.focused:
-            self.maximize(self.focused)
 
     def action_stop(self) -> None:
         """End the sweep and its runs."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ftapp.recipe.spaces import flatten_over, parse_over, parse_space
+from ftapp.recipe.raw_tables import flatten_tables
+from ftapp.recipe.spaces import parse_over, parse_space
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_keys_are_split_from_values_and_tables_are_flattened() -> None:
     assert parse_over("a = log(1, 2)") == ("a", "log(1, 2)")
     with pytest.raises(ValueError, match="is not KEY=VALUES"):
         parse_over("log(1, 2)")
-    assert flatten_over({"phase": {"head": {"epochs": [1, 2]}}, "model.dropout": "linear(0, 1)"}) == {
+    assert flatten_tables({"phase": {"head": {"epochs": [1, 2]}}, "model.dropout": "linear(0, 1)"}) == {
         "phase.head.epochs": [1, 2],
         "model.dropout": "linear(0, 1)",
     }
