@@ -44,7 +44,8 @@ def follow_run(
     """
     run = start.run
     begun, history = read_last_time(run.events_file), History()
-    told = begun  # the time of the last event that was told: a log that is cut back, as a resumed run's, tells it again
+    # The time of the last event that was narrated. A log that is cut back, as that of a resumed run, has it again.
+    narrated = begun
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
         for note in notes:
             narrator.say(note)
@@ -55,8 +56,8 @@ def follow_run(
                 narrator.say(message)
             if event is None:
                 narrator.look()
-            elif event.time > told:
-                told = event.time
+            elif event.time > narrated:
+                narrated = event.time
                 narrator.tell(event, history)
         _follow_tracking(run, narrator, interruption)
     _ring(history)

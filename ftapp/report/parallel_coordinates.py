@@ -43,11 +43,11 @@ class KeyAxis:
         return cls(key, low, high, marks)
 
     @classmethod
-    def of_numbers(cls, name: str, values: Sequence[float], told: Callable[[float], str]) -> KeyAxis:
+    def of_numbers(cls, name: str, values: Sequence[float], write: Callable[[float], str]) -> KeyAxis:
         """Make the axis of numbers that were measured."""
         low, high = min(values), max(values)
         width = (high - low) or 1.0
-        return cls(name, told(low), told(high) if high > low else "", place=lambda value: (value - low) / width)
+        return cls(name, write(low), write(high) if high > low else "", place=lambda value: (value - low) / width)
 
 
 def draw_parallel(axes: Sequence[KeyAxis], lines: Sequence[tuple[str, Sequence[float]]]) -> str:

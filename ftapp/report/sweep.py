@@ -54,7 +54,7 @@ def write_sweep(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     winner = sweep_verdict.choose_winner(finalists, search.metric)
     chosen = next((trial for trial in trials if winner and trial.arm == winner.arm), None)
     importances = _measure_importances(experiment, search)
-    told: dict[str, Any] = {
+    conclusions: dict[str, Any] = {
         "status": facts["sweep"].get("status"),
         "metric": search.metric.name,
         "over": {key: str(space) for key, space in search.spaces.items()},
@@ -70,9 +70,9 @@ def write_sweep(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     }
     arms = read_experiment(experiment) if len(facts["arms"]) > 1 else []
     result = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
-    result |= {"experiment": str(experiment.folder), "report": str(experiment.report_file), "sweep": told}
+    result |= {"experiment": str(experiment.folder), "report": str(experiment.report_file), "sweep": conclusions}
     title = f"Sweep: {search.base.title}"
-    body = _build_body(title, search, trials, told, facts["jobs"], arms)
+    body = _build_body(title, search, trials, conclusions, facts["jobs"], arms)
     replace_file(experiment.report_file, page.build_page(title, body).encode())
     replace_file(experiment.result_file, json.dumps(result, indent=2).encode() + b"\n")
     return arms, result
@@ -95,9 +95,9 @@ def list_sentences(
         going_on = f"'ftapp sweep --resume {experiment.folder.name}' goes on"
         return [f"The sweep is {status}, so the best trials are not compared; {going_on}.", *searched]
     winner = sweep_verdict.choose_winner(finalists, metric)
-    said = ["No setting can be told to be better than the recipe's own values."] if winner is None else []
-    said += [each.describe(metric) for each in sorted(finalists, key=lambda each: each is not winner)]
-    return [*said, *searched]
+    sentences = ["No setting can be told to be better than the recipe's own values."] if winner is None else []
+    sentences += [each.describe(metric) for each in sorted(finalists, key=lambda each: each is not winner)]
+    return [*sentences, *searched]
 
 
 def _describe_search(trials: Sequence[SweepTrial], metric: Metric, seconds: float) -> list[str]:
@@ -106,15 +106,15 @@ def _describe_search(trials: Sequence[SweepTrial], metric: Metric, seconds: floa
     kinds = Counter(trial.status for trial in trials)
     others = ", ".join(f"{count} {name}" for name, count in kinds.items() if name != "done")
     count = f"{format_quantity(len(trials), 'trial')} in {format_duration(seconds)}"
-    said = [f"{count}{f', of which {others}' if others else ''}."]
+    sentences = [f"{count}{f', of which {others}' if others else ''}."]
     if not ranked:
-        return [*said, "No trial has a result."]
+        return [*sentences, "No trial has a result."]
     name, best = f"validation {metric.label}", ranked[0]
     own = next((trial for trial in trials if trial.arm == OWN), best)
     if best.arm == OWN:
-        return [*said, f"No trial has a better {name} than the recipe's own values, {_tell(best, metric)}."]
+        return [*sentences, f"No trial has a better {name} than the recipe's own values, {_tell(best, metric)}."]
     own_result = f"the recipe's own values: {_tell(own, metric)}"
-    return [*said, f"The best {name} of the search is that of {best.arm}, {_tell(best, metric)}; {own_result}."]
+    return [*sentences, f"The best {name} of the search is that of {best.arm}, {_tell(best, metric)}; {own_result}."]
 
 
 def _tell(trial: SweepTrial, metric: Metric) -> str:
@@ -191,18 +191,23 @@ def _list_frontier(trials: Sequence[SweepTrial], metric: Metric, jobs: int) -> l
 
 
 def _build_body(
-    title: str, search: Search, trials: Sequence[SweepTrial], told: dict[str, Any], jobs: int, arms: Sequence[Arm]
+    title: str,
+    search: Search,
+    trials: Sequence[SweepTrial],
+    conclusions: dict[str, Any],
+    jobs: int,
+    arms: Sequence[Arm],
 ) -> list[str]:
     """Build the page, section by section."""
     metric = search.metric
     parts = [
         f"<header><h1>{escape(title)}</h1></header>",
-        page.build_list("verdicts", told["sentences"]),
+        page.build_list("verdicts", conclusions["sentences"]),
     ]
-    if told["changes"]:
-        words = " ".join(f"--set {shlex.quote(change)}" for change in told["changes"])
+    if conclusions["changes"]:
+        words = " ".join(f"--set {shlex.quote(change)}" for change in conclusions["changes"])
         parts += [page.build_heading("The winner's values"), page.build_code(words, wrap=True)]
-    parts.append(page.build_grid(_draw_figures(search, trials, told, jobs)))
+    parts.append(page.build_grid(_draw_figures(search, trials, conclusions, jobs)))
     header = ["trial", *search.spaces, f"validation {metric.label}", "seconds", "status"]
     ranked = rank_trials(trials, metric)
     shown = [*ranked, *(trial for trial in trials if trial not in ranked)][:_SHOWN]
@@ -228,11 +233,11 @@ def _format_value(value: Any) -> str:
     return comparison.format_setting(value) or "[]"  # an empty list has no items to show
 
 
-def _draw_figures(search: Search, trials: Sequence[SweepTrial], told: dict[str, Any], jobs: int) -> list[str]:
+def _draw_figures(search: Search, trials: Sequence[SweepTrial], conclusions: dict[str, Any], jobs: int) -> list[str]:
     """Draw the importances, the trials over the values of each key, and the frontier."""
     metric, drawn = search.metric, []
-    if told["importances"]:
-        rows = [(key, [share]) for key, share in told["importances"].items()]
+    if conclusions["importances"]:
+        rows = [(key, [share]) for key, share in conclusions["importances"].items()]
         caption = (
             "The share of the metric's variance over the trials that each key explains by itself (functional analysis "
             "of variance, Hutter et al. 2014). It is of these trials and their spaces, and has no interval."
@@ -254,15 +259,19 @@ def _draw_figures(search: Search, trials: Sequence[SweepTrial], told: dict[str, 
         ]
         caption = "A line is a trial, the stronger the better. Points touch the axes where the trial's values lie."
         drawn.append(page.build_figure("Trials over their values", draw_parallel(axes, lines), caption))
-    points = _list_points(trials, told["cost"])
+    points = _list_points(trials, conclusions["cost"])
     if len(points) > 1:
-        best = [each for each in points if each[0].arm in told["frontier"]]
+        best = [each for each in points if each[0].arm in conclusions["frontier"]]
         best.sort(key=lambda each: each[1])
         lines_of = [Line(trial.arm, np.array([spent]), np.array([value]), 1) for trial, spent, value in points]
         front = Line("frontier", np.array([each[1] for each in best]), np.array([each[2] for each in best]), 0, "marks")
-        label = "operations of all steps" if told["cost"] == "flops" else "seconds of features, steps and evaluations"
+        label = (
+            "operations of all steps"
+            if conclusions["cost"] == "flops"
+            else "seconds of features, steps and evaluations"
+        )
         cheapest, dearest = (
-            _format_cost(spent, told["cost"]) for spent in (min(p[1] for p in points), max(p[1] for p in points))
+            _format_cost(spent, conclusions["cost"]) for spent in (min(p[1] for p in points), max(p[1] for p in points))
         )
         caption = f"No trial is both cheaper and better than one on the line. Costs are from {cheapest} to {dearest}."
         plot = svg.draw_lines([*lines_of, front], label)

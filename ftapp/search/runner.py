@@ -235,11 +235,11 @@ class _Sweep:
     def _narrate(self, trial: SweepTrial) -> None:
         metric, ranked = self.of.metric, rank_trials(self.trials.values(), self.of.metric)
         if trial.value is None:
-            told = f"{trial.status}{f': {trial.why}' if trial.why else ''}"
+            outcome = f"{trial.status}{f': {trial.why}' if trial.why else ''}"
         else:
-            told = f"validation {metric.label} {metric.format_plain(trial.value)}"
+            outcome = f"validation {metric.label} {metric.format_plain(trial.value)}"
         best = f"; the best so far is {ranked[0].arm}, {metric.format_plain(ranked[0].value or 0.0)}" if ranked else ""
-        print(f"{trial.arm}: {told}{best}", file=sys.stderr)
+        print(f"{trial.arm}: {outcome}{best}", file=sys.stderr)
 
     def compare(self) -> None:
         """Run the best trials and the recipe's own values with new seeds."""
