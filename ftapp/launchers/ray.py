@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -71,6 +72,7 @@ class RayEngine:
 
         Raises:
             RunError: The cluster has refused it, or does not answer.
+            KeyboardInterrupt: Ctrl-C has ended the helper process.
         """
         own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED) and key not in _KEPT}
         request = {
@@ -92,6 +94,8 @@ class RayEngine:
             )
         except subprocess.TimeoutExpired as error:
             raise RunError(f"the Ray cluster at {self._target.place} has not answered within 4 minutes") from error
+        if done.returncode == -signal.SIGINT:  # Ctrl-C reaches all processes of a terminal
+            raise KeyboardInterrupt
         if done.returncode:
             last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
             raise RunError(f"the Ray cluster has refused the run: {shorten(''.join(last) or 'it gave no reason')}")

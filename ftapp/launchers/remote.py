@@ -60,6 +60,7 @@ class RemoteLauncher:
         Raises:
             OSError: Its folder cannot be written.
             RunError: A process works on the run already, or the engine has refused it.
+            KeyboardInterrupt: Ctrl-C has come, and the run was not sent.
         """
         run = RunFolder(job.folder)
         if is_locked(run.lock_file):
@@ -78,7 +79,10 @@ class RemoteLauncher:
             name = self._engine.submit(run.folder, lease.launch, environment)
         except BaseException as error:
             run.leases.replace(number, msgspec.structs.replace(lease, state="ended"))
-            write_end(run, "failed", f"it was not sent to {self._target.text}: {error}")
+            if isinstance(error, KeyboardInterrupt):
+                write_end(run, "interrupted", f"interrupted before it was sent to {self._target.text}")
+            else:
+                write_end(run, "failed", f"it was not sent to {self._target.text}: {error}")
             raise
         run.leases.replace(number, msgspec.structs.replace(lease, job=name))
 

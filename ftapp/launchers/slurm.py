@@ -23,6 +23,7 @@ from ftapp.common.errors import Problem, RecipeError, RunError, shorten, suggest
 from ftapp.common.processes import make_python_command
 from ftapp.launchers.attempt import Attempt, was_killed
 from ftapp.launchers.target import LaunchTarget
+from ftapp.runs.launcher import hold_signals
 from ftapp.runs.run_folder import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class SlurmEngine:
 
         Raises:
             RunError: Slurm has refused it.
+            KeyboardInterrupt: Ctrl-C has come, and the job is cancelled.
         """
         from submitit import SlurmExecutor  # here, since it takes a tenth of a second to import
         from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -103,9 +105,16 @@ class SlurmEngine:
         python = shlex.join(make_python_command())
         executor = SlurmExecutor(folder / _FOLDER, max_num_timeout=retries, python=python)
         executor.update_parameters(job_name=f"ftapp-{folder.name}", **self._make_parameters())
+        job = None
         try:
-            with environment_variables(PYTHONSAFEPATH="1"):
-                return str(executor.submit(SlurmJob(folder, launch, dict(environment), retries)).job_id)
+            # Ctrl-C reaches all processes of a terminal: `sbatch` would end, and nobody would know the job's number.
+            with environment_variables(PYTHONSAFEPATH="1"), hold_signals():
+                job = executor.submit(SlurmJob(folder, launch, dict(environment), retries))
+            return str(job.job_id)
+        except KeyboardInterrupt:
+            if job:
+                job.cancel()
+            raise
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             raise RunError(f"Slurm has refused the job: {_shorten_refusal(str(error))}") from error
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -102,9 +102,7 @@ def start_process(
     Raises:
         OSError: The process cannot be started.
     """
-    # The child inherits the mask and lifts it when it can answer signals.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
-    try:
+    with hold_signals():  # the child lifts the mask when it can answer signals
         return subprocess.Popen(
             make_module_command(job.worker, str(job.folder)),
             env=make_child_environment(environment),
@@ -114,6 +112,14 @@ def start_process(
             start_new_session=True,
             pass_fds=kept,
         )
+
+
+@contextmanager
+def hold_signals() -> Iterator[None]:
+    """Hold back the signals that ask for an end while the context lasts, also from processes that are started in it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 

@@ -35,12 +35,12 @@ from tests.support.recipe_files import HUB_TEXTS
 class FullCluster:
     """An engine whose machines are all taken."""
 
-    def __init__(self, refusal: str = "") -> None:
+    def __init__(self, refusal: str | BaseException = "") -> None:
         self.launch, self._refusal = "", refusal
 
     def submit(self, folder: Path, launch: str, environment: Mapping[str, str]) -> str:
         if self._refusal:
-            raise RunError(self._refusal)
+            raise RunError(self._refusal) if isinstance(self._refusal, str) else self._refusal
         self.launch = launch
         return "12"
 
@@ -92,6 +92,14 @@ def test_a_refused_run_says_why_and_can_be_resumed_here(run: RunFolder) -> None:
     entry = run.leases.find_newest()
     assert entry
     assert (entry.number, entry.lease.engine, entry.lease.state) == (2, "local", "ended"), "others are fenced out"
+
+
+def test_ctrl_c_while_a_run_is_sent_interrupts_it(run: RunFolder) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        RemoteLauncher(parse_target("slurm"), FullCluster(KeyboardInterrupt())).start(run, {})
+    ended = run.history().ended
+    assert ended
+    assert (run.status(), ended.error) == ("interrupted", "interrupted before it was sent to slurm")
 
 
 def test_a_run_of_this_machine_is_not_sent_elsewhere(run: RunFolder) -> None:
