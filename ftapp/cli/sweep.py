@@ -85,8 +85,10 @@ def sweep(
 ) -> None:
     """Search better values of a recipe's keys. The best are repeated with new seeds before one is named the winner."""
     from ftapp import recipe as recipes
+    from ftapp.cli.check_search import check_search
     from ftapp.common import user_folders
-    from ftapp.experiments.sweep.prepare import check_optuna, prepare_sweep
+    from ftapp.experiments.sweep.prepare import prepare_sweep
+    from ftapp.experiments.sweep.search import check_optuna, load_search
     from ftapp.launchers.choose import choose_target
     from ftapp.runs.annotation import make_annotations, store
 
@@ -111,17 +113,16 @@ def sweep(
         elif recipe is None:
             failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
         else:
-            target = choose_target(on)
+            target, path = choose_target(on), recipes.find(recipe)
+            search = load_search(path, profile, chosen, over or (), settings, arm)
+            check_search(search, target, offline=offline)
             try:
                 experiment = prepare_sweep(
-                    recipes.find(recipe),
+                    search,
+                    path,
                     profile,
-                    chosen,
                     folder,
                     command=sys.argv,
-                    over=over or (),
-                    settings=settings,
-                    arm=arm,
                     jobs=jobs,
                     offline=offline,
                     verify_cache=verify_cache,

@@ -16,6 +16,7 @@ from ftapp.recipe.layer_rules import (
     find_adapter_rule,
     selects,
 )
+from ftapp.recipe.phase_schema import Phase
 
 
 def find_problems(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> list[str]:
@@ -33,6 +34,24 @@ def find_problems(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> lis
     if not messages and not any(each.trains for each in decide(rules, layers)[0]):
         messages.append(say_nothing_trains(rules))
     return messages
+
+
+def find_phase_problems(phases: Sequence[Phase], layers: Sequence[WeightedLayer]) -> Iterator[tuple[str, str]]:
+    """Find why the phases of a recipe cannot train a model.
+
+    Args:
+        phases: The phases, in order.
+        layers: The weighted layers of the model before the first phase.
+
+    Yields:
+        The key of the rules or of the table of learning rates, and a message.
+    """
+    for phase in phases:
+        yield from ((f"phase.{phase.name}.layers", message) for message in find_problems(phase.layers, layers))
+        layers = add_adapters(phase.layers, layers)
+        if isinstance(phase.learning_rate, dict):
+            for message in find_unmatched(list(phase.learning_rate), layers):
+                yield f"phase.{phase.name}.learning_rate", message
 
 
 def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer]) -> list[str]:

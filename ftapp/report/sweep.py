@@ -19,7 +19,7 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_duration, format_flops, format_quantity
 from ftapp.common.safe_files import is_file
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.experiments.sweep.prepare import Search, check_optuna
+from ftapp.experiments.sweep.search import Search, check_optuna
 from ftapp.experiments.sweep.trials import (
     OWN,
     SEARCH,

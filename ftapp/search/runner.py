@@ -17,7 +17,8 @@ from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.member import make_member
 from ftapp.experiments.slots import Slots, Watcher, request_stop
-from ftapp.experiments.sweep.prepare import Search, apply_values, read_value
+from ftapp.experiments.sweep.prepare import apply_values, read_value
+from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import (
     OWN,
     SEARCH,
@@ -152,9 +153,9 @@ class _Sweep:
                 break
             asked = None if member.arm == OWN else self.study.ask_again(member.arm, member.values)
             self._go_on(member, _TrialWatcher(self, member, asked))
-        self._number = max((int(member.arm.rpartition(" ")[2]) for member in members if member.arm != OWN), default=0)
-        self._number += bool(members)
-        return [dict(member.values) for member in members]
+        values = settled | {member.arm: dict(member.values) for member in members}
+        self._number = max((int(arm.rpartition(" ")[2]) for arm in values if arm != OWN), default=0) + bool(values)
+        return list(values.values())
 
     def _is_over(self, started: int) -> bool:
         """Tell whether no further trial starts."""

@@ -123,14 +123,18 @@ class SweepStudy:
         self._random = min(_MOST_RANDOM, max(_LEAST_RANDOM, trials // 3))
         self._distributions = {key: _make_distribution(space) for key, space in spaces.items()}
 
-    def list_settled(self) -> set[str]:
-        """List the arms whose results are in the study; trials that a process has left without one are given up."""
-        found = set()
+    def list_settled(self) -> dict[str, dict[str, Any]]:
+        """List the arms whose results are in the study; trials that a process has left without one are given up.
+
+        Returns:
+            The values by arm. Values that are not valid together have an arm and no run.
+        """
+        found = {}
         for trial in self._study.get_trials(deepcopy=False):
             if not trial.state.is_finished():
                 self._study.tell(trial.number, state=TrialState.FAIL)
             elif trial.state != TrialState.FAIL:
-                found.add(str(trial.user_attrs.get(_ARM)))
+                found[str(trial.user_attrs.get(_ARM))] = self._read(trial.params)
         return found
 
     def ask(self, arm: str, known: Sequence[Mapping[str, Any]]) -> Asked | None:

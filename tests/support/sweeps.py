@@ -10,6 +10,7 @@ from ftapp import recipe
 from ftapp.experiments.arms import Round
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.sweep.prepare import prepare_sweep
+from ftapp.experiments.sweep.search import load_search
 from ftapp.experiments.sweep.trials import OWN, SEARCH
 from ftapp.runs.event_types import Status
 from tests.support.recorded_runs import record_run
@@ -43,15 +44,9 @@ def make_sweep(
         status: The status of the sweep; None where it has not told its end.
     """
     over = [f"{RATE}=log(1e-6, 1e-3)", f"{RULES}=[['train all'], ['freeze all', 'train head']]"]
-    sweep = prepare_sweep(
-        recipe.find("bert-full"),
-        None,
-        ["data.validation=0.2"],
-        runs_dir,
-        command=[],
-        over=over,
-        settings={"repeats": 3},
-    )
+    path = recipe.find("bert-full")
+    search = load_search(path, None, ["data.validation=0.2"], over, {"repeats": 3})
+    sweep = prepare_sweep(search, path, None, runs_dir, command=[])
     values: dict[str, dict[str, Any]] = {}
     for number, (rate, rules, accuracy, ended, seconds) in enumerate(searched):
         arm = f"trial {number}" if number else OWN

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ftapp.recipe import layer_rules, rule_edits, rule_problems
+from ftapp.recipe import layer_rules, rule_edits
 from ftapp.recipe.layer_rules import Rule, Treatment
 from ftapp.recipe.structure import Layer, Structure
 
@@ -145,10 +145,6 @@ class AppliedRules:
     def add(self, rule: str) -> list[str]:
         """Return the rules with one more, in the fewest words."""
         return rule_edits.add_rule(self.layers, rule, self.structure.weighted_layers)
-
-    def problems(self) -> list[str]:
-        """Find why a phase cannot train this model with these rules, in the words of a run."""
-        return rule_problems.find_problems(self.layers, self.structure.weighted_layers)
 
     def _switch(self, weighted: Sequence[int], selection: str) -> str:
         return f"{'freeze' if self.state(weighted) is State.TRAINS else 'train'} {selection}"

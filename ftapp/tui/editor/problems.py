@@ -8,8 +8,9 @@ from textual.widget import Widget
 from textual.widgets import Tab
 
 from ftapp.common.errors import Problem
+from ftapp.recipe.rule_problems import find_phase_problems
 from ftapp.recipe.structure import Structure
-from ftapp.tui.editor import edits, layers
+from ftapp.tui.editor import edits
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layers_pane import LayersPane
@@ -28,10 +29,7 @@ def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
     """
     found = list(form.problems)
     if structure and form.recipe:
-        for phase in form.recipe.phase:
-            messages = layers.apply_rules(structure, phase.layers).problems()
-            structure = structure.carry_adapters([phase.layers])
-            found += [Problem("", f"phase.{phase.name}.layers", message) for message in messages]
+        found += [Problem("", *each) for each in find_phase_problems(form.recipe.phase, structure.weighted_layers)]
     return found
 
 

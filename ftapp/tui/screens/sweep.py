@@ -21,7 +21,7 @@ from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
-from ftapp.experiments.sweep.prepare import Search
+from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import OWN, SEARCH, SweepTrial, list_search, rank_trials, read_trial, shorten_keys
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.toml_text import format_override, format_value

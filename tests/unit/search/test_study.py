@@ -81,11 +81,11 @@ def test_a_trial_that_was_cut_off_is_given_up_and_taken_up_with_its_values(folde
     assert asked is not None
     study.report(asked, 3, 0.5)
     later = open_study(folder)
-    assert later.list_settled() == set()
+    assert later.list_settled() == {}
     again = later.ask_again("trial 1", asked.values)
     assert again.values == asked.values
     later.tell(again, 0.7)
-    assert open_study(folder).list_settled() == {"trial 1"}
+    assert set(open_study(folder).list_settled()) == {"trial 1"}
 
 
 def test_a_trial_below_the_median_of_the_same_steps_is_pruned_with_the_reason(folder: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_damaged_study_is_refused_and_a_new_one_takes_the_results(folder: Path
     file.unlink()
     study = open_study(folder)
     study.add("trial 1", {"phase.head.learning_rate": 0.1, "phase.head.layers": []}, 0.7, {})
-    assert study.list_settled() == {"trial 1"}
+    assert set(study.list_settled()) == {"trial 1"}
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_lower_is_better_for_a_loss(folder: Path) -> None:
     asked = study.ask("trial 4", [])
     assert asked is not None
     assert study.report(asked, 10, 0.5) is None
-    assert study.list_settled() == {"trial 0", "trial 1", "trial 2", "trial 3"}
+    assert set(study.list_settled()) == {"trial 0", "trial 1", "trial 2", "trial 3"}

@@ -10,7 +10,8 @@ import pytest
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.experiments.sweep.prepare import Search, apply_values, prepare_sweep, read_value
+from ftapp.experiments.sweep.prepare import apply_values, prepare_sweep, read_value
+from ftapp.experiments.sweep.search import Search, load_search
 from tests.support.recipe_files import MINIMAL
 
 TABLE = """
@@ -32,10 +33,8 @@ def file(tmp_path: Path) -> Path:
 
 def prepare_at(file: Path, *over: str, **options: Any) -> Search:
     words: dict[str, Any] = {key: options.pop(key) for key in ("metric", "trials", "time", "repeats") if key in options}
-    overrides = options.pop("overrides", ())
-    return Search.of(
-        prepare_sweep(file, None, overrides, file.parent / "runs", command=[], over=over, settings=words, **options)
-    )
+    search = load_search(file, None, options.pop("overrides", ()), over, words, **options)
+    return Search.of(prepare_sweep(search, file, None, file.parent / "runs", command=[]))
 
 
 def refusals(file: Path, *over: str, **options: Any) -> list[str]:
@@ -69,9 +68,10 @@ def test_a_run_does_not_read_the_table(file: Path) -> None:
     [
         ("phase.hed.learning_rate=log(1e-5, 1)", "there is no phase 'hed'; did you mean 'head'?"),
         ("phase.head.learning_rat=log(1e-5, 1)", "unknown key; did you mean 'learning_rate'?"),
-        ("phase.head.learning_rate=log(1e-5, 1000)", "1000.0 is too large; the most is 100"),
-        ("phase.head.batch_size=[8, 0]", "0 is too small; the least is 1"),
-        ("phase.head.layers=[['trian all'], []]", "did you mean 'train'?"),
+        ("phase.head.learning_rate=log(1e-5, 1000)", "the end 1000.0: 1000.0 is too large; the most is 100"),
+        ("phase.head.batch_size=[8, 0]", "the choice 0: 0 is too small; the least is 1"),
+        ("phase.head.layers=[['trian all'], []]", 'the choice ["trian all"]: '),
+        ("phase.finetune.accumulate=[1, 3, 4]", "phase.finetune.accumulate: the choice 3: phase.finetune.steps: 10 "),
         ("phase.head.optimizer=['adam', 'adan']", "did you mean 'adam'?"),
         ("seed=int(1, 5)", "this key cannot be searched"),
         ("data.limit=[10, 20]", "measured on the same validation examples"),
@@ -112,7 +112,7 @@ def test_a_missing_package_is_named_first(file: Path, monkeypatch: pytest.Monkey
 
 
 def test_values_of_a_trial_change_its_recipe_alone(file: Path) -> None:
-    sweep = prepare_sweep(file, None, (), file.parent / "runs", command=[])
+    sweep = prepare_sweep(load_search(file, None, ()), file, None, file.parent / "runs", command=[])
     changed = apply_values(sweep, {"phase.head.learning_rate": 0.00123, "phase.finetune.layers": ["train last:1"]})
     assert read_value(changed, "phase.head.learning_rate") == 0.00123
     assert read_value(changed, "phase.finetune.layers") == ["train last:1"]
