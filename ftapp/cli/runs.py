@@ -99,7 +99,7 @@ def _filter(rows: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
 
     with fail_on_run_errors(2):
         wanted = parse_filter(where, {name for row in rows for name in row["metrics"]})
-    return [row for row in rows if wanted.keeps(list_filter_facts(row))]
+        return [row for row in rows if wanted.keeps(list_filter_facts(row))]
 
 
 def _format_written(row: Mapping[str, Any], name: str) -> str:

@@ -8,12 +8,16 @@ name>value, >=, <, <=       a number; 90% is 0.9
 ~pattern                    any text in which a regular expression is found
 
 A minus before a word or a condition turns it round. Quotation marks keep spaces: note="two words". Case is ignored.
+
+Some patterns, such as (a|a)+$, take hours on a short text. A pattern that takes long is refused.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +44,7 @@ _ORDERS: Mapping[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 _JOINTS = re.compile(r"[\s_-]+")
+_SLOW, _PATIENCE = 0.001, 0.5  # seconds: of one search that is slow, and of all slow searches of a pattern
 
 
 class FilterError(RunError):
@@ -59,7 +64,11 @@ class RunFilter:
     tests: tuple[Callable[[Facts], bool], ...]
 
     def keeps(self, facts: Facts) -> bool:
-        """Tell whether a run is kept."""
+        """Tell whether a run is kept.
+
+        Raises:
+            FilterError: A pattern takes too long.
+        """
         return all(test(facts) for test in self.tests)
 
 
@@ -137,12 +146,36 @@ def _make_test(term: str, name: str, sign: str, value: str, numbers: set[str]) -
     return _turn(equals) if sign == "!=" else equals
 
 
+@functools.lru_cache(maxsize=8)  # so that a list that is drawn again does not wait again
 def _make_pattern_test(term: str, name: str, pattern: str) -> Callable[[Facts], bool]:
+    import regex  # here, since few filters have patterns; `re` cannot be interrupted
+
     try:
-        compiled = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
+        compiled = regex.compile(pattern, regex.IGNORECASE)
+    except regex.error as error:
         raise FilterError(f"'{term}': '{pattern}' is not a regular expression: {error}") from error
-    return lambda facts: any(compiled.search(text) for text in list_texts(facts, name))
+    except RecursionError:
+        raise FilterError(f"'{term}' has too many parts within each other; use a simpler pattern") from None
+    left = _PATIENCE
+
+    @functools.cache
+    def is_found(text: str) -> bool:
+        nonlocal left
+        begun = time.perf_counter()
+        try:
+            if left > 0:
+                return compiled.search(text, timeout=left) is not None
+        except TimeoutError:
+            left = 0.0
+        finally:
+            if (taken := time.perf_counter() - begun) > _SLOW:
+                left -= taken
+        raise FilterError(
+            f"'{term}' takes too long to search; a pattern is slow where parts that repeat can match the same text in "
+            "many ways; use a simpler one, such as a word"
+        )
+
+    return lambda facts: any(map(is_found, list_texts(facts, name)))
 
 
 def _make_number_test(name: str, order: Callable[[float, float], bool], wanted: float) -> Callable[[Facts], bool]:

@@ -158,7 +158,10 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def _fill(self) -> None:
         """Show the runs that match, in their order."""
         everything = self._runs or []
-        shown = [summary for summary in everything if self._filter.keeps(summary.list_filter_facts())]
+        try:
+            shown = [summary for summary in everything if self._filter.keeps(summary.list_filter_facts())]
+        except FilterError as error:  # a pattern takes too long
+            self._filter, self._wrong, shown = parse_filter(""), str(error), everything
         self.table.show(run_columns.sort(shown, *self.table.sorted_by))
         none = "Nothing matches." if everything else "There are no runs yet. 1 shows the recipes, and r runs a recipe."
         self.table.none = none if self._runs is not None else ""

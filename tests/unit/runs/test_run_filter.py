@@ -77,3 +77,13 @@ def test_a_filter_keeps_the_runs_that_match_all_of_it(text: str, names: list[str
 def test_what_is_wrong_with_a_filter_is_said(text: str, message: str) -> None:
     with pytest.raises(FilterError, match=message):
         parse_filter(text)
+
+
+def test_a_pattern_that_takes_long_is_refused() -> None:
+    found = parse_filter("note~(a|a)+$")
+    assert found.keeps({"note": "aaa"})
+    for _ in range(3):  # again at once
+        with pytest.raises(FilterError, match="takes too long to search"):
+            found.keeps({"note": f"{'a' * 60}!"})
+    with pytest.raises(FilterError, match="too many parts within each other"):
+        parse_filter(f"note~{'(' * 5000}{')' * 5000}")
