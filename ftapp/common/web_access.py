@@ -21,7 +21,7 @@ _SHORTEST_TOKEN = 16  # characters
 HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send no origin with a form
     "Cache-Control": "no-store",
 }
 """Headers of all answers, beside the content security policy of each server."""

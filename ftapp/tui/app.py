@@ -335,12 +335,10 @@ class FtApp(App[None]):
         self.push_screen(TryScreen(run))
 
     def open_path(self, path: Path) -> None:
-        """Open a file or folder with the desktop's own program, or copy its path where there is no desktop."""
+        """Open a file or folder, as `ftapp.tui.desktop` says."""
         from ftapp.tui import desktop
 
-        if not desktop.open_path(path):
-            self.copy_to_clipboard(str(path))
-            self.notify(str(path), title="Path copied: there is no desktop to open it", markup=False)
+        desktop.show(self, path)
 
     def copy_command(self, command: str) -> None:
         """Copy a command line, and show it."""

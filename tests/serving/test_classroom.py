@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -157,6 +158,30 @@ async def test_a_page_that_comes_back_finds_its_session(room: Room) -> None:
         await third.send_json(["stdin", 5])  # no message of a page
         assert await receive_end(third) == aiohttp.WSCloseCode.OK
         await gone([process])
+
+
+async def test_a_report_opens_in_the_browser_as_a_page_of_nobody(room: Room) -> None:
+    folder = room.runs / "20260101-101010-tiny-abcd"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("<h1>tiny</h1>")
+    async with browser() as session:
+        await session.get(room.links["to watch only"])
+        async with session.ws_connect(f"{room.url}ws/a5?width=120&height=36") as page:
+            await first_frame(page, "only watching")
+            await page.send_json(["stdin", "2"])
+            await first_frame(page, "tiny-abcd")
+            await page.send_json(["stdin", "e"])
+            while (message := await page.receive()).type is not aiohttp.WSMsgType.TEXT:
+                assert message.type is aiohttp.WSMsgType.BINARY
+            what, key = message.json()
+            assert what == "deliver_file_start"
+            async with session.get(f"{room.url}download/{key}") as report:
+                assert await report.text() == "<h1>tiny</h1>"
+                assert "sandbox" in report.headers["Content-Security-Policy"]
+                assert folder.name in report.headers["Content-Disposition"]
+            await page.close()
+        await gone(room.interfaces())
+    shutil.rmtree(folder)
 
 
 async def test_pages_that_come_before_their_session_has_started_share_it(room: Room) -> None:

@@ -188,7 +188,7 @@ async def test_it_is_shown_in_no_frame(served: Served) -> None:
             async with session.get(address) as page:
                 assert page.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
                 assert page.headers["X-Frame-Options"] == "DENY"
-                assert page.headers["Referrer-Policy"] == "no-referrer"
+                assert page.headers["Referrer-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(

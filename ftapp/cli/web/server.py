@@ -29,6 +29,12 @@ from ftapp.common.safe_files import UNREADABLE
 from ftapp.common.web_access import HEADERS, TOKEN_VARIABLE, WebAccess, find_reachable_host, format_address
 
 _HEADERS = {**HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
+# A file of a visitor opens as a page of nobody's: its scripts reach nothing of this server.
+_FILE_HEADERS = {**HEADERS, "Content-Security-Policy": "frame-ancestors 'none'; sandbox allow-scripts allow-popups"}
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' "
+    "rx='3' fill='%231f5f8b'/%3E%3Cpath d='M4 13V3h8M4 8h6' fill='none' stroke='white' stroke-width='2'/%3E%3C/svg%3E"
+)
 _HERE = Path(__file__).parent
 _RETRY_SECONDS = 30
 _PING_SECONDS = 15.0  # after which a connection without an answer counts as lost
@@ -134,7 +140,9 @@ class WebServer(Server):
             return _ask_for_name("")
         if not self._sessions.has_room(person):
             return _explain_full(self._sessions.most)
-        return web.Response(text=(_HERE / "page.html").read_text("utf-8"), content_type="text/html")
+        who = "watching" if person.role == "viewer" else person.name
+        page = _fill("page.html", title=html.escape(f"ftapp: {who}" if who else "ftapp"))
+        return web.Response(text=page, content_type="text/html")
 
     async def _take_name(self, request: web.Request) -> web.Response:
         """Give a student the name that was typed."""
@@ -149,7 +157,8 @@ class WebServer(Server):
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Connect a page with its session."""
-        person, name = self._find_person(request), request.match_info.get("session", "")
+        person = self._find_person(request)
+        name = request.match_info.get("session", "")
         if person == NEWCOMER:
             raise web.HTTPForbidden(text="say a name first")
         if not self._sessions.has_room(person, name):
@@ -175,7 +184,7 @@ class WebServer(Server):
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer only visitors who know a token. A page that is opened with it goes on without it in its address."""
         if fault := self._access.find_fault(request.host, request.headers.get("Origin")):
-            raise web.HTTPForbidden(text=fault)
+            raise _refuse(fault)
         person, given = self._find_person(request), request.query.get("token")
         if self._links is None or given is None or request.path != "/":
             return await handler(request)
@@ -191,7 +200,10 @@ class WebServer(Server):
             return Person()
         person = self._links.find_person(request.query.get("token", request.cookies.get(self._cookie, "")))
         if person is None:
-            raise web.HTTPForbidden(text="ftapp answers whoever opens a link that `ftapp serve` has printed")
+            raise _refuse(
+                "This is no link of this server. Open a link that `ftapp serve` has printed. Where the server has been "
+                "started again since, ask for the new link."
+            )
         return person
 
     def _welcome(self, request: web.Request, token: str) -> web.Response:
@@ -220,9 +232,17 @@ def _explain_full(most: int | None) -> web.Response:
     return _make_notice(content, head, status=503, headers={"Retry-After": str(_RETRY_SECONDS)})
 
 
+def _refuse(reason: str) -> web.HTTPForbidden:
+    page = _fill("notice.html", head="", content=f"<p>{html.escape(reason, quote=False)}</p>")
+    return web.HTTPForbidden(text=page, content_type="text/html")
+
+
 def _make_notice(content: str, head: str = "", **how: Any) -> web.Response:
-    page = Template((_HERE / "notice.html").read_text("utf-8"))
-    return web.Response(text=page.substitute(content=content, head=head), content_type="text/html", **how)
+    return web.Response(text=_fill("notice.html", content=content, head=head), content_type="text/html", **how)
+
+
+def _fill(name: str, **parts: str) -> str:
+    return Template((_HERE / name).read_text("utf-8")).substitute(parts, icon=_ICON)
 
 
 def _is_of_server(record: logging.LogRecord) -> bool:
@@ -231,4 +251,4 @@ def _is_of_server(record: logging.LogRecord) -> bool:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    response.headers.update(_FILE_HEADERS if request.path.startswith("/download/") else _HEADERS)

@@ -280,7 +280,8 @@ copies a recipe to a file of your own. A file that you change in an editor is re
         """Show what the highlighted recipe does and costs."""
         about, entry = self.query_one("#about"), self.entry
         about.border_title = Content(entry.name) if entry else None
-        self.query_one("#welcome").set_class(self._last == {}, "-shown")
+        is_new = self._last == {} and self.app.person.find_obstacle("use") is None
+        self.query_one("#welcome").set_class(is_new, "-shown")
         for widget in self.query("#title, #profiles"):
             widget.display = entry is not None
         for widget in self.query("Facts, #comment"):  # so that the comment does not move later

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -13,6 +13,9 @@ from textual.widgets.option_list import Option
 
 from ftapp.tui.catalog import RecipeEntry
 
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
+
 _MUTED = "$foreground-muted"
 
 
@@ -20,6 +23,12 @@ class RecipeMenu(OptionList):
     """Lists recipes below the headings of their groups. Its Enter is in the footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Configure")]
+
+    app: FtApp
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse Enter to people who may only look."""
+        return action != "select" or self.app.person.find_obstacle("use") is None
 
     @property
     def current(self) -> str | None:
