@@ -1,25 +1,21 @@
 """Arrays of encoded examples that may be larger than memory: small ones in memory, others in files without a name.
 
-Such a file lies in the folder of the cache and is mapped into memory, so that the system reads and drops its pages as
-they are needed. It has no name, so it is gone when its process ends, however that ends. Where the disk has no room for
-it, the array is in memory, and a sentence in the run's log says so.
+Where the disk has no room for such a file, the array is in memory, and a sentence in the run's log says so.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.common import user_folders
 from ftapp.common.errors import RunError
 from ftapp.common.formatting import format_size
+from ftapp.common.unnamed_files import open_unnamed, reserve
 
 IN_MEMORY = 2**26
 """Bytes of an array up to which it is in memory."""
@@ -38,8 +34,8 @@ def make_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if size <= IN_MEMORY:
         return np.zeros(shape, dtype)
     try:
-        with _open_file() as file:
-            _reserve(file, size)
+        with open_unnamed() as file:
+            reserve(file, size)
             return _map_file(file, shape, dtype)
     except (OSError, RunError) as error:
         _tell_refusal(size, error)
@@ -83,8 +79,8 @@ class ArrayWriter:
         if self._is_refused or not self._parts:
             return
         try:
-            self._file = self._file or _open_file()
-            _reserve(self._file, self._written + self._held)
+            self._file = self._file or open_unnamed()
+            reserve(self._file, self._written + self._held)
             self._file.seek(self._written)
             for part in self._parts:
                 self._file.write(part.tobytes())
@@ -112,20 +108,6 @@ def split_rows(values: NDArray[Any], length: int, step: int) -> NDArray[Any]:
         return np.zeros((0, length), values.dtype)
     rows: NDArray[Any] = np.lib.stride_tricks.sliding_window_view(values, length)[::step]
     return rows
-
-
-def _open_file() -> IO[bytes]:
-    folder = user_folders.cache()
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder)
-
-
-def _reserve(file: IO[bytes], size: int) -> None:
-    """Reserve room on the disk: a process that writes to a mapped file for which there is none is killed."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-    else:
-        file.truncate(size)
 
 
 def _map_file(file: IO[bytes], shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -47,7 +47,7 @@ def collect_results(history: History) -> RunResults:
     seconds = ended.seconds if ended else None
     if seconds is None and history.started and steps:
         seconds = steps.time[-1] - history.started.time
-    step = float(np.median(steps.seconds)) if steps else 0.0
+    step = float(np.median(np.asarray(steps.seconds))) if steps else 0.0
     return RunResults(
         steps=len(steps),
         metrics=shown.values if shown else {},

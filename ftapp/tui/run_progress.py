@@ -61,7 +61,7 @@ def estimate_remaining(history: History, recipe: Recipe) -> float | None:
         run or after a resume, and after the end of the run.
     """
     since = history.resumed[-1].time if history.resumed else -math.inf
-    times = [each for each in history.steps.time[-_RECENT:] if each >= since]
+    times: list[float] = [each for each in history.steps.time[-_RECENT:] if each >= since]
     if history.ended or len(times) < 2:
         return None
     left = [(phase.total or 0) - phase.done for phase in list_phases(history, recipe) if not phase.ended]

@@ -12,6 +12,7 @@ import keras_hub
 import numpy as np
 import pytest
 
+from ftapp.common.unnamed_files import reserve
 from ftapp.data import Subset, mapped_arrays
 from ftapp.data.completions import Completions
 from ftapp.data.encoded import LabelledTexts, Sequences
@@ -28,14 +29,13 @@ _PIECE = np.arange(1000, dtype=np.int32)
 def mapped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """All arrays of more than 64 bytes go to files; the sizes that are reserved for them."""
     reserved: list[int] = []
-    reserve = mapped_arrays._reserve
 
     def remember(file: Any, size: int) -> None:
         reserved.append(size)
         reserve(file, size)
 
     monkeypatch.setattr(mapped_arrays, "IN_MEMORY", 64)
-    monkeypatch.setattr(mapped_arrays, "_reserve", remember)
+    monkeypatch.setattr(mapped_arrays, "reserve", remember)
     return reserved
 
 
@@ -69,7 +69,7 @@ def test_without_room_on_the_disk_the_rest_is_in_memory(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(mapped_arrays, "IN_MEMORY", 2 * _PIECE.nbytes)
-    monkeypatch.setattr(mapped_arrays, "_reserve", refuse)
+    monkeypatch.setattr(mapped_arrays, "reserve", refuse)
     with caplog.at_level(logging.WARNING, "ftapp"):
         found = write(20)
         zeros = make_zeros((100, 1000), np.dtype(np.int32))
@@ -80,7 +80,7 @@ def test_without_room_on_the_disk_the_rest_is_in_memory(
 
 
 def test_a_small_array_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped_arrays, "_open_file", lambda: pytest.fail("a file was made"))
+    monkeypatch.setattr(mapped_arrays, "open_unnamed", lambda: pytest.fail("a file was made"))
     assert len(write(20)) == 20_000
     assert len(write(0)) == 0
     assert make_zeros((3, 2), np.dtype(bool)).shape == (3, 2)

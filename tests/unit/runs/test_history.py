@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import math
 import random
 from array import array
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ftapp.runs import steps as steps_module
+from ftapp.common.unnamed_files import reserve
+from ftapp.runs import step_column
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import AnyEvent, BestRestored, ModelSaved, RunEnded
 from ftapp.runs.history import Follower, History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
-from ftapp.runs.steps import Steps
+from ftapp.runs.step_column import StepColumn
+from ftapp.runs.steps import FIELDS, Steps
 
 
 def step(number: int, accuracy: float | None = None) -> Stepped:
@@ -57,32 +62,82 @@ def test_columns_hold_what_the_events_do() -> None:
     assert math.isnan(steps.column("accuracy")[0])
     assert steps.column("accuracy")[1] == 0.25
     for name in ("time", "epoch", "rate", "seconds"):
-        assert list(getattr(steps, name)) == [getattr(step(1), name), getattr(step(2), name)]
+        assert list(steps.column(name)) == [getattr(step(1), name), getattr(step(2), name)]
 
 
+@pytest.fixture(params=[2**20, 2], ids=["memory", "files"])
+def in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Numbers up to which columns are in memory."""
+    most: int = request.param
+    monkeypatch.setattr(step_column, "IN_MEMORY", most)
+    return most
+
+
+@pytest.mark.usefixtures("in_memory")
 def test_a_step_that_counts_is_there_whoever_looks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    extend, seen = steps_module._extend_packed, []
+    extend, seen = StepColumn.extend, []
 
-    def looked_at(column: array[Any], values: bytes) -> array[Any]:
-        extended = extend(column, values)
+    def look(column: StepColumn, values: bytes) -> None:
+        extend(column, values)
         seen.append(list(steps))  # as another thread may
-        return extended
 
     steps = Steps()
     steps.append(step(1))
-    monkeypatch.setattr(steps_module, "_extend_packed", looked_at)
+    monkeypatch.setattr(StepColumn, "extend", look)
     steps.extend([step(2), step(3)])
     assert seen[:-1] == [[step(1)]] * 7
     assert seen[-1] == [step(1), step(2), step(3)]
 
 
+@pytest.mark.usefixtures("in_memory")
 def test_a_column_in_use_stays_as_it_is_while_steps_come() -> None:
     steps = Steps()
-    steps.extend([step(1), step(2)])
-    with memoryview(steps.loss) as view:
-        steps.append(step(3))
-        assert list(view) == [1.0, 0.5]
-    assert list(steps) == [step(1), step(2), step(3)]
+    for number in range(1, 6):
+        before = list(steps)
+        with memoryview(steps.loss) as view:
+            steps.append(step(number, 0.5 if number > 3 else None))
+            assert list(view) == [each.loss for each in before]
+        assert list(steps) == [*before, step(number, 0.5 if number > 3 else None)]
+
+
+def test_columns_in_files_are_like_those_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [step(number, number / 50 if number > 20 else None) for number in range(1, 50)]
+    short = Steps()
+    short.extend(events)
+    monkeypatch.setattr(step_column, "IN_MEMORY", 10)
+    reserved: list[int] = []
+
+    def remember(file: Any, size: int) -> None:
+        reserved.append(size)
+        reserve(file, size)
+
+    monkeypatch.setattr(step_column, "reserve", remember)
+    long = Steps()
+    for start in range(0, 49, 7):
+        long.extend(events[start : start + 7])
+    assert max(reserved) == 400
+    assert list(long) == list(short) == events
+    assert long[-3:] == events[-3:]
+    for name in (*FIELDS, "accuracy"):
+        assert long.column(name) == short.column(name) or name in ("gradient_norm", "accuracy")
+        assert np.array_equal(np.asarray(long.column(name)), np.asarray(short.column(name)), equal_nan=True)
+
+
+@pytest.mark.parametrize("refused_from", [1, 12])
+def test_without_room_on_the_disk_columns_are_in_memory(monkeypatch: pytest.MonkeyPatch, refused_from: int) -> None:
+    calls = itertools.count(1)
+
+    def refuse(file: Any, size: int) -> None:
+        if next(calls) >= refused_from:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        reserve(file, size)
+
+    monkeypatch.setattr(step_column, "IN_MEMORY", 10)
+    monkeypatch.setattr(step_column, "reserve", refuse)
+    steps = Steps()
+    for number in range(1, 50):
+        steps.append(step(number))
+    assert list(steps) == [step(number) for number in range(1, 50)]
 
 
 def test_events_together_tell_the_same_as_one_by_one() -> None:
