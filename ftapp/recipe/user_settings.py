@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from ftapp.common import user_folders
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_text
 from ftapp.recipe.section import Section
 from ftapp.recipe.track_schema import Track
-from ftapp.recipe.validation import explain
+from ftapp.recipe.validation import check_tables
 
 
 def _check_address(address: str) -> str:
@@ -85,8 +85,4 @@ def load_settings() -> UserSettings:
         return UserSettings()
     except (OSError, *UNREADABLE) as error:
         raise RecipeError([Problem(str(file), "", f"it cannot be read: {explain_error(error)}")]) from error
-    try:
-        return UserSettings.model_validate(tables)
-    except ValidationError as error:
-        problems = dict.fromkeys(explain(item, section=UserSettings) for item in error.errors())
-        raise RecipeError([Problem(str(file), key, message) for key, message in problems]) from error
+    return check_tables(tables, UserSettings, str(file))

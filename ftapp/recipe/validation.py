@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from ftapp.common.errors import shorten, suggest_nearest
+from ftapp.common.errors import Problem, RecipeError, shorten, suggest_nearest
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, list_names, merge
 from ftapp.recipe.phase_schema import Phase
@@ -17,6 +17,8 @@ from ftapp.recipe.section import Section
 from ftapp.recipe.tasks import TASKS
 from ftapp.recipe.value_errors import explain_value
 from ftapp.recipe.value_types import MARKS
+
+_Section = TypeVar("_Section", bound=Section)
 
 
 def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
@@ -31,8 +33,26 @@ def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(explain(item, list_names(raw.get("phase"))) for item in error.errors()))
+        return None, list(dict.fromkeys(_explain(item, list_names(raw.get("phase"))) for item in error.errors()))
     return recipe, list(_find_conflicts(recipe))
+
+
+def check_tables(tables: Mapping[str, Any], section: type[_Section], place: str) -> _Section:
+    """Check tables that are no recipe's.
+
+    Args:
+        tables: The tables.
+        section: Their schema.
+        place: Where they come from, such as a file.
+
+    Raises:
+        RecipeError: A key or a value is wrong.
+    """
+    try:
+        return section.model_validate(tables)
+    except ValidationError as error:
+        problems = dict.fromkeys(_explain(item, section=section) for item in error.errors())
+        raise RecipeError([Problem(place, key, message) for key, message in problems]) from error
 
 
 def find_unknown_keys(
@@ -81,7 +101,7 @@ def find_unknown_keys(
             yield from ((f"{path}.{part}", f"this key is not there; {suggest_nearest(part, known)}") for part in gone)
 
 
-def explain(
+def _explain(
     error: Mapping[str, Any], phase_names: Sequence[str] = (), section: type[Section] = Recipe
 ) -> tuple[str, str]:
     """Translate an error of Pydantic into a key and a message.

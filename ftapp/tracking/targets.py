@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
 from ftapp import recipe as recipes
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.recipe import Track
 from ftapp.recipe.track_schema import TRACKERS
 from ftapp.recipe.user_settings import find_settings_file, load_settings
-from ftapp.recipe.validation import explain
+from ftapp.recipe.validation import check_tables
 from ftapp.runs.run_folder import RunFolder
 
 _USUAL: dict[str, str | bool] = {"tensorboard": True, "history": "csv"}
@@ -58,8 +56,4 @@ def choose(run: RunFolder, asked: Sequence[str]) -> Track:
             values[name] = target or True
         if not values[name]:
             raise RecipeError([Problem("", "--to", f"{name} lacks its project, such as --to {name}=PROJECT")])
-    try:
-        return Track.model_validate(values)
-    except ValidationError as error:
-        problems = (explain(item, section=Track) for item in error.errors())
-        raise RecipeError([Problem("--to", key, message) for key, message in problems]) from error
+    return check_tables(values, Track, "--to")
