@@ -8,9 +8,7 @@ from ftapp.api.run import Run
 from ftapp.api.runs import get_run_folder
 from ftapp.api.wait_for import wait_for
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import RunError
-from ftapp.models.export.formats import FORMATS
-from ftapp.rpc.export_client import ExportClient, check_export_folder, find_export_folder
+from ftapp.rpc.export_client import ExportChoice, ExportClient, find_export_folder
 from ftapp.rpc.messages import Exported
 
 
@@ -51,21 +49,13 @@ def export(
         RunError: The format is unknown or does not suit the model, a package is missing, the folder holds something
             else, or the answers of the export are not those of the model.
     """
-    if to not in FORMATS:
-        raise RunError(f"there is no format '{to}'; the formats are {', '.join(FORMATS)}")
-    if examples < 0:
-        raise RunError(f"examples is 0 or more, and 0 leaves the check out; got {examples}")
-    chosen = FORMATS[to]
-    chosen.check_int8(to, int8=int8)
     source = get_run_folder(run, runs_dir).folder
     place = Path(folder).expanduser().absolute() if folder else find_export_folder(source, to, int8=int8)
-    check_export_folder(place, replaces=force)
-    chosen.check_installed(to, int8=int8)
+    choice = ExportChoice(to, place, int8, examples, force)
+    choice.check()
 
     async def ask() -> Exported:
         async with ExportClient(source, offline=offline) as client:
-            return await client.export(
-                to, place, chosen.backend, int8=int8, examples=examples, replaces=force, progress=progress
-            )
+            return await client.export(choice, progress)
 
     return wait_for(ask())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,26 +9,26 @@ import typer
 
 from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
+from ftapp.runs.export_formats import FORMATS
 
 if TYPE_CHECKING:
     from ftapp.rpc.messages import Exported
 
 
-class Format(StrEnum):
-    """The values of --to, which `ftapp.models.export.formats` describes."""
-
-    keras_hub = "keras-hub"
-    saved_model = "saved_model"
-    onnx = "onnx"
-    openvino = "openvino"
-    litert = "litert"
-    torch = "torch"
-    transformers = "transformers"
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help=f"The format: {', '.join(FORMATS)}.",
+        autocompletion=lambda incomplete: [name for name in FORMATS if name.startswith(incomplete)],
+    ),
+]
 
 
 def export(
     run_name: RunArgument,
-    to: Annotated[Format, typer.Option("--to", metavar="FORMAT", help=f"The format: {', '.join(Format)}.")],
+    to: FormatOption,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="The folder. [default: export/FORMAT in the run]"),
@@ -50,31 +49,16 @@ def export(
     """
     from ftapp.cli.ask_helper import ask_helper
     from ftapp.experiments.find_run import find_run
-    from ftapp.models.export.formats import FORMATS
-    from ftapp.rpc.export_client import ExportClient, check_export_folder, find_export_folder
+    from ftapp.rpc.export_client import ExportChoice, ExportClient, find_export_folder
 
-    chosen = FORMATS[to.value]
-    with fail_on_run_errors(2):
-        chosen.check_int8(to.value, int8=int8)
     with refuse_bad_recipes(), fail_on_run_errors():
         run = find_run(run_name, runs_dir)
-        folder = output or find_export_folder(run.folder, to.value, int8=int8)
+        folder = output or find_export_folder(run.folder, to, int8=int8)
+        choice = ExportChoice(to, folder, int8, examples, replaces=force)
         with fail_on_run_errors(2):
-            check_export_folder(folder, replaces=force)
-        chosen.check_installed(to.value, int8=int8)
-        made = ask_helper(
-            "the export",
-            ExportClient(run.folder, offline=offline),
-            lambda asked, progress: asked.export(
-                to.value,
-                folder,
-                chosen.backend,
-                int8=int8,
-                examples=examples,
-                replaces=force,
-                progress=progress,
-            ),
-        )
+            choice.check()
+        client = ExportClient(run.folder, offline=offline)
+        made = ask_helper("the export", client, lambda asked, progress: asked.export(choice, progress))
     _print_result(made, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.export import Format
+from ftapp.cli.export import FormatOption
 from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
 from ftapp.cli.options import JsonOption, RunArgument, RunsDirOption
 
@@ -21,9 +21,7 @@ def push(
     address: Annotated[
         str, typer.Argument(metavar="TARGET", help="hf://OWNER/NAME or kaggle://OWNER/MODEL/FRAMEWORK/VARIATION.")
     ],
-    to: Annotated[
-        Format, typer.Option("--to", metavar="FORMAT", help=f"The format: {', '.join(Format)}.")
-    ] = Format.keras_hub,
+    to: FormatOption = "keras-hub",
     int8: Annotated[bool, typer.Option("--int8", help="Quantize to int8 (openvino, litert).")] = False,
     examples: Annotated[
         int,
@@ -51,33 +49,24 @@ def push(
     Prints the address. Tokens are those of the hubs' own libraries: `hf auth login` or HF_TOKEN, and KAGGLE_API_TOKEN.
     """
     from ftapp.experiments.find_run import find_run
-    from ftapp.models.export.formats import FORMATS
     from ftapp.publishing.targets import HuggingFaceTarget, parse_target
+    from ftapp.runs.export_formats import FORMATS
 
-    chosen = FORMATS[to.value]
     with refuse_bad_recipes(), fail_on_run_errors():
         target = parse_target(address)
         if revision is not None and not isinstance(target, HuggingFaceTarget):
             refuse("--revision is a branch on Hugging Face; Kaggle numbers the versions of a variation itself")
-        with fail_on_run_errors(2):
-            chosen.check_int8(to.value, int8=int8)
         run = find_run(run_name, runs_dir)
-        chosen.check_installed(to.value, int8=int8)
-        _check_target(target, needs_token=not dry_run)
         from ftapp.cli.ask_helper import ask_helper
         from ftapp.publishing.folder import prepare_folder
-        from ftapp.rpc.export_client import ExportClient, check_export_folder, find_export_folder
+        from ftapp.rpc.export_client import ExportChoice, ExportClient, find_export_folder
 
-        folder = find_export_folder(run.folder, to.value, int8=int8)
-        check_export_folder(folder, replaces=True)
-        ask_helper(
-            "the export",
-            ExportClient(run.folder),
-            lambda asked, progress: asked.export(
-                to.value, folder, chosen.backend, int8=int8, examples=examples, replaces=True, progress=progress
-            ),
-        )
-        published = prepare_folder(run, folder, chosen.hub_library, license_name)
+        choice = ExportChoice(to, find_export_folder(run.folder, to, int8=int8), int8, examples, replaces=True)
+        with fail_on_run_errors(2):
+            choice.check()
+        _check_target(target, needs_token=not dry_run)
+        ask_helper("the export", ExportClient(run.folder), lambda asked, progress: asked.export(choice, progress))
+        published = prepare_folder(run, choice.folder, FORMATS[to].hub_library, license_name)
         place = None
         if not dry_run:
             told = message or f"Push the run {run.folder.name}"

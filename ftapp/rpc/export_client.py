@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ftapp.common import durable
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import RunError
+from ftapp.common.errors import RunError, suggest_nearest
 from ftapp.common.formatting import format_duration, format_size
 from ftapp.common.safe_files import explain_error
-from ftapp.recipe import Backend
 from ftapp.rpc.client import HelperClient
 from ftapp.rpc.messages import Exported
+from ftapp.runs.export_formats import FORMATS
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """What is exported, and where to.
+
+    Attributes:
+        to: The name of the format.
+        folder: The folder of the export.
+        int8: Whether the export is in int8.
+        examples: How many test examples are compared at most; 0 for no check.
+        replaces: Whether an export that is there is replaced.
+    """
+
+    to: str
+    folder: Path
+    int8: bool = False
+    examples: int = 50
+    replaces: bool = False
+
+    def check(self) -> None:
+        """Check what can be checked before the model is loaded.
+
+        Raises:
+            RunError: The format is unknown, has no int8, or lacks a package; or something else is in the folder.
+        """
+        if self.to not in FORMATS:
+            raise RunError(f"there is no format '{self.to}'; {suggest_nearest(self.to, FORMATS)}")
+        if self.examples < 0:
+            raise RunError(f"examples is 0 or more, and 0 leaves the check out; got {self.examples}")
+        FORMATS[self.to].check_int8(self.to, int8=self.int8)
+        FORMATS[self.to].check_installed(self.to, int8=self.int8)
+        _check_folder(self.folder, replaces=self.replaces)
 
 
 class ExportClient(HelperClient):
@@ -34,32 +68,17 @@ class ExportClient(HelperClient):
         for place in self._places:
             durable.remove_leftovers(place.parent, place.name)
 
-    async def export(
-        self,
-        to: str,
-        folder: Path,
-        backend: Backend,
-        *,
-        int8: bool = False,
-        examples: int = 50,
-        replaces: bool = False,
-        progress: Progress | None = None,
-    ) -> Exported:
+    async def export(self, choice: ExportChoice, progress: Progress | None = None) -> Exported:
         """Export the trained model, and check the export on the run's test split.
 
         Args:
-            to: The format, a key of `ftapp.models.export.formats.FORMATS`.
-            folder: The folder of the export.
-            backend: What Keras computes with while it writes this format.
-            int8: Whether the export is in int8.
-            examples: How many test examples are compared at most; 0 for no check.
-            replaces: Whether a folder that is there is replaced.
+            choice: What is exported, and where to.
             progress: Called with what is being done.
         """
-        self._places.add(folder.absolute())
-        parameters = {"run": self._run, "to": to, "folder": str(folder.absolute()), "int8": int8}
-        options = {"examples": examples, "replaces": replaces}
-        return await self._ask(backend, Exported, "export", progress, **parameters, **options)
+        folder = choice.folder.absolute()
+        self._places.add(folder)
+        parameters = asdict(choice) | {"run": self._run, "folder": str(folder)}
+        return await self._ask(FORMATS[choice.to].backend, Exported, "export", progress, **parameters)
 
 
 def describe_export(made: Exported) -> dict[str, str]:
@@ -104,16 +123,8 @@ def find_export_folder(run: Path, to: str, *, int8: bool = False) -> Path:
     return run / "export" / (f"{to}-int8" if int8 else to)
 
 
-def check_export_folder(folder: Path, *, replaces: bool = False) -> None:
-    """Check that an export may be written to a folder.
-
-    Args:
-        folder: The folder of the export.
-        replaces: Whether an export that is there is replaced.
-
-    Raises:
-        RunError: The folder is a file, or holds something that is not to be replaced.
-    """
+def _check_folder(folder: Path, *, replaces: bool) -> None:
+    """Check that an export may be written to a folder. replaces: whether an export that is there is replaced."""
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():

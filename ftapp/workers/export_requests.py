@@ -9,9 +9,9 @@ from pathlib import Path
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.safe_files import explain_error
-from ftapp.models.export.formats import FORMATS
 from ftapp.rpc.messages import Exported, ExportReport
 from ftapp.rpc.server import Request
+from ftapp.runs.export_formats import FORMATS
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import import_keras
 

@@ -87,7 +87,7 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
         ftapp.evaluate(other, split="all")
     with pytest.raises(ftapp.RunError, match="does not write text"):
         ftapp.generate(other, ["a film"])
-    with pytest.raises(ftapp.RunError, match="there is no format 'tflite'; the formats are keras-hub"):
+    with pytest.raises(ftapp.RunError, match="there is no format 'tflite'; did you mean 'litert'"):
         ftapp.export(other, "tflite")
     with pytest.raises(ftapp.RunError, match="onnx has no int8; int8 is for openvino and litert"):
         ftapp.export(other, "onnx", int8=True)

@@ -24,7 +24,7 @@ from ftapp.data import images
 from ftapp.data.encoding import encode_images
 from ftapp.models import saved_model
 from ftapp.models.export import tokenizer_json, write
-from ftapp.models.export.formats import FORMATS
+from ftapp.runs.export_formats import FORMATS
 from ftapp.runs.run_folder import RunFolder
 from tests.support import recipes
 from tests.support.exports import execute, export_run, save_run, save_vit

@@ -11,7 +11,7 @@ from textual.widgets import Button, OptionList, Static
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
-from ftapp.models.export.formats import FORMATS
+from ftapp.runs.export_formats import FORMATS
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.export_form import ExportForm

@@ -1,4 +1,4 @@
 """Exports: a trained model in the formats of other runtimes, each with its preprocessing and a program that reads it.
 
-`formats` lists the formats, `write` writes one, and `check` compares its answers with the model's.
+`ftapp.runs.export_formats` lists the formats. `write` writes one, and `check` compares its answers with the model's.
 """

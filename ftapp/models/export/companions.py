@@ -9,11 +9,11 @@ from typing import Any
 import tokenizers
 
 from ftapp import __version__
-from ftapp.models.export.formats import FORMATS
 from ftapp.models.export.program import PROGRAM_FILE, Program, compose, make_snippet
 from ftapp.models.export.request import ExportRequest
 from ftapp.models.saved_model import TrainedModel
 from ftapp.recipe import TASKS
+from ftapp.runs.export_formats import FORMATS
 
 LABELS_FILE = "labels.json"
 TOKENIZER_FILE = "tokenizer.json"

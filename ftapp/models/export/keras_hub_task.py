@@ -8,12 +8,12 @@ from typing import Any
 
 import keras_hub
 
-from ftapp.models.export.formats import UnfitError
 from ftapp.models.export.linear_head import ACTIVATIONS, fold_head
 from ftapp.models.export.program import READ_IMAGES, Program
 from ftapp.models.export.request import ExportRequest, WrittenModel
 from ftapp.models.saved_model import TrainedModel
 from ftapp.recipe import TASKS
+from ftapp.runs.export_formats import UnfitError
 
 _NAME = "keras-hub"
 _POOLINGS = {"GlobalAveragePooling2D": "avg", "GlobalMaxPooling2D": "max"}

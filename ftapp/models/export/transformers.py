@@ -12,7 +12,6 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ftapp.models.export.companions import describe_images
-from ftapp.models.export.formats import UnfitError
 from ftapp.models.export.linear_head import ACTIVATIONS, fold_head
 from ftapp.models.export.program import READ_IMAGES, RESIZE_IMAGES, Program
 from ftapp.models.export.request import ExportRequest, WrittenModel
@@ -20,6 +19,7 @@ from ftapp.models.export.tokenizer_json import make_tokenizer
 from ftapp.models.export.transformers_families import FAMILIES, Family
 from ftapp.models.saved_model import TrainedModel
 from ftapp.recipe import TASKS
+from ftapp.runs.export_formats import UnfitError
 
 _NAME = "transformers"
 # How Transformers' pipelines bring logits into the range of scores.

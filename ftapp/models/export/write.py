@@ -10,10 +10,10 @@ from ftapp.common.errors import RunError
 from ftapp.models.export import keras_hub_task, litert, onnx, openvino, tf_saved_model, torch, transformers
 from ftapp.models.export.check import check_export
 from ftapp.models.export.companions import write_companions
-from ftapp.models.export.formats import FORMATS, UnfitError
 from ftapp.models.export.request import CheckExamples, ExportCheck, ExportRequest, WrittenModel
 from ftapp.models.export.tokenizer_json import make_tokenizer
 from ftapp.recipe import TASKS
+from ftapp.runs.export_formats import FORMATS, UnfitError
 
 _WRITERS: dict[str, Callable[[ExportRequest, Path], WrittenModel]] = {
     "keras-hub": keras_hub_task.write,

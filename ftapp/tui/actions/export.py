@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from ftapp.common.downloads import Progress
 from ftapp.common.formatting import format_size
 from ftapp.experiments.trash import measure_size
-from ftapp.models.export.formats import FORMATS
-from ftapp.rpc.export_client import ExportClient, describe_export
+from ftapp.rpc.export_client import ExportChoice, ExportClient, describe_export
 from ftapp.rpc.messages import Exported
 from ftapp.runs.run_folder import RunFolder
-from ftapp.tui.dialogs.export_form import ExportChoice, ExportForm
+from ftapp.tui.dialogs.export_form import ExportForm
 from ftapp.tui.jobs import BackgroundJob, JobResult
 
 if TYPE_CHECKING:
@@ -40,15 +39,7 @@ async def export(app: FtApp, run: RunFolder) -> None:
 
 async def _export(run: RunFolder, choice: ExportChoice, *, offline: bool, progress: Progress) -> JobResult:
     async with ExportClient(run.folder, offline=offline) as client:
-        made = await client.export(
-            choice.to,
-            choice.folder,
-            FORMATS[choice.to].backend,
-            int8=choice.int8,
-            examples=choice.examples,
-            replaces=choice.replaces,
-            progress=progress,
-        )
+        made = await client.export(choice, progress)
     facts = describe_export(made)
     return JobResult(choice.folder, facts, _summarize(made, facts))
 

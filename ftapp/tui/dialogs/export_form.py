@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,33 +15,14 @@ from textual.widgets import Button, Checkbox, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp.common.errors import RunError
-from ftapp.models.export.formats import FORMATS, ExportFormat
-from ftapp.rpc.export_client import check_export_folder, find_export_folder
+from ftapp.rpc.export_client import ExportChoice, find_export_folder
+from ftapp.runs.export_formats import FORMATS
 from ftapp.tui.widgets.path_field import PathField
 from ftapp.tui.widgets.prompt import Number
 from ftapp.tui.widgets.tick import Tick
 
 _MUTED = "$foreground-muted"
 _CHECKED = 50  # test examples, as with `ftapp export`
-
-
-@dataclass(frozen=True)
-class ExportChoice:
-    """What is exported, and where.
-
-    Attributes:
-        to: The name of the format.
-        folder: The folder of the export.
-        int8: Whether it is in int8.
-        examples: How many test examples are compared at most.
-        replaces: Whether an export that is there is replaced.
-    """
-
-    to: str
-    folder: Path
-    int8: bool
-    examples: int
-    replaces: bool
 
 
 class ExportForm(ModalScreen[ExportChoice | None]):
@@ -78,7 +58,7 @@ class ExportForm(ModalScreen[ExportChoice | None]):
         super().__init__()
         self._run, self._model = run, model
         self._names = list(FORMATS)
-        self._missing = {name: _find_missing(name, row, int8=False) for name, row in FORMATS.items()}
+        self._missing = [name for name, row in FORMATS.items() if not row.is_installed()]
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -102,7 +82,7 @@ class ExportForm(ModalScreen[ExportChoice | None]):
 
     def on_mount(self) -> None:
         self.query_one("#dialog").border_subtitle = Content(self._model)
-        usable = (index for index, name in enumerate(self._names) if not self._missing[name])
+        usable = (index for index, name in enumerate(self._names) if name not in self._missing)
         self.query_one(OptionList).highlighted = next(usable, 0)
 
     @property
@@ -114,7 +94,7 @@ class ExportForm(ModalScreen[ExportChoice | None]):
         titles = max(len(row.title) for row in FORMATS.values())
         options = []
         for name, row in FORMATS.items():
-            about = "a package is missing" if self._missing[name] else f"runs with {row.runtime}"
+            about = "a package is missing" if name in self._missing else f"runs with {row.runtime}"
             line = Content.assemble(name.ljust(width), (f"  {row.title.ljust(titles)}  {about}", _MUTED))
             options.append(Option(line, id=name))
         return options
@@ -138,43 +118,38 @@ class ExportForm(ModalScreen[ExportChoice | None]):
     @on(Input.Changed)
     @on(Checkbox.Changed, "#replaces")
     def _check(self) -> None:
-        self.query_one("#wrong", Static).update(self._find_wrong() or "")
-
-    def _find_wrong(self) -> str:
-        """Explain why the choice cannot be exported; "" where it can."""
-        folder, examples = self.query_one(PathField).path, self.query_one("#examples", Number)
-        if missing := _find_missing(self._chosen, FORMATS[self._chosen], int8=self._is_int8):
-            return missing
-        if folder is None:
-            return "an export needs a folder"
-        if examples.number is None:
-            return f"'{examples.value}' is not a number of examples; it is {examples.rule}"
         try:
-            check_export_folder(folder, replaces=self.query_one("#replaces", Tick).value)
+            self._make_choice()
+            wrong = ""
         except RunError as error:
-            return str(error).replace("replace it (--force)", "mark 'replace'")
-        return ""
+            wrong = str(error).replace("replace it (--force)", "mark 'replace'")
+        self.query_one("#wrong", Static).update(wrong)
+
+    def _make_choice(self) -> ExportChoice:
+        """Make the choice of what the form holds.
+
+        Raises:
+            RunError: It cannot be exported.
+        """
+        folder, examples = self.query_one(PathField).path, self.query_one("#examples", Number)
+        if folder is None:
+            raise RunError("an export needs a folder")
+        if examples.number is None:
+            raise RunError(f"'{examples.value}' is not a number of examples; it is {examples.rule}")
+        replaces = self.query_one("#replaces", Tick).value
+        choice = ExportChoice(self._chosen, folder, self._is_int8, int(examples.number), replaces)
+        choice.check()
+        return choice
 
     @on(Button.Pressed, "#export")
     @on(OptionList.OptionSelected)
     @on(Input.Submitted)
     def _confirm(self) -> None:
-        folder, examples = self.query_one(PathField).path, self.query_one("#examples", Number).number
-        if self._find_wrong() or folder is None or examples is None:
+        try:
+            self.dismiss(self._make_choice())
+        except RunError:
             self._check()
-            return
-        replaces = self.query_one("#replaces", Tick).value
-        self.dismiss(ExportChoice(self._chosen, folder, self._is_int8, int(examples), replaces))
 
     @on(Button.Pressed, "#cancel")
     def _leave(self) -> None:
         self.dismiss(None)
-
-
-def _find_missing(name: str, row: ExportFormat, *, int8: bool) -> str:
-    """Explain which packages a format lacks; "" where it lacks none."""
-    try:
-        row.check_installed(name, int8=int8)
-    except RunError as error:
-        return str(error)
-    return ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ftapp.common.errors import RunError
-from ftapp.recipe import Backend
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Backend
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class ExportFormat:
     has_int8: bool = False
 
     def check_int8(self, name: str, *, int8: bool) -> None:
-        """Check that this format can be written as it is asked for.
+        """Check that this format has int8 where it is asked for.
 
         Args:
             name: The format's name.
@@ -44,6 +47,10 @@ class ExportFormat:
             able = " and ".join(each for each, row in FORMATS.items() if row.has_int8)
             raise RunError(f"{name} has no int8; int8 is for {able}")
 
+    def is_installed(self) -> bool:
+        """Return whether all packages of this format are installed, those of int8 aside."""
+        return not _find_missing(self.needs)
+
     def check_installed(self, name: str, *, int8: bool) -> None:
         """Check that the packages of this format are installed, without importing them.
 
@@ -55,13 +62,17 @@ class ExportFormat:
             RunError: A package is not installed.
         """
         needed = dict(self.needs) | ({"nncf": "nncf"} if int8 and name == "openvino" else {})
-        missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
-        if missing:
+        if missing := _find_missing(needed):
             listed = " ".join(missing)
             raise RunError(
                 f"the package '{missing[0]}' is not installed; an export to {name} needs it: pip install {listed}; "
                 "pip install 'ftapp[export,openvino,torch]' installs what all formats need"
             )
+
+
+def _find_missing(needed: Mapping[str, str]) -> list[str]:
+    """Find the packages that are not installed. needed: the name to install by the name to import."""
+    return [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
 
 
 FORMATS: Mapping[str, ExportFormat] = {
