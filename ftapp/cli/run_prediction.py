@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from ftapp import recipe as recipes
 from ftapp.cli.ask_helper import ask_helper
 from ftapp.cli.piped_input import pipe_standard_input
 from ftapp.common.downloads import Progress
+from ftapp.common.partial_file import PartialFile
 from ftapp.common.safe_output import get_raw_stream
 from ftapp.rpc.prediction_messages import PredictQuestion
 from ftapp.rpc.prediction_rows import PredictionCounts, RowWriter, open_partial_file, write_predictions
@@ -48,6 +51,22 @@ class _Stream:
     close = flush
 
 
+@contextmanager
+def _open(
+    run: RunFolder, question: PredictQuestion, output: Path | None, format: TableFormat, *, anew: bool
+) -> Iterator[tuple[RowWriter, PredictQuestion, PredictionCounts]]:
+    """Open a file as `open_partial_file` does, or what keeps no rows: standard output, a pipe, or a device."""
+    if output is not None and (output.is_file() or not output.exists()):
+        with open_partial_file(run, question, output, format, anew=anew) as opened:
+            yield opened
+        return
+    stream = _Stream(output)
+    try:
+        yield stream, question, PredictionCounts()
+    finally:
+        stream.close()
+
+
 def run_prediction(
     run: RunFolder, question: PredictQuestion, output: Path | None, format: TableFormat, *, anew: bool
 ) -> PredictionCounts:
@@ -69,16 +88,14 @@ def run_prediction(
         OSError: The output cannot be written.
     """
     recipe = recipes.load(run.recipe_file)
-    partial, counts = None, PredictionCounts()
-    if output is not None and (output.is_file() or not output.exists()):
-        partial, question = open_partial_file(run, question, output, format, anew=anew)
-        counts = PredictionCounts(partial.progress.rows, partial.progress.problems)
-        if counts.inputs:
+    with (
+        _open(run, question, output, format, anew=anew) as (writer, rest, counts),
+        pipe_standard_input(rest) as piped_question,
+    ):
+        partial = writer if isinstance(writer, PartialFile) else None
+        if partial and counts.inputs:
             print(f"going on after {counts.inputs:,} inputs in {partial.path}", file=sys.stderr)
-    writer: RowWriter = partial or _Stream(output)
-    shows_rows = partial is None and sys.stdout.isatty()
-
-    with pipe_standard_input(question) as piped_question:
+        shows_rows = partial is None and sys.stdout.isatty()
 
         async def ask(client: PredictorClient, progress: Progress) -> None:
             await write_predictions(
@@ -87,13 +104,9 @@ def run_prediction(
 
         try:
             ask_helper("the model", PredictorClient(recipe, run.folder, offline=True), ask)
-            if partial:
-                partial.finish()
         except KeyboardInterrupt:
             if partial and partial.progress.rows:
                 rows = partial.progress.rows
                 print(f"interrupted; the same command goes on after {rows:,} inputs", file=sys.stderr)
             raise
-        finally:
-            writer.close()
     return counts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,10 +60,11 @@ class RowWriter(Protocol):
         """End the writing."""
 
 
+@contextmanager
 def open_partial_file(
     run: RunFolder, question: PredictQuestion, output: Path, format: TableFormat, *, anew: bool
-) -> tuple[PartialFile, PredictQuestion]:
-    """Open the partial file of a prediction's output.
+) -> Iterator[tuple[PartialFile, PredictQuestion, PredictionCounts]]:
+    """Open the partial file of a prediction's output, which takes the output's place if the context ends well.
 
     Args:
         run: The run.
@@ -71,16 +73,21 @@ def open_partial_file(
         format: How rows are written.
         anew: Whether to begin anew where a partial file is there.
 
-    Returns:
-        The partial file, and the question without the inputs whose rows it has.
+    Yields:
+        (The partial file, the question without the inputs whose rows it has, how many these are).
 
     Raises:
         RunError: There is no model, or a partial file does not fit.
+        OSError: The output cannot be written.
     """
     partial = PartialFile(output, _list_facts(run, question, format), anew=anew)
     if partial.progress.rows:
         question = msgspec.structs.replace(question, skip=partial.progress.rows, digest=partial.progress.digest)
-    return partial, question
+    try:
+        yield partial, question, PredictionCounts(partial.progress.rows, partial.progress.problems)
+        partial.finish()
+    finally:
+        partial.close()
 
 
 async def write_predictions(
@@ -156,14 +163,9 @@ async def predict_to_file(
     """
     recipe = recipes.load(run.recipe_file)
     format = choose_table_format(output)
-    partial, question = open_partial_file(run, question, output, format, anew=anew)
-    counts = PredictionCounts(partial.progress.rows, partial.progress.problems)
-    try:
+    with open_partial_file(run, question, output, format, anew=anew) as (partial, rest, counts):
         async with PredictorClient(recipe, run.folder, offline=True) as client:
-            await write_predictions(client, recipe, question, partial, format, counts, progress)
-        partial.finish()
-    finally:
-        partial.close()
+            await write_predictions(client, recipe, rest, partial, format, counts, progress)
     return counts
 
 
