@@ -112,7 +112,7 @@ def measure_keras(arm: str, args: argparse.Namespace) -> Figures:
     import keras
     import keras_hub
 
-    from ftapp.data.encoded import load_encoded
+    from ftapp.data.encoded_splits import load_encoded
     from ftapp.models import backend
 
     loaded = recipes.load(write_recipe(arm, args))

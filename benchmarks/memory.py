@@ -73,7 +73,7 @@ def make_preset(folder: Path, *, tiny: bool) -> None:
 
 def forward(loaded: Recipe) -> None:
     """Score every image of the recipe."""
-    from ftapp.data.encoded import load_encoded
+    from ftapp.data.encoded_splits import load_encoded
     from ftapp.data.order import order_evaluation
     from ftapp.models import backend, build
 

@@ -124,7 +124,7 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
     import keras
     import tensorflow
 
-    from ftapp.data.encoded import load_encoded
+    from ftapp.data.encoded_splits import load_encoded
     from ftapp.data.order import order_epoch
     from ftapp.models import backend, build
     from ftapp.training.optimizers import make_optimizer

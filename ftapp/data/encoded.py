@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import data
-from ftapp.common.downloads import Progress
-from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset, augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
-from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits, NumberScale, Targets
-from ftapp.data.encoded_completions import EncodedCompletions, check_lengths
+from ftapp.data.dataset import AugmentedView, BatchKey, Targets
 from ftapp.data.encoding import (
     compute_padded_width,
     encode_stream,
@@ -31,9 +27,7 @@ from ftapp.data.hashes import hash_content
 from ftapp.data.mapped_arrays import make_zeros, split_rows
 from ftapp.data.of_subset import OfSubset
 from ftapp.data.order import split_into_batches
-from ftapp.data.table_weights import scale_weights
 from ftapp.data.thumbnails import THUMBNAIL
-from ftapp.recipe import TASKS, Recipe
 
 _TEXTS_AT_ONCE = 1024
 
@@ -284,90 +278,3 @@ def _describe_changes(view: AugmentedView | None, augmenter: Augmenter | TextAug
     if view is None or augmenter is None:
         return b""
     return f"(View(seed={view.seed}, number={view.number}), {augmenter!r})".encode()
-
-
-def load_encoded(
-    recipe: Recipe,
-    preprocessor: Any,
-    progress: Progress,
-    found: data.Splits | data.DocumentSplits | None = None,
-) -> EncodedSplits:
-    """Read a recipe's data, split and encode them.
-
-    Args:
-        recipe: The recipe.
-        preprocessor: The preset's preprocessor.
-        progress: Called with what is being done and how far it is.
-        found: The data, where they have been read and split already.
-
-    Returns:
-        The encoded splits.
-
-    Raises:
-        RecipeError: The data cannot be used, or a split that the run needs is empty.
-    """
-    return encode_splits(recipe, found or data.read(recipe, progress), preprocessor, progress)
-
-
-def encode_splits(
-    recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress
-) -> EncodedSplits:
-    """Encode a recipe's data as its model takes them.
-
-    Args:
-        recipe: The recipe.
-        found: Its data, split.
-        preprocessor: The preset's preprocessor.
-        progress: Called with what is being done and how far it is.
-
-    Returns:
-        The encoded splits.
-
-    Raises:
-        RecipeError: A split that the run needs is empty.
-    """
-    encoded: dict[str, EncodedDataset] = {}
-    task = TASKS[recipe.task]
-    completions: dict[str, EncodedCompletions] = {}
-    for name in ("train", "validation", "test"):
-        part = getattr(found, name)
-        if task.writes:
-            progress(f"tokenizing the {name} split", 0, None)
-        if task.labels == "completions":
-            encoded[name] = completions[name] = EncodedCompletions(part, preprocessor)
-        elif task.labels == "tokens":
-            encoded[name] = Sequences(part, preprocessor)
-        elif task.inputs == "texts":
-            noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
-            encoded[name] = LabelledTexts(part, preprocessor, noise)
-        else:
-            encoded[name] = Images(part, preprocessor, _make_augmenter(recipe))
-    notes = (*found.notes, *(check_lengths(recipe, completions) if completions else ()))
-    for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):
-        if not len(encoded[name]):
-            message = f"the {name} split is empty; give it a larger share, or more data"
-            if task.labels == "tokens":
-                given, length = sum(map(len, getattr(found, name))), preprocessor.sequence_length
-                message = (
-                    f"the {name} split has {given:,} characters, too few for one sequence of {length} tokens; give it "
-                    "more text, or set a smaller model.sequence_length"
-                )
-            raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
-    parts = encoded["train"], encoded["validation"], encoded["test"]
-    if isinstance(found, data.Splits):
-        scale = measure_scale(found.train.labels) if task.labels == "numbers" else None
-        weights = scale_weights(found.train.weights)
-        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, notes, scale, weights)
-    return EncodedSplits(*parts, (), found.duplicates, notes=notes)
-
-
-def measure_scale(numbers: NDArray[Any]) -> NumberScale:
-    """Measure mean and standard deviation of the numbers of a training split; of equal numbers the deviation is 1."""
-    wide = numbers.astype(np.float64)
-    return NumberScale(float(wide.mean()), float(wide.std()) or 1.0)
-
-
-def _make_augmenter(recipe: Recipe) -> Augmenter | None:
-    if recipe.augmentation is None or recipe.model.image_size is None:
-        return None
-    return Augmenter(recipe.augmentation, recipe.model.image_size)

@@ -15,8 +15,9 @@ from ftapp import data
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data.dataset import EncodedDataset, EncodedSplits
-from ftapp.data.encoded import Images, LabelledTexts, encode_splits, load_encoded
+from ftapp.data.encoded import Images, LabelledTexts
 from ftapp.data.encoded_completions import EncodedCompletions
+from ftapp.data.encoded_splits import encode_whole, load_encoded
 from ftapp.data.examples import SPLITS, Examples, Subset, count_classes
 from ftapp.data.order import order_evaluation
 from ftapp.models import build
@@ -125,17 +126,11 @@ def evaluate_source(recipe: Recipe, trained: TrainedModel, split: str | None, pr
 def _evaluate_language_model(recipe: Recipe, trained: TrainedModel, progress: Progress) -> Measurement:
     task = TASKS[recipe.task]
     texts = data.read_examples(recipe.data, recipe.task, progress)
-    every = np.arange(len(texts))
-    parts: Any
-    if task.splitter == "documents":
-        documents = [str(texts[at]) for at in range(len(texts))]
-        parts = data.DocumentSplits(documents, documents, documents, 0)
-    else:
-        parts = data.Splits(Subset(texts, every), Subset(texts, every), Subset(texts, every), (), 0)
-    splits = encode_splits(recipe, parts, trained.preprocessor, progress)
-    return Measurement(
-        _measure(recipe, compile_trained(trained), splits.test, None, progress), splits, None, texts.notes
-    )
+    every = range(len(texts))
+    part = [str(texts[at]) for at in every] if task.splitter == "documents" else Subset(texts, np.array(every))
+    dataset = encode_whole(recipe, part, trained.preprocessor, progress)
+    splits = EncodedSplits(dataset, dataset, dataset, (), 0)
+    return Measurement(_measure(recipe, compile_trained(trained), dataset, None, progress), splits, None, texts.notes)
 
 
 def _measure(

@@ -13,7 +13,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import DocumentSplits, Splits
 from ftapp.data.dataset import EncodedSplits
-from ftapp.data.encoded import load_encoded
+from ftapp.data.encoded_splits import load_encoded
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained

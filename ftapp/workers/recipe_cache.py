@@ -105,7 +105,7 @@ class RecipeCache:
 
     def encode(self, recipe: Recipe, request: Request, preprocessor: Any) -> EncodedSplits:
         """Encode the recipe's data."""
-        from ftapp.data.encoded import encode_splits
+        from ftapp.data.encoded_splits import encode_splits
 
         read = self.read(recipe, request)
         key = repr((make_data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split))

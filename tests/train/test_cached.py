@@ -16,7 +16,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.data import encoded
-from ftapp.data.encoded import load_encoded
+from ftapp.data.encoded_splits import load_encoded
 from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History

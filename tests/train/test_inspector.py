@@ -18,7 +18,7 @@ from PIL import Image
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.data.encoded import load_encoded
+from ftapp.data.encoded_splits import load_encoded
 from ftapp.models import build
 from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules

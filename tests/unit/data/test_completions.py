@@ -14,8 +14,8 @@ from ftapp import data, recipe
 from ftapp.common.errors import RecipeError
 from ftapp.data.completions import Completions
 from ftapp.data.dataset import IGNORED, EncodedSplits
-from ftapp.data.encoded import encode_splits
 from ftapp.data.encoded_completions import EncodedCompletions, encode_rows
+from ftapp.data.encoded_splits import encode_splits
 from ftapp.recipe.templates import Exchange
 from ftapp.tui.editor.data_pane import _text
 from ftapp.workers.previews import preview_examples

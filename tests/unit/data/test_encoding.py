@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.data import Subset, encoded, encoding
-from ftapp.data.encoded import LabelledTexts, load_encoded
+from ftapp.data.encoded import LabelledTexts
+from ftapp.data.encoded_splits import load_encoded
 from ftapp.data.encoding import encode_texts, tokenize
 from ftapp.data.examples import Texts
 from ftapp.data.order import order_epoch, order_evaluation

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ftapp import recipe as recipes
-from ftapp.data.encoded import load_encoded
+from ftapp.data.encoded_splits import load_encoded
 from ftapp.models import build
 from ftapp.models.keras_internals import flatten_layers, seed_generators
 from ftapp.models.layers import has_dropout
