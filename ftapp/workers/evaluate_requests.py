@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftapp import data
 from ftapp import recipe as recipes
 from ftapp.analysis.statistics import FEWEST, estimate_mean, estimate_over_examples, estimate_share
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.data.examples import Subset
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import ACCURACY, LOSS
@@ -59,10 +59,20 @@ class EvaluateRequests:
             found = reevaluate.repeat_evaluation(own, trained, folder.model_folder, request.report_progress)
         else:
             other = recipes.parse(recipe).model_copy(update=precision)
-            found = reevaluate.evaluate_source(other, trained, split, request.report_progress)
+            try:
+                found = reevaluate.evaluate_source(other, trained, split, request.report_progress)
+            except RecipeError as error:
+                raise RecipeError(list(map(_tell_of_model, error.problems))) from error
             seen = _count_seen(own, found.examples, request)
         request.report_progress("estimating intervals")
         return Remeasured(events=_describe(found, began), intervals=_estimate(found), seen=seen)
+
+
+def _tell_of_model(problem: Problem) -> Problem:
+    """Tell a problem with the classes of other data as one with those of the model, which no override changes."""
+    clauses = [clause for clause in problem.message.split("; ") if "--set data.classes=" not in clause]
+    message = "; ".join(clauses).replace("data.classes", "the model's classes")
+    return Problem(problem.file, "" if problem.key == "data.classes" else problem.key, message)
 
 
 def _describe(found: Measurement, began: float) -> list[AnyEvent]:
