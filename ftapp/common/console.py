@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -31,9 +31,31 @@ class PlainConsole(Console):
         super().__init__(file=stream, markup=False, emoji=False, highlight=False, **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as Rich does, with text that is safe to show."""
-        for segment in super().render(renderable, options):
-            if segment.control:  # the console's own, such as those of a progress bar
-                yield segment
-            else:
-                yield Segment(make_printable(segment.text), segment.style)
+        """Render as Rich does, with text that is safe to show, and without spaces at the ends of a file's lines."""
+        made = map(_make_safe, super().render(renderable, options))
+        return made if self.is_terminal else _strip_lines(made)  # a file has no controls, which have no lines
+
+
+def _make_safe(segment: Segment) -> Segment:
+    # What controls the console is its own, such as in a progress bar.
+    return segment if segment.control else Segment(make_printable(segment.text), segment.style)
+
+
+def _strip_lines(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """Leave out spaces at the ends of lines, with which tables fill their last column."""
+    spaces: list[Segment] = []  # that end the line so far
+    for segment in segments:
+        *ended, rest = segment.text.split("\n")
+        for line in ended:
+            if text := line.rstrip(" "):
+                yield from spaces
+                yield Segment(text, segment.style)
+            yield Segment.line()
+            spaces = []
+        if text := rest.rstrip(" "):
+            yield from spaces
+            yield Segment(text, segment.style)
+            spaces = []
+        if len(text) < len(rest):
+            spaces.append(Segment(rest[len(text) :], segment.style))
+    yield from spaces
