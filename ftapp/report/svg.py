@@ -127,14 +127,14 @@ def draw_reliability(bins: Values) -> str:
 
 
 def draw_bars(
-    rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], told: Callable[[float], str]
+    rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], describe: Callable[[float], str]
 ) -> str:
-    """Horizontal bars, each a row's parts on end. parts_of: what the parts are; told: an amount in words."""
+    """Horizontal bars, each a row's parts on end. parts_of: what the parts are; describe: says an amount in words."""
     largest = max((sum(values) for _, values in rows), default=0)
     if not largest:
         return draw_empty()
     left = _measure_label([name for name, _ in rows])
-    right = max(len(told(sum(values))) for _, values in rows) * CHARACTER + 8
+    right = max(len(describe(sum(values))) for _, values in rows) * CHARACTER + 8
     scale = (WIDTH - left - right) / largest
     drawn = []
     for index, (name, values) in enumerate(rows):
@@ -142,12 +142,12 @@ def draw_bars(
         drawn.append(draw_text(left - 6, y + 13, shorten_label(name, left - 6), "end", name))
         for tone, (part, value) in enumerate(zip(parts_of, values, strict=True)):
             if value > 0:
-                title = f"<title>{escape(name)}, {escape(part)}: {escape(told(value))}</title>"
+                title = f"<title>{escape(name)}, {escape(part)}: {escape(describe(value))}</title>"
                 width = max(0.8, value * scale)
                 box = f'<rect class="bar tone-{tone % TONES}" x="{x:.1f}" y="{y}" width="{width:.1f}" '
                 drawn.append(f'{box}height="{_ROW - 8}">{title}</rect>')
                 x += value * scale
-        drawn.append(draw_text(x + 5, y + 13, told(sum(values)), "start"))
+        drawn.append(draw_text(x + 5, y + 13, describe(sum(values)), "start"))
     return wrap_svg(drawn, len(rows) * _ROW + 6, "bars: " + ", ".join(name for name, _ in rows))
 
 
@@ -181,11 +181,11 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str
     return wrap_svg(parts, height, x_label)
 
 
-def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str) -> str:
+def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, quantity: str) -> str:
     """A map of numbers from 0 up: (rows, columns), the strongest colour for the largest. x: the columns' places.
 
-    rows: their names, paths of which the first part stands once beside all rows that share it; told: what a number is,
-    for its title.
+    rows: their names, paths of which the first part stands once beside all rows that share it; quantity: what a number
+    is, for its title.
     """
     if not values.size:
         return draw_empty()
@@ -208,7 +208,7 @@ def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, to
         for column, value in enumerate(values[index]):
             if not math.isfinite(value):
                 continue
-            title = f"<title>{escape(name)}, {escape(x_label)} {x[column]:.4g}: {escape(told)} {value:.3g}</title>"
+            title = f"<title>{escape(name)}, {escape(x_label)} {x[column]:.4g}: {escape(quantity)} {value:.3g}</title>"
             place = f'x="{left + column * width:.2f}" y="{index * row:.1f}"'
             area = (
                 f'width="{width + 0.3:.2f}" height="{row - 1:.1f}" fill-opacity="{0.04 + 0.96 * value / largest:.3f}"'
@@ -218,7 +218,7 @@ def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, to
     parts.append(draw_text(left, bottom, _format_number(float(x[0])), "start"))
     parts.append(draw_text(WIDTH - 4, bottom, _format_number(float(x[-1])), "end"))
     parts.append(draw_text((left + WIDTH) / 2, bottom, x_label, "middle"))
-    return wrap_svg(parts, bottom + 6, f"{told} over {x_label}")
+    return wrap_svg(parts, bottom + 6, f"{quantity} over {x_label}")
 
 
 def draw_matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
