@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import shutil
@@ -15,6 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import msgspec
+import psutil
 import pytest
 
 from ftapp import recipe
@@ -46,13 +48,25 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow tests first, so that at the end no worker waits for another's."""
-    items.sort(key=lambda item: "slow" not in item.keywords)
+    """The costly tests first: workers steal from each other's ends, so that each of them ends with cheap ones."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[bool, ...]:
+    """Sorts by cost: tests on real weights, on other backends, slow ones, real runs and screens, units of Keras."""
+    marks = ("network" not in item.keywords, "backends" not in item.keywords, "slow" not in item.keywords)
+    return (*marks, "unit" in item.path.parts, not _names_keras(item.path))
+
+
+@functools.cache
+def _names_keras(path: Path) -> bool:
+    return "keras" in path.read_text("utf-8")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores: tests of processes and screens wait a quarter of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers for each core, if each has 2 GiB: they wait half of their time, for processes, files and screens."""
+    room = psutil.virtual_memory().available >> 31
+    return max(1, min(2 * (os.cpu_count() or 1), room))
 
 
 @pytest.fixture(scope="session")
