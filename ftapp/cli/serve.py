@@ -43,6 +43,12 @@ def serve(
     per_person: Annotated[
         int, typer.Option("--runs-per-person", min=1, max=64, metavar="N", help="Runs of one person at once.")
     ] = 1,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--folder", metavar="DIR", help="A folder with data that students may read. Can be repeated. Needs --class."
+        ),
+    ] = None,
     sessions: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Most sessions at once, beside your own. Default: any number."),
@@ -60,10 +66,15 @@ def serve(
     from ftapp.cli.web.server import WebServer
     from ftapp.common import user_folders
     from ftapp.common.safe_files import explain_error
-    from ftapp.common.web_access import LOOPBACK, make_token, read_token
+    from ftapp.common.web_access import LOOPBACK, TOKEN_VARIABLE, make_token, read_token
 
     if people and not is_class:
         refuse(f"--people names the students of a class; it needs {_CLASS}")
+    if folders and not is_class:
+        refuse(f"--folder names data for the students of a class; it needs {_CLASS}")
+    for folder in folders or ():
+        if not folder.is_dir():
+            refuse(f"there is no folder '{folder}'; --folder names a folder with data for the class")
     if is_class and not has_token:
         refuse(f"{_CLASS} tells teacher and students apart by their tokens; leave --no-token out")
     with refuse_bad_recipes():
@@ -72,8 +83,12 @@ def serve(
     links = Links(token or make_token(), students, is_class=is_class) if has_token else None
     if host not in LOOPBACK or links is None:
         print(_warn(host, port, has_token=has_token), file=sys.stderr)
+    os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes of visitors
     folder = user_folders.runs(runs_dir)
-    options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline)
+    data = tuple(each.absolute() for each in folders or ())
+    options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline, data)
+    if is_class and (weakness := _find_weakness()):
+        print(weakness, file=sys.stderr)
     server = WebServer(options, links, host, port, names or (), most=sessions, hides_token=token is not None)
     try:
         with _share_queue(folder, at_once, per_person) if is_class else nullcontext():
@@ -103,6 +118,7 @@ def _share_queue(folder: Path, at_once: int | None, per_person: int) -> Iterator
         try:
             with fail_on_run_errors():
                 stack.enter_context(queue.share(limits))
+                stack.enter_context(queue.keep_going())
                 if queue.is_paused():
                     print("the queue is paused: 'ftapp queue start' lets runs begin", file=sys.stderr)
         except OSError as error:
@@ -126,6 +142,20 @@ def _warn(host: str, port: int, *, has_token: bool) -> str:
         f"{who} reaches {host}:{port} can start runs and read files here; the connection is not encrypted, so others "
         "can read it on the way"
     )
+
+
+def _find_weakness() -> str:
+    """Say what weakens the walls around the processes of students; "" where nothing does."""
+    from ftapp.common.landlock import find_version
+
+    if not find_version():
+        return (
+            "this system has no Landlock (Linux 5.13 or newer has it), so only the fields for files are checked: "
+            "processes of students could read what this user can read"
+        )
+    if os.geteuid() == 0:
+        return "the server runs as root, so processes of students can read variables of others; use an ordinary user"
+    return ""
 
 
 def _read_names(file: Path) -> list[str]:

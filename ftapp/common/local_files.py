@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ftapp.common import confinement
 from ftapp.common.safe_files import explain_error
 
 PICTURES = (
@@ -193,17 +194,22 @@ def _walk(
 def expand(name: str) -> Path:
     """A path with the home folder for `~` and the values of variables such as `$HOME`, unless it is there as written.
 
-    Raises ValueError where the home folder is not known or a variable is not set.
+    Of a student, variables stay as they are: their values may be secrets of the server's user.
+
+    Raises ValueError where the home folder is not known or a variable is not set, and PermissionError where the person
+    is a student who may not name this path.
     """
-    if "$" in name and not Path(name).exists():
+    if "$" in name and not confinement.is_confined() and not Path(name).exists():
         name = os.path.expandvars(name)
         if unset := re.search(r"\$(\w+|\{\w+\})", name):
             raise ValueError(f"the variable {unset[0]} in '{name}' is not set; set it, or write the path in full")
     try:
-        return Path(name).expanduser()
+        path = Path(name).expanduser()
     except RuntimeError as error:
         user = Path(name).parts[0]
         raise ValueError(f"'{name}' begins with {user}, a home folder that is not known; write it in full") from error
+    confinement.check(path)
+    return path
 
 
 def expand_home(name: str) -> Path:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from ftapp.common.confinement import Confinement
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.common.locks import hold_lock, is_locked, lock_alone
@@ -43,6 +45,7 @@ from ftapp.runs.starting import RunStart
 _MOST_ENDED = 20  # entries that are kept after their end
 _SECONDS = 10.0  # in which a process that has found nothing more to do ends
 _POLL_SECONDS = 0.05
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,29 @@ class Queue:
                 state.limits = limits
             yield  # after the lock, the limits that are written down count for nothing
 
+    @contextmanager
+    def keep_going(self) -> Iterator[None]:
+        """Start the process whenever something waits while the context lasts, unless the queue is paused.
+
+        So people who may not start it themselves can add to it: whatever the process of a student starts is confined.
+        """
+        ends = threading.Event()
+
+        def watch() -> None:
+            while not ends.wait(_LOOK_SECONDS):
+                with suppress(RunError, OSError):  # the screen of the queue says what is wrong with it
+                    state = self._load()
+                    if not state.paused and any(each.waits for each in state.entries) and not self.alive():
+                        self.start()
+
+        thread = threading.Thread(target=watch, name="queue", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ends.set()
+            thread.join()
+
     @property
     def _limits_lock(self) -> Path:
         return self.folder / "limits.lock"
@@ -156,6 +182,8 @@ class Queue:
                 shutil.rmtree(place, ignore_errors=True)
                 raise
             environment = dict(made.environment) if isinstance(made, RunStart) else {}
+            if student := Confinement.read():
+                environment |= student.environment
             kind: Literal["run", "experiment"] = "run" if isinstance(made, RunStart) else "experiment"
             owner = Person.read().name
             entry = Entry(

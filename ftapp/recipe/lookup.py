@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ftapp.common import confinement
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.resources import bundled
 from ftapp.recipe import sources
@@ -93,6 +94,8 @@ def find_name_problem(file: Path) -> str | None:
     Returns:
         The reason, with the rule; None when a recipe can be written there.
     """
+    if obstacle := confinement.find_obstacle(file, writes=True):
+        return obstacle
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
         return f"'{file}' does not end in .toml, as a recipe's file does{hint}"

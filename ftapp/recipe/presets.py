@@ -16,6 +16,7 @@ from ftapp.common import local_files
 from ftapp.common.errors import suggest_nearest
 from ftapp.common.package_uri import Artifact
 from ftapp.common.resources import find_resources
+from ftapp.common.safe_files import explain_error
 from ftapp.recipe.tasks import TASKS
 
 
@@ -128,7 +129,9 @@ def resolve(preset: str) -> str:
     try:
         return _resolve(preset)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"'{preset}' cannot be read: {error}; a preset is a name or a folder") from error
+        raise ValueError(
+            f"'{preset}' cannot be read: {explain_error(error)}; a preset is a name or a folder"
+        ) from error
 
 
 def _resolve(preset: str) -> str:

@@ -33,6 +33,10 @@ def run_piped(
     # The process that forks has closed its own, which Textual would read.
     sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # type: ignore[misc]
     os.environ.update(variables)
+    from ftapp.common import confinement
     from ftapp.tui.app import run_app
+
+    if student := confinement.enter():
+        os.chdir(student.own)  # where recipes of their own lie, and where a path without a folder leads
 
     run_app(runs_dir, offline=offline)

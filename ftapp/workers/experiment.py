@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ftapp.common import confinement
 from ftapp.common.safe_output import screen_output
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.runner import run_experiment
@@ -43,4 +44,5 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    confinement.enter()
     sys.exit(main(Path(sys.argv[1])))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
                 launcher.wait(job)
             elif job.status() == "crashed":
                 start = prepare_resume(job, offline="FTAPP_OFFLINE" in entry.environment)
-                start.start(launcher)
+                replace(start, environment={**entry.environment, **start.environment}).start(launcher)
                 launcher.wait(job)
     except (OSError, RecipeError, RunError) as error:
         print(f"{entry.label}: {error}", flush=True)

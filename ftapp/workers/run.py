@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftapp import recipe as recipes
+from ftapp.common import confinement
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
@@ -198,6 +199,7 @@ def _way_out(run: RunFolder) -> str:
 
 
 if __name__ == "__main__":
+    confinement.enter()
     code = main(Path(sys.argv[1]))
     with suppress(OSError):
         sys.stdout.flush()

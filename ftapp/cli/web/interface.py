@@ -16,6 +16,8 @@ from typing import Any
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
+from ftapp.common import user_folders
+from ftapp.common.confinement import Confinement
 from ftapp.common.person import Person
 from ftapp.tui.piped import run_piped
 
@@ -33,10 +35,12 @@ class InterfaceOptions:
     Attributes:
         runs_dir: The folder of runs; None for the default.
         offline: Whether runs make no network call.
+        folders: The folders with data that students may read.
     """
 
     runs_dir: Path | None = None
     offline: bool = False
+    folders: tuple[Path, ...] = ()
 
 
 def start_forking() -> None:
@@ -86,6 +90,9 @@ class Interface(AppService):
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Any:
         variables = {**self._person.environment, "COLUMNS": str(width), "ROWS": str(height)}
         variables["TERM_PROGRAM"] = "textual"
+        if self._person.role == "student":
+            runs = user_folders.runs(self._options.runs_dir)
+            variables |= Confinement.make(self._person.name, runs, self._options.folders).environment
         input_end, stdin = multiprocessing.Pipe(duplex=False)
         stdout, output_end = multiprocessing.Pipe(duplex=False)
         stderr, error_end = multiprocessing.Pipe(duplex=False)

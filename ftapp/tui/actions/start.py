@@ -76,7 +76,7 @@ async def add_to_queue(app: FtApp, draft: Draft) -> Entry | None:
     def add() -> Entry:
         on = choose_target(draft.on).text
         entry = queue.add(draft.label, partial(draft.prepare, on=on, offline=app.offline), on)
-        if not queue.is_paused():
+        if app.person.role != "student" and not queue.is_paused():  # for students, the server starts it
             queue.start()
         return entry
 

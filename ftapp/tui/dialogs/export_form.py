@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ftapp.common import confinement
 from ftapp.common.errors import RunError
 from ftapp.rpc.export_client import ExportChoice, find_export_folder
 from ftapp.runs.export_formats import FORMATS
@@ -136,6 +137,9 @@ class ExportForm(ModalScreen[ExportChoice | None]):
             raise RunError("an export needs a folder")
         if examples.number is None:
             raise RunError(f"'{examples.value}' is not a number of examples; it is {examples.rule}")
+        usual = find_export_folder(self._run, self._chosen, int8=self._is_int8)
+        if folder != usual and (obstacle := confinement.find_obstacle(folder, writes=True)):
+            raise RunError(obstacle)
         replaces = self.query_one("#replaces", Tick).value
         choice = ExportChoice(self._chosen, folder, self._is_int8, int(examples.number), replaces)
         choice.check()

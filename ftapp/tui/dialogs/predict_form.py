@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+from ftapp.common import confinement
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import explain_error
 from ftapp.recipe import Task
@@ -132,7 +133,10 @@ class PredictForm(ModalScreen[PredictChoice | None]):
         if output.value in ("", self._proposed):
             ending = _FORMATS[self.query_one(Dropdown).value]
             name = given.name.partition(".")[0] if given else ""
-            self._proposed = output.value = str(given.with_name(f"{name}-answers{ending}")) if given and name else ""
+            beside = given.with_name(f"{name}-answers{ending}") if given and name else None
+            if beside and confinement.find_obstacle(beside, writes=True):
+                beside = Path(beside.name)
+            self._proposed = output.value = str(beside or "")
 
     @on(Dropdown.Changed)
     def _change_format(self, event: Dropdown.Changed) -> None:
@@ -159,6 +163,8 @@ class PredictForm(ModalScreen[PredictChoice | None]):
         given, output = self._input, self._output
         if given is None:
             return "an input is missing: a file or a folder"
+        if obstacle := confinement.find_obstacle(given):
+            return obstacle
         try:
             if not (given.is_file() or given.is_dir()):
                 return f"there is no file or folder '{given}'"
@@ -166,6 +172,8 @@ class PredictForm(ModalScreen[PredictChoice | None]):
             return f"the input cannot be read: {explain_error(error)}"
         if output is None:
             return "an output is missing: a file that ends in .csv, .jsonl or .parquet"
+        if obstacle := confinement.find_obstacle(output, writes=True):
+            return obstacle
         try:
             if output.is_dir():
                 return f"'{output}' is a folder; an output is a file"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 
 from ftapp import recipe
+from ftapp.common import confinement
 from ftapp.common.errors import RecipeError
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
@@ -69,6 +70,8 @@ def check_name(name: str) -> str | None:
         return "the name is empty; a recipe has a name, such as mine.toml"
     try:
         path = recipe_path(name)
+        if obstacle := confinement.find_obstacle(path, writes=True):
+            return obstacle
         if path.is_dir():
             return f"{path} is a folder"
         if not path.parent.is_dir():

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe as recipes
+from ftapp.common import confinement
+from ftapp.common.confinement import Confinement
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.person import NAME
 from ftapp.experiments.experiment_folder import Experiment
@@ -248,3 +250,26 @@ def test_limits_end_with_the_process_that_set_them(queue: Queue) -> None:
     with queue.share(Limits(at_once=3)):
         assert queue.read_limits() == Limits(at_once=3)
     assert queue.read_limits() == Limits()
+
+
+def test_the_run_of_a_student_keeps_to_the_folders_of_the_student(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = Confinement.make("ana", queue.runs_dir, ())
+    monkeypatch.setenv(confinement.VARIABLE, student.environment[confinement.VARIABLE])
+    assert add(queue).environment.items() >= student.environment.items()
+    assert add(queue, repeats=2).environment == student.environment
+    monkeypatch.delenv(confinement.VARIABLE)
+    assert confinement.VARIABLE not in add(queue).environment
+
+
+def test_the_process_starts_when_a_student_has_added_something(queue: Queue) -> None:
+    with queue.keep_going():
+        add(queue)
+        shutil.rmtree(queue.folder / "1")  # there is nothing to train
+        deadline = time.monotonic() + 60
+        while queue.list_entries()[0].waits and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert [each.describe_status() for each in queue.list_entries()] == ["deleted"]
+    while queue.alive():
+        time.sleep(0.05)

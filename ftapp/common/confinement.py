@@ -1,0 +1,194 @@
+"""The folders of a student: which files a student may name, and which files the student's processes can open.
+
+`ftapp serve --class` tells the processes of a student by a variable. They confine themselves before they do anything
+else (`ftapp.common.landlock`), and with themselves all that they start.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from ftapp.common import landlock, user_folders
+from ftapp.common.formatting import join_names
+from ftapp.common.resources import find_resources
+
+VARIABLE = "FTAPP_CONFINED"
+_PACKAGE = Path(__file__).parent.parent
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/proc", "/sys")
+_SETTINGS = (
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone", "os-release", "mime.types"),
+    *("ssl", "pki", "ca-certificates", "crypto-policies", "resolv.conf", "hosts", "host.conf", "nsswitch.conf"),
+    *("gai.conf", "services", "protocols", "passwd", "group", "pip.conf", "fonts", "OpenCL", "vulkan"),
+)
+_OF_USER = (".config/pip", ".pip", ".config/ftapp", ".netrc", ".kaggle")
+_FILE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CONFIG_FILE")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "shm", "dri", "kfd", "nvidia-caps")
+_CACHES = (
+    ".cache/huggingface",
+    ".cache/kagglehub",
+    ".cache/matplotlib",
+    ".keras",
+    "scikit_learn_data",
+    "tensorflow_datasets",
+)
+_CACHE_VARIABLES = ("HF_HOME", "HF_HUB_CACHE", "KAGGLEHUB_CACHE", "KERAS_HOME", "TFDS_DATA_DIR", "CUDA_CACHE_PATH")
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """The folders of a student.
+
+    Attributes:
+        own: The student's own folder, the only one where the student may name a new file.
+        runs: The folder of runs.
+        data: The folders with data of the class.
+    """
+
+    own: Path
+    runs: Path
+    data: tuple[Path, ...] = ()
+
+    @classmethod
+    def make(cls, name: str, runs: Path, data: tuple[Path, ...]) -> Confinement:
+        """Make the folders of a student, whose own folder lies among the runs."""
+        return cls(runs.absolute() / "people" / name, runs.absolute(), tuple(each.absolute() for each in data))
+
+    @classmethod
+    def read(cls) -> Confinement | None:
+        """Read the folders of the student who uses this process; None for other people.
+
+        Raises:
+            ValueError: The variable is damaged.
+        """
+        given = os.environ.get(VARIABLE)
+        return msgspec.json.decode(given, type=cls, dec_hook=_decode) if given else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable that tells a process of them, and the one that names its folder for temporary files."""
+        return {VARIABLE: msgspec.json.encode(self, enc_hook=str).decode(), "TMPDIR": str(self._temporary)}
+
+    def enter(self) -> None:
+        """Confine this process to these folders, to the caches, and to what programs need to run.
+
+        Raises:
+            OSError: The student's folder cannot be made, or the kernel has refused the rules.
+        """
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        self._link_data()
+        os.environ.update(self.environment)
+        tempfile.tempdir = None
+        landlock.confine((*_find_programs(), *self.data), (*_find_writable(), self.runs))
+
+    def find_obstacle(self, path: Path, *, writes: bool = False) -> str | None:
+        """Explain why a student may not name a file or folder; None where nothing speaks against it.
+
+        Args:
+            path: The path. Links in it are followed.
+            writes: Whether something is written there.
+        """
+        found = path.resolve()
+        if _is_in(found, self.own):
+            return None
+        if writes:
+            return f"'{path}' is outside of your own folder; write to {self.own}"
+        of_others = _is_in(found, self.own.parent)
+        if not of_others and any(_is_in(found, each) for each in (self.runs, *self.data, *_find_bundled())):
+            return None
+        folders = join_names([str(each) for each in (self.own, *self.data)])
+        return f"'{path}' is outside of the folders of this class; use a file in {folders}"
+
+    def _link_data(self) -> None:
+        """Make links to the folders with data in the student's own folder, where dialogs and short paths begin."""
+        for link in self.own.iterdir():
+            if link.is_symlink() and link.readlink() not in self.data:
+                link.unlink(missing_ok=True)
+        for folder in self.data:
+            with suppress(FileExistsError):
+                (self.own / folder.name).symlink_to(folder)
+
+    @property
+    def _temporary(self) -> Path:
+        return self.own / ".tmp"
+
+
+def is_confined() -> bool:
+    """Tell whether a student uses this process."""
+    return bool(os.environ.get(VARIABLE))
+
+
+def find_obstacle(path: Path, *, writes: bool = False) -> str | None:
+    """Explain why the person who uses this process may not name a file; None where nothing speaks against it.
+
+    Args:
+        path: The path.
+        writes: Whether something is written there.
+    """
+    confinement = Confinement.read()
+    return confinement.find_obstacle(path, writes=writes) if confinement else None
+
+
+def check(path: Path) -> None:
+    """Check that the person who uses this process may name a file to be read.
+
+    Raises:
+        PermissionError: The person is a student, and the file is outside of the folders of the class.
+    """
+    if obstacle := find_obstacle(path):
+        raise PermissionError(errno.EACCES, obstacle, str(path))
+
+
+def enter() -> Confinement | None:
+    """Confine this process where a student uses it.
+
+    Returns:
+        The student's folders; None for other people.
+
+    Raises:
+        OSError: As `Confinement.enter`.
+    """
+    if confinement := Confinement.read():
+        confinement.enter()
+    return confinement
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder.resolve())
+
+
+@cache
+def _find_bundled() -> tuple[Path, ...]:
+    return find_resources("recipes"), find_resources("assets")
+
+
+def _find_programs() -> Iterator[Path]:
+    home = Path.home()
+    yield from map(Path, _SYSTEM)
+    yield from (Path("/etc", name) for name in _SETTINGS)
+    yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(os.path.isabs, sys.path)})
+    yield from (_PACKAGE, *_find_bundled(), user_folders.settings())
+    yield from (home / name for name in _OF_USER)
+    yield from (Path(os.environ[name]) for name in _FILE_VARIABLES if os.environ.get(name))
+
+
+def _find_writable() -> Iterator[Path]:
+    home = Path.home()
+    yield from (Path("/dev", name) for name in _DEVICES)
+    yield from Path("/dev").glob("nvidia*")
+    yield user_folders.cache()
+    yield from (home / name for name in _CACHES)
+    yield from (Path(os.environ[name]) for name in _CACHE_VARIABLES if os.environ.get(name))
+
+
+def _decode(kind: type, value: str) -> Path:
+    return Path(value)

@@ -1,0 +1,109 @@
+"""The folders of a student: what may be named, and what a confined process can open."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ftapp.common import confinement, local_files
+from ftapp.common.confinement import Confinement
+from ftapp.common.landlock import find_version
+from ftapp.common.processes import make_python_command
+from ftapp.recipe import presets, sources
+
+_TRY = """
+import os, subprocess, sys, tempfile
+from pathlib import Path
+from ftapp.common import confinement
+student = confinement.enter()
+def attempt(what, act):
+    try:
+        act()
+    except PermissionError:
+        print(what, "refused")
+    else:
+        print(what, "done")
+data, secret = map(Path, sys.argv[1:])
+attempt("read the data", (data / "a.csv").read_text)
+attempt("read by its link", (student.own / "data" / "a.csv").read_text)
+attempt("write the data", lambda: (data / "a.csv").write_text("x"))
+attempt("read a secret", secret.read_text)
+attempt("read it by a link", (data / "link").read_text)
+attempt("list its folder", lambda: list(secret.parent.iterdir()))
+attempt("write beside it", (secret.parent / "new").touch)
+attempt("write an own file", (student.own / "mine.csv").touch)
+attempt("move it among the runs", lambda: (student.own / "mine.csv").rename(student.runs / "mine.csv"))
+attempt("write a temporary file", tempfile.TemporaryFile)
+child = f"open({str(secret)!r})"
+print("read it in another process", subprocess.run([sys.executable, "-c", child], stderr=subprocess.DEVNULL).returncode)
+"""
+
+
+@pytest.fixture
+def student(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Confinement:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("text,label\na,1\n")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.csv").write_text("k")
+    (data / "link").symlink_to(tmp_path / "secret" / "key.csv")
+    made = Confinement.make("Zoé", tmp_path / "runs", (data,))
+    made.own.mkdir(parents=True)
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+def test_a_student_may_name_data_runs_and_own_files(student: Confinement, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Confinement.read() == student
+    (data,) = student.data
+    run = student.runs / "20260101-101010-tiny-abcd" / "model"
+    for path in (data / "a.csv", run, student.own / "mine.toml", Path(confinement.__file__).parents[2] / "recipes"):
+        assert confinement.find_obstacle(path) is None
+    others = student.own.parent / "Ana" / "mine.toml"
+    for path in (data / "link", data / "../secret/key.csv", others, Path("/etc/passwd"), Path("/proc/self/environ")):
+        assert str(data) in str(confinement.find_obstacle(path))
+    for path in (run, data / "a.csv", student.own / "../x.toml"):
+        assert f"write to {student.own}" in str(confinement.find_obstacle(path, writes=True))
+    assert confinement.find_obstacle(student.own / "new.toml", writes=True) is None
+    monkeypatch.delenv(confinement.VARIABLE)
+    assert confinement.find_obstacle(Path("/etc/passwd"), writes=True) is None
+
+
+def test_a_recipe_of_a_student_names_no_other_file(student: Confinement, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "hunter2")
+    assert sources.resolve(f"csv:{student.data[0]}/a.csv").endswith("a.csv")
+    with pytest.raises(ValueError, match="outside of the folders of this class"):
+        sources.resolve("csv:/etc/passwd")
+    with pytest.raises(ValueError, match="outside of the folders of this class"):
+        presets.resolve("/etc")
+    with pytest.raises(ValueError, match="outside") as caught:
+        sources.resolve("csv:$A_SECRET")
+    assert "hunter2" not in str(caught.value)
+    assert "$A_SECRET" in str(caught.value)
+    monkeypatch.chdir(student.own)
+    assert local_files.expand("mine.csv") == Path("mine.csv")
+
+
+@pytest.mark.skipif(not find_version(), reason="this kernel has no Landlock")
+def test_the_kernel_refuses_what_lies_outside(student: Confinement, tmp_path: Path) -> None:
+    command = [*make_python_command(), "-c", _TRY, str(student.data[0]), str(tmp_path / "secret" / "key.csv")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(confinement.__file__).parents[2])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "read the data done",
+        "read by its link done",
+        "write the data refused",
+        "read a secret refused",
+        "read it by a link refused",
+        "list its folder refused",
+        "write beside it refused",
+        "write an own file done",
+        "move it among the runs done",
+        "write a temporary file done",
+        "read it in another process 1",
+    ]
+    assert (tmp_path / "secret" / "key.csv").read_text() == "k"
