@@ -52,8 +52,10 @@ class Record:
         return str(self.settings.get("title", self.run.folder.name))
 
     def column(self, name: str) -> Series:
-        """A column of the run's steps, float64 (steps,)."""
-        return np.array(self.history.steps.column(name), np.float64)
+        """A column of the run's steps, float64 (steps,), read-only."""
+        column = np.asarray(self.history.steps.column(name), np.float64)
+        column.setflags(write=False)
+        return column
 
 
 def read_record(run: RunFolder, name: str | None = None, of: str = "") -> Record:

@@ -39,10 +39,14 @@ def smooth(values: Series) -> Series:
     width = max(1, len(values) // _SMOOTHED) | 1
     if width == 1:
         return values
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    places = np.arange(len(values))
-    first, last = np.maximum(0, places - width // 2), np.minimum(len(values), places + width // 2 + 1)
-    means: Series = (sums[last] - sums[first]) / (last - first)
+    sums, half = np.zeros(len(values) + 1), width // 2
+    np.cumsum(values, out=sums[1:])
+    means: Series = np.empty(len(values))
+    np.subtract(sums[width:], sums[:-width], out=means[half:-half])
+    means[half:-half] /= width
+    shorter = np.arange(half + 1, width)  # the steps around each of those at the beginning
+    means[:half] = sums[shorter] / shorter
+    means[-half:] = ((sums[-1] - sums[len(values) - shorter]) / shorter)[::-1]
     return means
 
 

@@ -132,12 +132,12 @@ def _build_figures(one: Record) -> str:
 
 def _draw_curves(one: Record) -> list[str]:
     history, borders = one.history, pieces.find_phase_borders(one.history)
-    splits = pieces.split_evaluations(history)
+    splits, steps = pieces.split_evaluations(history), one.column("step")
     made = []
     for what in sort_names(("loss", *history.metrics)):
         training = [
-            Line("each batch", one.column("step"), one.column(what), 0, "faint"),
-            Line("training, smoothed", one.column("step"), pieces.smooth(one.column(what)), 0),
+            Line("each batch", steps, one.column(what), 0, "faint"),
+            Line("training, smoothed", steps, pieces.smooth(one.column(what)), 0),
         ]
         marks = [
             pieces.draw_evaluations(f"{split} split", evaluations, what, tone + 1)
@@ -153,19 +153,19 @@ def _draw_curves(one: Record) -> list[str]:
     made += pieces.build_confusion(history)
     made += pieces.build_set_scores(history)
     made += pieces.draw_comparison(history)
-    layers, steps, values = collect_drift(history, "since_start")
+    layers, places, values = collect_drift(history, "since_start")
     if values.size:
-        plot = svg.choose_heat(values, layers, steps, "step", "drift")
+        plot = svg.choose_heat(values, layers, places, "step", "drift")
         caption = f"‖W_t − W_0‖ / ‖W_0‖ of each layer that trains, from 0 to {np.nanmax(values):.3g}."
         made.append(page.build_figure("Drift of the weights", plot, caption))
     made += pieces.draw_gradient_norms([(one, 0)])
     rates = one.column("rate")
-    if len(set(rates.tolist())) > 1:
-        rate = Line("learning rate", one.column("step"), rates, 0)
+    if (rates != rates[0]).any():
+        rate = Line("learning rate", steps, rates, 0)
         made.append(page.build_figure("Learning rate", svg.draw_lines([rate], "step", borders=borders)))
     if history.ended_phases:
         made.append(pieces.draw_time_bars([(phase.phase, pieces.split_time(phase)) for phase in history.ended_phases]))
-    seconds = Line("seconds", one.column("step"), one.column("seconds"), 0)
+    seconds = Line("seconds", steps, one.column("seconds"), 0)
     caption = "With the wait for data. The first steps of a phase compile what the others run."
     made.append(
         page.build_figure("Time of each step", svg.draw_lines([seconds], "step", borders=borders, log=True), caption)

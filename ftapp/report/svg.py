@@ -88,8 +88,7 @@ def draw_scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
     x, y = _keep_finite(x, y)
     if not len(x):
         return draw_empty()
-    both = np.concatenate([x, y])
-    frame = _Frame.around([both], [both])
+    frame = _Frame.around([x, y], [x, y])
     low, high = frame.x_range
     parts = [
         *frame.axes(x_label, y_label),
@@ -266,13 +265,13 @@ class _Frame:
 
     @classmethod
     def around(cls, x: Sequence[Values], y: Sequence[Values], *, log: bool = False, log_x: bool = False) -> _Frame:
-        every_x, every_y = np.concatenate(x), np.concatenate(y)
-        log = log and bool((every_y > 0).all())
+        ends_x, ends_y = (np.array([[each.min(), each.max()] for each in values]) for values in (x, y))
+        log = log and bool((ends_y > 0).all())
         if log:
-            every_y = np.log10(every_y.clip(_LEAST))
+            ends_y = np.log10(ends_y.clip(_LEAST))
         if log_x:
-            every_x = np.log10(every_x)
-        return cls(_find_range(every_x, 0.0), _find_range(every_y, 0.04), log, log_x)
+            ends_x = np.log10(ends_x)
+        return cls(_find_range(ends_x, 0.0), _find_range(ends_y, 0.04), log, log_x)
 
     def x(self, value: float) -> float:
         low, high = self.x_range
@@ -331,16 +330,17 @@ def _choose_decades(low: float, high: float) -> list[float]:
 
 def _keep_finite(x: Values, y: Values) -> tuple[Values, Values]:
     known = np.isfinite(x) & np.isfinite(y)
-    return x[known], y[known]
+    return (x, y) if known.all() else (x[known], y[known])
 
 
 def _thin(x: Values, y: Values) -> tuple[Values, Values]:
     """A curve of about `_MOST_POINTS` points: its ends, and the lowest and the highest value of each stretch."""
     if len(x) <= _MOST_POINTS:
         return x, y
-    kept = {0, len(x) - 1}
-    for stretch in np.array_split(np.arange(len(x)), _MOST_POINTS // 2):
-        kept |= {int(stretch[y[stretch].argmin()]), int(stretch[y[stretch].argmax()])}
+    kept, start = {0, len(x) - 1}, 0
+    for stretch in np.array_split(y, _MOST_POINTS // 2):
+        kept |= {start + int(stretch.argmin()), start + int(stretch.argmax())}
+        start += len(stretch)
     places = sorted(kept)
     return x[places], y[places]
 
