@@ -158,9 +158,9 @@ def processor_seconds() -> float:
 
 
 def drawn(screen: RunScreen) -> int:
-    """How many steps the curve of the loss has."""
+    """The last step of the curve of the loss."""
     curves = screen.query_one("#loss", Chart).curves
-    return len(curves[0].x) if curves else 0
+    return int(curves[0].x[-1]) if curves and len(curves[0].x) else 0
 
 
 async def measure_open(args: argparse.Namespace) -> Figures:

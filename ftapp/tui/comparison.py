@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ftapp.runs.history import History
-from ftapp.tui.curves import Floats
+from ftapp.tui.curves import LONG, Floats
 
+_FINE = 2048  # dots along each side of a picture that very many points are drawn for
+_AT_ONCE = 2**20  # points whose dots are computed at once
 _WORDS = ("title", "summary")  # keys of a recipe that do not change what is computed
 
 
@@ -113,23 +115,45 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def pair_losses(first: History, second: History) -> tuple[Floats, Floats]:
-    """Pair the losses of two runs at the steps that both have taken.
+@dataclass(frozen=True)
+class LossPairs:
+    """The losses of two runs at the steps that both have taken.
+
+    Attributes:
+        x: The losses of the first run, (points,); of very many, those that a picture shows.
+        y: Those of the second run at the same steps, (points,).
+        count: At how many steps.
+        lower: At how many of them the second run has the lower loss.
+        are_equal: Whether the losses are equal at all of them.
+    """
+
+    x: Floats
+    y: Floats
+    count: int
+    lower: int
+    are_equal: bool
+
+
+def pair_losses(first: History, second: History) -> LossPairs:
+    """Pair the losses of two runs.
 
     Args:
         first: The history of one run.
         second: The history of the other run.
-
-    Returns:
-        The losses of each run in the order of steps, two arrays (steps,) of float64.
     """
-    one, two = first.steps, second.steps
-    x, y = np.array(one.loss, np.float64), np.array(two.loss, np.float64)
+    x, y = np.asarray(first.steps.loss, np.float64), np.asarray(second.steps.loss, np.float64)
+    one, two = np.asarray(first.steps.step), np.asarray(second.steps.step)
     common = min(len(x), len(y))
-    if one.step[:common] == two.step[:common]:  # nearly always; the general way sorts
-        return x[:common], y[:common]
-    _, left, right = np.intersect1d(np.array(one.step), np.array(two.step), return_indices=True)
-    return x[left], y[right]
+    if np.array_equal(one[:common], two[:common]):  # nearly always; the general way sorts
+        x, y = x[:common], y[:common]
+    else:
+        _, left, right = np.intersect1d(one, two, return_indices=True)
+        x, y = x[left], y[right]
+    count, lower, are_equal = len(x), int((y < x).sum()), np.array_equal(x, y)
+    if count > LONG:
+        finite = np.isfinite(x) & np.isfinite(y)
+        x, y = drop_hidden_points(x[finite], y[finite], _FINE, _FINE)
+    return LossPairs(x, y, count, lower, are_equal)
 
 
 def drop_hidden_points(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
@@ -148,6 +172,10 @@ def drop_hidden_points(x: Floats, y: Floats, columns: int, rows: int) -> tuple[F
         return x, y
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     scale = (high - low) or 1.0
-    dots = np.floor((x - low) / scale * columns) * (rows + 1) + np.floor((y - low) / scale * rows)
-    _, kept = np.unique(dots, return_index=True)
+    kept, dots = np.empty(0, np.int64), np.empty(0)
+    for start in range(0, len(x), _AT_ONCE):
+        some_x, some_y = x[start : start + _AT_ONCE], y[start : start + _AT_ONCE]
+        found = np.floor((some_x - low) / scale * columns) * (rows + 1) + np.floor((some_y - low) / scale * rows)
+        dots, first = np.unique(np.concatenate([dots, found]), return_index=True)
+        kept = np.concatenate([kept, np.arange(start, start + len(found))])[first]
     return x[kept], y[kept]

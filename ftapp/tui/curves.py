@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+LONG = 2**20
+"""Points up to which a curve has all of them."""
+
 _WINDOWS = 40  # of smoothing along a curve
+_STRETCHES = 2**16  # into which a longer curve is divided
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class Curve:
         label: The name in the legend.
         x: (points,), ascending.
         y: (points,), finite.
+        count: How many points there are in all. Of more than `LONG`, `x` and `y` are the lowest and the highest ones.
+        means: x and y of the smoothed curve at some points, where `x` and `y` are not all points; else None.
         color: A name of the theme's palette, or a colour.
         noisy: Whether smoothing makes it easier to read, as for a loss of single batches.
         dots: Whether each point is marked.
@@ -33,6 +39,8 @@ class Curve:
     noisy: bool = False
     dots: bool = False
     mark: str = ""
+    count: int = 0
+    means: tuple[Floats, Floats] | None = None
 
     @classmethod
     def of(
@@ -49,12 +57,19 @@ class Curve:
         """Make a curve of two sequences of numbers. Points whose y is not finite are dropped.
 
         Arrays of 64-bit floats (NumPy's, or the standard library's, as in `ftapp.runs.history.Steps`) are not copied.
+        A curve of more than `LONG` points keeps its extremes, its last point and its exact means.
         """
-        xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        xs, ys = np.asarray(x), np.asarray(y, np.float64)
         kept = np.isfinite(ys)
         if not kept.all():
             xs, ys = xs[kept], ys[kept]
-        return cls(label, xs, ys, color, noisy, dots, mark)
+        count, means = len(ys), None
+        if count > LONG:
+            if noisy:
+                ends = np.append(np.arange(0, count - 1, -(-count // _STRETCHES)), count - 1)
+                means = xs[ends].astype(np.float64), smooth(ys)[ends]
+            xs, ys = thin(xs, ys, xs[0], xs[-1], _STRETCHES)
+        return cls(label, np.asarray(xs, np.float64), ys, color, noisy, dots, mark, count, means)
 
     def nearest(self, x: float) -> tuple[float, float] | None:
         """Find the point whose x is nearest; None for a curve without points."""
@@ -110,9 +125,8 @@ def smooth(y: Floats) -> Floats:
         (points,), the mean of each point and those right before it: `window_size` points, fewer at the start.
     """
     width = window_size(len(y))
-    means: Floats = np.cumsum(y)
-    before = means[:-width].copy()
-    means[width:] -= before
+    sums, means = np.cumsum(y), np.empty(len(y))
+    np.subtract(sums[width:], sums[:-width], out=means[width:])
     means[width:] /= width
-    means[:width] /= np.arange(1, len(means[:width]) + 1)
+    np.divide(sums[:width], np.arange(1, len(sums[:width]) + 1), out=means[:width])
     return means

@@ -27,8 +27,8 @@ from ftapp.runs.history import Follower, History
 from ftapp.runs.narration import describe_interventions
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import comparison
-from ftapp.tui.comparison import RunResults
-from ftapp.tui.curves import Curve, Floats
+from ftapp.tui.comparison import LossPairs, RunResults
+from ftapp.tui.curves import Curve
 from ftapp.tui.page import Page, looks
 from ftapp.tui.run_columns import describe_status
 from ftapp.tui.terminal.pace import rest
@@ -42,7 +42,7 @@ _REFRESH_SECONDS = 0.5
 _PATIENCE = 5.0  # long files are read for this many times the duration of drawing, before they are drawn again
 _COLORS = ("primary", "accent", "success", "error", *SERIES, "secondary")
 _MARKS = "•×+∗◦□△◇"  # so that curves are told apart without colours too
-Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
+Pair = tuple[int, int, LossPairs]  # which runs, and their losses at equal steps
 _MUTED = "$foreground-muted"
 
 
@@ -222,7 +222,7 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         if not self._pairs:
             return None
         first, second = self._pairs[self._pair]
-        return first, second, *comparison.pair_losses(self.histories[first], self.histories[second])
+        return first, second, comparison.pair_losses(self.histories[first], self.histories[second])
 
     def show_who(self) -> None:
         """Show the names of the runs and their status."""
@@ -273,8 +273,8 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
 
     def _show_pair(self, pair: Pair | None) -> None:
         if pair:
-            first, second, x, y = pair
-            self.query_one(Scatter).show_pair(x, y, (self.run_name(first), self.run_name(second)))
+            first, second, losses = pair
+            self.query_one(Scatter).show_pair(losses, (self.run_name(first), self.run_name(second)))
 
     def _show_differences(self) -> None:
         self.query_one("#differences").set_class(self.are_folds, "-empty")

@@ -86,11 +86,11 @@ class Chart(Plot):
         self.clear()
         for curve in self.curves:
             color = self.color(curve.color)
-            x, y = self._scale(curve)
-            if curve.noisy and self.smooth and window_size(len(y)) > 1:
+            x, y = self._scale(curve.x, curve.y)
+            if curve.noisy and self.smooth and window_size(curve.count) > 1:
                 faint = color.blend(self.color("background"), _FAINT)
                 self.plot(*thin(x, y, low, high, buckets), line_style=faint.hex, hires_mode=mode)
-                y = smooth(y)
+                x, y = self._scale(*curve.means) if curve.means else (x, smooth(y))
             self.plot(*thin(x, y, low, high, 2 * buckets), line_style=color.hex, hires_mode=mode)
             sign = (curve.mark or "•") if mode else "o"
             if curve.dots and len(x) <= buckets:
@@ -121,12 +121,12 @@ class Chart(Plot):
         ends = [end for curve in self.curves if len(curve.x) for end in (curve.x[0], curve.x[-1])]
         return (float(min(ends)), float(max(ends))) if ends else (0.0, 1.0)
 
-    def _scale(self, curve: Curve) -> tuple[Floats, Floats]:
+    def _scale(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Scale the points of a curve. A logarithmic axis drops those that are not above 0."""
         if not self.logarithmic:
-            return curve.x, curve.y
-        above = curve.y > 0
-        return curve.x[above], np.log10(curve.y[above])
+            return x, y
+        above = y > 0
+        return x[above], np.log10(y[above])
 
     def _label(self) -> None:
         legend = Text(self._title)
@@ -140,7 +140,7 @@ class Chart(Plot):
             parts = [f"{self._x_name} {shorten_number(self.at)}"]
             parts += [f"{curve.label or self._title} {point[1]:.4g}" for curve, point in found if point]
         else:
-            noisy = [window_size(len(curve.y)) for curve in self.curves if curve.noisy]
+            noisy = [window_size(curve.count) for curve in self.curves if curve.noisy]
             if self.smooth and noisy and max(noisy) > 1:
                 parts.append(f"mean of {max(noisy)} {self._x_name}s")
             if self.logarithmic:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from textual.content import Content
 
-from ftapp.tui.comparison import drop_hidden_points
-from ftapp.tui.curves import Floats
+from ftapp.tui.comparison import LossPairs, drop_hidden_points
 from ftapp.tui.widgets.plot import Plot
 
 
@@ -15,44 +14,49 @@ class Scatter(Plot):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("Losses at equal steps", id=id)
-        self._x: Floats = np.empty(0)
-        self._y: Floats = np.empty(0)
+        self._pairs: LossPairs | None = None
         self._names = ("", "")
 
-    def show_pair(self, x: Floats, y: Floats, names: tuple[str, str]) -> None:
+    def show_pair(self, pairs: LossPairs, names: tuple[str, str]) -> None:
         """Draw losses.
 
         Args:
-            x: (steps,), the losses of the first run.
-            y: (steps,), those of the second run.
+            pairs: The losses of two runs.
             names: The names of the two runs.
         """
-        self._x, self._y, self._names = x, y, names
+        self._pairs, self._names = pairs, names
         self.redraw_mounted()
 
     @property
     def empty(self) -> bool:
-        return not len(self._x)
+        return self._pairs is None or not self._pairs.count
 
     def redraw(self) -> None:
         width, height = self.make_room()
         self.clear()
-        finite = np.isfinite(self._x) & np.isfinite(self._y)
-        x, y = self._x[finite], self._y[finite]
-        if len(x):
-            low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
-            margin = 0.02 * (high - low) or 0.1
-            ends = [low - margin, high + margin]
-            self.plot(ends, ends, line_style=self.color("border").hex, hires_mode=self.mode)
-            dots = drop_hidden_points(x, y, 2 * width, 4 * height)
-            self.scatter(*dots, marker="o", marker_style=self.color("primary").hex, hires_mode=self.mode)
+        if self._pairs is not None:
+            self._draw(self._pairs, 2 * width, 4 * height)
         self._label()
 
+    def _draw(self, pairs: LossPairs, columns: int, rows: int) -> None:
+        """Draw the pairs of finite losses on a canvas of so many dots."""
+        finite = np.isfinite(pairs.x) & np.isfinite(pairs.y)
+        x, y = pairs.x[finite], pairs.y[finite]
+        if not len(x):
+            return
+        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        margin = 0.02 * (high - low) or 0.1
+        ends = [low - margin, high + margin]
+        self.plot(ends, ends, line_style=self.color("border").hex, hires_mode=self.mode)
+        dots = drop_hidden_points(x, y, columns, rows)
+        self.scatter(*dots, marker="o", marker_style=self.color("primary").hex, hires_mode=self.mode)
+
     def _label(self) -> None:
-        first, second = self._names
+        (first, second), pairs = self._names, self._pairs
         self.border_title = Content(f"{self._title}: {second} over {first}" if first else self._title)
-        below, pairs = int((self._y < self._x).sum()), len(self._x)
-        words = f"{second} lower at {below / pairs:.0%} of {pairs:,} steps" if pairs else ""
-        if pairs and np.array_equal(self._x, self._y):
-            words = f"equal at all {pairs:,} steps"
-        self.border_subtitle = Content(words or ("no common steps" if first else ""))
+        words = "no common steps" if first else ""
+        if pairs is not None and pairs.count:
+            words = f"{second} lower at {pairs.lower / pairs.count:.0%} of {pairs.count:,} steps"
+            if pairs.are_equal:
+                words = f"equal at all {pairs.count:,} steps"
+        self.border_subtitle = Content(words)

@@ -9,6 +9,7 @@ from ftapp import recipe
 from ftapp.runs.events import AnyEvent, BestRestored, ModelSaved, RunEnded, RunStarted
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
+from ftapp.tui import comparison
 from ftapp.tui.comparison import collect_results, drop_hidden_points, find_differences, pair_losses
 
 
@@ -98,10 +99,24 @@ def test_results_of_a_run_that_has_done_nothing() -> None:
 
 
 def test_losses_are_paired_by_step() -> None:
-    x, y = pair_losses(history(1.0, 2.0, 3.0), history(20.0, 30.0, 40.0, first=2))
-    assert x.tolist() == [2.0, 3.0]
-    assert y.tolist() == [20.0, 30.0]
-    assert [len(part) for part in pair_losses(history(1.0), History())] == [0, 0]
+    pairs = pair_losses(history(1.0, 2.0, 3.0), history(20.0, 2.5, 40.0, first=2))
+    assert pairs.x.tolist() == [2.0, 3.0]
+    assert pairs.y.tolist() == [20.0, 2.5]
+    assert (pairs.count, pairs.lower, pairs.are_equal) == (2, 1, False)
+    assert pair_losses(history(1.0), History()).count == 0
+    assert pair_losses(history(1.0, 2.0), history(1.0)).are_equal
+
+
+def test_very_many_pairs_keep_exact_counts_and_points_on_all_dots(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = np.random.default_rng(0).uniform(size=(2, 5000)).round(2)
+    runs = [history(*map(float, each)) for each in losses]
+    whole = pair_losses(*runs)
+    monkeypatch.setattr(comparison, "LONG", 1000)
+    monkeypatch.setattr(comparison, "_AT_ONCE", 300)
+    some = pair_losses(*runs)
+    assert (some.count, some.lower) == (whole.count, whole.lower) == (5000, (losses[1] < losses[0]).sum())
+    assert len(some.x) < 5000
+    assert set(zip(some.x, some.y, strict=True)) == set(zip(whole.x, whole.y, strict=True))
 
 
 def test_thinning_keeps_a_point_on_each_dot() -> None:

@@ -7,6 +7,7 @@ from array import array
 import numpy as np
 import pytest
 
+from ftapp.tui import curves
 from ftapp.tui.curves import Curve, smooth, thin, window_size
 
 
@@ -46,6 +47,23 @@ def test_points_that_are_not_finite_are_left_out_and_arrays_are_not_copied() -> 
     assert curve.y.tolist() == [0.5, 0.25]
     whole = Curve.of("train", steps, steps, "primary")
     assert np.shares_memory(whole.y, np.frombuffer(steps))
+
+
+def test_a_long_curve_keeps_extremes_its_last_point_and_exact_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.arange(1, 10_001), np.random.default_rng(0).normal(size=10_000)
+    y[3333], y[6666], y[77] = 50.0, -50.0, np.inf
+    whole = Curve.of("", x, y, "primary", noisy=True)
+    monkeypatch.setattr(curves, "LONG", 1000)
+    monkeypatch.setattr(curves, "_STRETCHES", 100)
+    long = Curve.of("", x, y, "primary", noisy=True)
+    assert len(long.x) <= 203
+    assert long.count == whole.count == 9_999
+    assert set(zip(long.x, long.y, strict=True)) <= set(zip(whole.x, whole.y, strict=True))
+    assert (long.y.max(), long.y.min(), long.x[-1], long.y[-1]) == (50.0, -50.0, 10_000, y[-1])
+    assert long.means is not None
+    at, means = long.means
+    assert at[-1] == 10_000
+    assert np.array_equal(means, smooth(whole.y)[np.isin(whole.x, at)])
 
 
 @pytest.mark.parametrize(("at", "found"), [(-5, 1.0), (1.4, 1.0), (2.6, 3.0), (3.4, 3.0), (99, 10.0)])
