@@ -51,8 +51,18 @@ def serve(
     ] = None,
     sessions: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Most sessions at once, beside your own. Default: any number."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Most sessions at once, beside your own. Default: any number; in a class, by the memory.",
+        ),
     ] = None,
+    sessions_per_person: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Most sessions of one student at once.")
+    ] = 3,
+    has_new_links: Annotated[
+        bool, typer.Option("--new-links", help="Make new links for the class, and free all names.")
+    ] = False,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
 ) -> None:
@@ -61,9 +71,11 @@ def serve(
     Open the printed address: it holds a token, without which nobody has access. The token is new each time, or comes
     from FTAPP_TOKEN. A second address shows everything and changes nothing.
     """
+    from ftapp.cli.web.class_record import ClassRecord
     from ftapp.cli.web.interface import InterfaceOptions
     from ftapp.cli.web.links import Links
     from ftapp.cli.web.server import WebServer
+    from ftapp.cli.web.sessions import SessionLimits
     from ftapp.common import user_folders
     from ftapp.common.safe_files import explain_error
     from ftapp.common.web_access import LOOPBACK, TOKEN_VARIABLE, make_token, read_token
@@ -75,21 +87,30 @@ def serve(
     for folder in folders or ():
         if not folder.is_dir():
             refuse(f"there is no folder '{folder}'; --folder names a folder with data for the class")
+    if has_new_links and not is_class:
+        refuse(f"--new-links is about the links of a class, which are kept; it needs {_CLASS}")
     if is_class and not has_token:
         refuse(f"{_CLASS} tells teacher and students apart by their tokens; leave --no-token out")
     with refuse_bad_recipes():
-        token = read_token()
+        given = read_token()
     students = _read_names(people) if people else []
-    links = Links(token or make_token(), students, is_class=is_class) if has_token else None
+    folder = user_folders.runs(runs_dir)
+    record = ClassRecord.load(folder, begins_anew=has_new_links) if is_class else ClassRecord()
+    if given is None:
+        record.token = record.token or make_token()
+        record.save()
+    links = Links(given or record.token, students, is_class=is_class, record=record) if has_token else None
     if host not in LOOPBACK or links is None:
         print(_warn(host, port, has_token=has_token), file=sys.stderr)
     os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes of visitors
-    folder = user_folders.runs(runs_dir)
     data = tuple(each.absolute() for each in folders or ())
     options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline, data)
     if is_class and (weakness := _find_weakness()):
         print(weakness, file=sys.stderr)
-    server = WebServer(options, links, host, port, names or (), most=sessions, hides_token=token is not None)
+    if is_class:
+        sessions = sessions or _choose_sessions()
+    limits = SessionLimits(sessions, sessions_per_person)
+    server = WebServer(options, links, host, port, names or (), limits=limits, hides_token=given is not None)
     try:
         with _share_queue(folder, at_once, per_person) if is_class else nullcontext():
             server.serve()
@@ -128,6 +149,13 @@ def _share_queue(folder: Path, at_once: int | None, per_person: int) -> Iterator
             file=sys.stderr,
         )
         yield
+
+
+def _choose_sessions() -> int:
+    """Choose how many sessions a class has at most: as many as take half of the memory, at 60 MiB each."""
+    import psutil
+
+    return max(10, psutil.virtual_memory().total // 2 // (60 << 20))
 
 
 def _choose_runs_at_once() -> int:

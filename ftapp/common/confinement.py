@@ -30,7 +30,7 @@ _SETTINGS = (
     *("ssl", "pki", "ca-certificates", "crypto-policies", "resolv.conf", "hosts", "host.conf", "nsswitch.conf"),
     *("gai.conf", "services", "protocols", "passwd", "group", "pip.conf", "fonts", "OpenCL", "vulkan"),
 )
-_OF_USER = (".config/pip", ".pip", ".config/ftapp", ".netrc", ".kaggle")
+_OF_USER = (".config/pip", ".pip", ".netrc", ".kaggle")
 _FILE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CONFIG_FILE")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "shm", "dri", "kfd", "nvidia-caps")
 _CACHES = (
@@ -176,7 +176,8 @@ def _find_programs() -> Iterator[Path]:
     yield from map(Path, _SYSTEM)
     yield from (Path("/etc", name) for name in _SETTINGS)
     yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(os.path.isabs, sys.path)})
-    yield from (_PACKAGE, *_find_bundled(), user_folders.settings())
+    yield from (_PACKAGE, *_find_bundled())
+    yield from (user_folders.settings() / name for name in ("settings.toml", "interface.json"))
     yield from (home / name for name in _OF_USER)
     yield from (Path(os.environ[name]) for name in _FILE_VARIABLES if os.environ.get(name))
 

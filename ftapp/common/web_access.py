@@ -18,6 +18,8 @@ from ftapp.common.errors import Problem, RecipeError
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TOKEN_VARIABLE = "FTAPP_TOKEN"
 _SHORTEST_TOKEN = 16  # characters
+HEADER_SECONDS = 15.0
+"""After which a connection whose request has not come whole is closed, so that slow ones cannot hold all."""
 HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from ftapp import recipe as recipes
 from ftapp.common.downloads import Progress
-from ftapp.common.web_access import WebAccess
+from ftapp.common.web_access import HEADER_SECONDS, WebAccess
 from ftapp.recipe import TASKS
 from ftapp.rpc.prediction_messages import PredictedRow
 from ftapp.runs.run_folder import RunFolder
@@ -132,6 +133,29 @@ async def serve_model(
         await process.close()
 
 
+class TimedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """HTTP, with a limit for the time in which the header of a request comes. uvicorn has none."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Limit the time of the first request."""
+        super().connection_made(transport)
+        self._await_request()
+
+    def on_response_complete(self) -> None:
+        """Limit the time of the next request of the same connection."""
+        super().on_response_complete()
+        self._await_request()
+
+    def _await_request(self) -> None:
+        former = self.cycle
+
+        def close() -> None:
+            if self.cycle is former:
+                self.transport.close()
+
+        self.loop.call_later(HEADER_SECONDS, close)
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which ends at a signal as if nothing were wrong. A second Ctrl-C ends it at once."""
 
@@ -139,6 +163,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=TimedProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

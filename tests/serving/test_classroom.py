@@ -20,6 +20,7 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from ftapp.cli.app import app
+from ftapp.cli.web.class_record import RESERVED_SECONDS, ClassRecord
 from ftapp.cli.web.links import NEWCOMER, Links, find_wrong_name
 from ftapp.common.person import Person
 from ftapp.experiments.queue import Queue
@@ -53,7 +54,19 @@ async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
     environment = {**os.environ, "FTAPP_CONFIG": str(runs.parent)}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = ["--class", "--port", str(port), "--sessions", "2", "--runs-at-once", "3", "--runs-dir", str(runs)]
+    words = [
+        "--class",
+        "--port",
+        str(port),
+        "--sessions",
+        "2",
+        "--sessions-per-person",
+        "1",
+        "--runs-at-once",
+        "3",
+        "--runs-dir",
+        str(runs),
+    ]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ftapp.cli", "serve", *words, stderr=asyncio.subprocess.PIPE, env=environment
     )
@@ -202,6 +215,33 @@ async def test_pages_that_come_before_their_session_has_started_share_it(room: R
         await gone([process])
 
 
+async def test_no_more_sessions_of_a_student_than_may(room: Room) -> None:
+    async with browser() as gil:
+        await enter(gil, room, "gil")
+        first = await gil.ws_connect(f"{room.url}ws/a7")
+        await first_frame(first, "vgg16")
+        second = await gil.ws_connect(f"{room.url}ws/b7")
+        assert await receive_end(second) == 4002
+        await first.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+        third = await gil.ws_connect(f"{room.url}ws/c7")  # in place of the one that no page shows
+        await first_frame(third, "vgg16")
+        await third.close()
+    await gone(room.interfaces())
+
+
+async def test_a_student_has_a_folder_and_leaves_it_not(room: Room) -> None:
+    async with browser() as hal:
+        await enter(hal, room, "Hal")
+        async with hal.ws_connect(f"{room.url}ws/a8?width=120&height=36") as page:
+            await first_frame(page, "vgg16-two-phase")
+            await page.send_json(["stdin", "c"])
+            await first_frame(page, "Copy")
+            await page.send_json(["stdin", "/tmp/\r"])
+            assert str(room.runs / "people") in re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\s", "", await first_frame(page, "Hal"))
+            await page.close()
+    await gone(room.interfaces())
+
+
 async def test_no_more_than_the_places_and_the_teacher(room: Room) -> None:
     async with browser() as ana, browser() as ben, browser() as cleo, browser() as teacher:
         sockets = []
@@ -249,6 +289,28 @@ async def test_links_know_their_people() -> None:
     token, wrong = links.take_name("")
     assert (links.find_person(token), wrong) == (Person("guest-1", "student"), "")
     assert links.take_name("Teacher") == ("", "Teacher is taken. Choose another name, such as Teacher 2.")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_class_keeps_its_links_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_CONFIG", str(tmp_path / "settings"))
+    record = ClassRecord.load(tmp_path / "runs")
+    record.token = TOKEN
+    token, _ = Links(TOKEN, is_class=True, record=record).take_name("Ana")
+    Links(TOKEN, is_class=True, record=record).take_name("")
+    assert record.file
+    assert record.file.stat().st_mode & 0o77 == 0 or record.file.parent.stat().st_mode & 0o77 == 0
+    again = ClassRecord.load(tmp_path / "runs")
+    links = Links(again.token, is_class=True, record=again)
+    assert "is taken" in links.take_name("ana")[1]
+    assert links.find_person(token) == Person("Ana", "student")
+    assert links.find_person(links.take_name("")[0]) == Person("guest-2", "student")
+    again.names["ana"] -= RESERVED_SECONDS + 1  # the next day, perhaps at another computer
+    assert links.find_person(links.take_name("Ana")[0]) == Person("Ana", "student")
+    assert ClassRecord.load(tmp_path / "other").token == ""
+    assert ClassRecord.load(tmp_path / "runs", begins_anew=True).names == {}
+    record.file.write_bytes(b"{")
+    assert ClassRecord.load(tmp_path / "runs").token == ""
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -380,7 +380,6 @@ async def test_data_that_cannot_be_used_are_refused_before_a_run_is_made(tmp_pat
     app = FtApp(tmp_path / "runs")
     async with app.run_test(notifications=True) as pilot:
         app.start(draft)
-        await until(pilot, lambda: notes(app))
-        assert "differ only in letter case" in notes(app)
+        await until(pilot, lambda: "differ only in letter case" in notes(app))
         assert '--set \'data.classes=["Neg", "neg", "pos"]\'' in notes(app)
         assert not (tmp_path / "runs").exists()

@@ -1,7 +1,7 @@
 """The links of a server: each holds a token, which says who opens it and what that person may do.
 
-All tokens follow from the teacher's by HMAC-SHA256. So whoever knows one cannot make another, and where FTAPP_TOKEN
-fixes the teacher's, no link changes when the server starts again.
+All tokens follow from the teacher's by HMAC-SHA256. So whoever knows one cannot make another, and where the teacher's
+is kept, no link changes when the server starts again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import secrets
 import unicodedata
 from collections.abc import Sequence
 
+from ftapp.cli.web.class_record import ClassRecord
 from ftapp.common.person import TEACHER, Person
 
 _LONGEST = 24  # characters of a name
@@ -28,18 +29,20 @@ class Links:
         is_class: Whether there are links for students.
     """
 
-    def __init__(self, token: str, people: Sequence[str] = (), *, is_class: bool = False) -> None:
+    def __init__(
+        self, token: str, people: Sequence[str] = (), *, is_class: bool = False, record: ClassRecord | None = None
+    ) -> None:
         """Make the links.
 
         Args:
             token: The token of the teacher, or of the user of the machine.
             people: The students, each of whom gets a link; without any, all share one link and say their names.
             is_class: Whether there are links for students.
+            record: Keeps the names that are taken.
         """
         self.is_class, self._token, self._people = is_class, token, tuple(people)
         self._host = Person(TEACHER if is_class else "")
-        self._taken: set[str] = {TEACHER}
-        self._guests = 0
+        self._record = record or ClassRecord()
 
     @property
     def host_token(self) -> str:
@@ -77,7 +80,7 @@ class Links:
             return None
         if self._people and name not in self._people:  # no longer, or from a server where all shared a link
             return None
-        self._taken.add(name.casefold())
+        self._record.see(name)
         return Person(name, "student")
 
     def take_name(self, wanted: str) -> tuple[str, str]:
@@ -94,15 +97,15 @@ class Links:
             name = self._make_guest_name()
         if wrong := find_wrong_name(name):
             return "", wrong
-        if name.casefold() in self._taken:
+        if name.casefold() == TEACHER or self._record.is_taken(name):
             return "", f"{name} is taken. Choose another name, such as {name[: _LONGEST - 2]} 2."
-        self._taken.add(name.casefold())
+        self._record.see(name)
         return self.make_token(name), ""
 
     def _make_guest_name(self) -> str:
         while True:
-            self._guests += 1
-            if (name := f"guest-{self._guests}") not in self._taken:
+            self._record.guests += 1
+            if not self._record.is_taken(name := f"guest-{self._record.guests}"):
                 return name
 
     def _derive(self, label: str) -> str:

@@ -7,6 +7,7 @@ web sites whose name has been made to lead here; only pages that it has served i
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import sys
@@ -22,11 +23,18 @@ from yarl import URL
 
 from ftapp.cli.web.interface import Interface, InterfaceOptions, limit_size, start_forking
 from ftapp.cli.web.links import NEWCOMER, Links
-from ftapp.cli.web.sessions import Session, Sessions
+from ftapp.cli.web.sessions import NO_LIMITS, TOO_MANY, Session, SessionLimits, Sessions
 from ftapp.common.person import Person
 from ftapp.common.processes import secure_this_process
 from ftapp.common.safe_files import UNREADABLE
-from ftapp.common.web_access import HEADERS, TOKEN_VARIABLE, WebAccess, find_reachable_host, format_address
+from ftapp.common.web_access import (
+    HEADER_SECONDS,
+    HEADERS,
+    TOKEN_VARIABLE,
+    WebAccess,
+    find_reachable_host,
+    format_address,
+)
 
 _HEADERS = {**HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
 # A file of a visitor opens as a page of nobody's: its scripts reach nothing of this server.
@@ -53,7 +61,7 @@ class WebServer(Server):
         port: int,
         names: Sequence[str] = (),
         *,
-        most: int | None = None,
+        limits: SessionLimits = NO_LIMITS,
         hides_token: bool = False,
     ) -> None:
         """Prepare a server; `serve` starts it.
@@ -64,13 +72,13 @@ class WebServer(Server):
             host: The name or address to listen on.
             port: The port to listen on.
             names: Names under which it is reached beside those of the host, such as that of a proxy before it.
-            most: The most sessions at once; None for any number.
+            limits: How many sessions there may be at once.
             hides_token: Whether the first link is printed with the name of the variable that holds its token.
         """
         super().__init__("ftapp", host=host, port=port, title="ftapp")
         self._options, self._links, self._hides_token = options, links, hides_token
         self._access = WebAccess(host, names, None)
-        self._sessions = Sessions(self._make_interface, most)
+        self._sessions = Sessions(self._make_interface, limits)
         self._cookie = f"ftapp-{port}"  # a browser keeps the cookies of all ports of a machine together
 
     def serve(self, debug: bool = False) -> None:
@@ -87,7 +95,13 @@ class WebServer(Server):
             logging.getLogger("aiohttp.server").addFilter(_is_of_server)
         secure_this_process()
         web.run_app(
-            self._make_app(), host=self.host, port=self.port, print=self._announce, access_log=None, shutdown_timeout=5
+            self._make_app(),
+            host=self.host,
+            port=self.port,
+            print=self._announce,
+            access_log=None,
+            shutdown_timeout=5,
+            keepalive_timeout=HEADER_SECONDS,
         )
 
     async def _make_app(self) -> web.Application:
@@ -139,7 +153,7 @@ class WebServer(Server):
         if person == NEWCOMER:
             return _ask_for_name("")
         if not self._sessions.has_room(person):
-            return _explain_full(self._sessions.most)
+            return _explain_full(self._sessions.limits.most)
         who = "watching" if person.role == "viewer" else person.name
         page = _fill("page.html", title=html.escape(f"ftapp: {who}" if who else "ftapp"))
         return web.Response(text=page, content_type="text/html")
@@ -149,8 +163,9 @@ class WebServer(Server):
         if self._find_person(request) != NEWCOMER or self._links is None:
             raise web.HTTPSeeOther("./")
         try:
-            wanted = (await request.post()).get("name", "")
-        except (LookupError, ValueError):
+            async with asyncio.timeout(HEADER_SECONDS):
+                wanted = (await request.post()).get("name", "")
+        except (LookupError, TimeoutError, ValueError):
             raise web.HTTPBadRequest(text="this is no form of ftapp's page") from None
         token, wrong = self._links.take_name(wanted if isinstance(wanted, str) else "")
         return self._welcome(request, token) if token else _ask_for_name(wrong)
@@ -162,12 +177,15 @@ class WebServer(Server):
         if person == NEWCOMER:
             raise web.HTTPForbidden(text="say a name first")
         if not self._sessions.has_room(person, name):
-            return _explain_full(self._sessions.most)  # type: ignore[return-value]
+            return _explain_full(self._sessions.limits.most)  # type: ignore[return-value]
         page = web.WebSocketResponse(heartbeat=_PING_SECONDS)
         await page.prepare(request)
         size = [to_int(request.query.get(key, ""), usual) for key, usual in (("width", 80), ("height", 24))]
         if not self._sessions.has_room(person, name):  # others have come meanwhile
             await page.close(code=WSCloseCode.TRY_AGAIN_LATER)
+            return page
+        if not self._sessions.has_own_room(person, name):
+            await page.close(code=TOO_MANY)
             return page
         session = await self._sessions.show(page, person, name or f"{id(page)}", limit_size(*size))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSCloseCode, web
@@ -13,6 +14,7 @@ from ftapp.cli.web.interface import Interface
 from ftapp.common.person import Person
 
 MOVED = 4001  # the code by which a page learns that another one has taken its session
+TOO_MANY = 4002  # that its person has too many
 LOADED_AGAIN_SECONDS = 30.0  # for a page that says that it goes, and may be loaded again
 LOST_SECONDS = 300.0  # for a page that has lost its connection
 
@@ -89,36 +91,63 @@ class Session:
         self._leaving = asyncio.get_running_loop().call_later(seconds, end)
 
 
+@dataclass(frozen=True)
+class SessionLimits:
+    """How many sessions there may be at once.
+
+    Attributes:
+        most: Of all but the teacher; None for any number.
+        per_person: Of one student.
+    """
+
+    most: int | None = None
+    per_person: int = 3
+
+
+NO_LIMITS = SessionLimits()
+
+
 class Sessions:
     """All sessions of a server.
 
     Attributes:
-        most: How many there may be at once beside those of the teacher; None for any number.
+        limits: How many there may be at once.
     """
 
-    def __init__(self, make: Callable[[Session], Interface], most: int | None) -> None:
+    def __init__(self, make: Callable[[Session], Interface], limits: SessionLimits) -> None:
         """Begin without sessions.
 
         Args:
             make: Makes the interface of a session.
-            most: How many there may be at once; None for any number.
+            limits: How many there may be at once.
         """
-        self.most = most
-        self._make = make
+        self._make, self.limits = make, limits
         self._open: dict[Key, Session] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     def has_room(self, person: Person, name: str | None = None) -> bool:
-        """Tell whether a person can have a session.
+        """Tell whether a person can have a session beside those of others.
 
         Args:
             person: The person. There is always room for a teacher.
             name: The name of the session; None where the page has not said it yet.
         """
-        if self.most is None or person.role == "teacher" or (person, name) in self._open:
+        most = self.limits.most
+        if most is None or person.role == "teacher" or (person, name) in self._open:
             return True
-        waits = name is None and any(key[0] == person and not each.is_shown for key, each in self._open.items())
-        return waits or sum(key[0].role != "teacher" for key in self._open) < self.most
+        waits = name is None and any(not each.is_shown for each in self._list_own(person))
+        return waits or sum(key[0].role != "teacher" for key in self._open) < most
+
+    def has_own_room(self, person: Person, name: str) -> bool:
+        """Tell whether a person can have a session beside those that other pages of the person show.
+
+        Args:
+            person: The person. The number is limited for students alone.
+            name: The name of the session.
+        """
+        if person.role != "student" or (person, name) in self._open:
+            return True
+        return sum(each.is_shown for each in self._list_own(person)) < self.limits.per_person
 
     async def show(self, page: web.WebSocketResponse, person: Person, name: str, size: tuple[int, int]) -> Session:
         """Show a session on a page: the one of this name, or a new one.
@@ -131,6 +160,7 @@ class Sessions:
         """
         session = self._open.get((person, name))
         if session is None:
+            self._end_hidden(person)
             session = self._open[person, name] = Session(person, self._make)
         async with session.showing:
             await session.take(page)
@@ -144,6 +174,16 @@ class Sessions:
     def leave(self, session: Session, page: web.WebSocketResponse) -> None:
         """Have a page go that has shown a session."""
         session.leave(page, lambda: self._keep(session.interface.end()))
+
+    def _list_own(self, person: Person) -> list[Session]:
+        return [each for key, each in self._open.items() if key[0] == person]
+
+    def _end_hidden(self, person: Person) -> None:
+        """End the oldest session of a student that no page shows, where another would be one too many."""
+        own = self._list_own(person)
+        hidden = next((each for each in own if each.is_started and not each.is_shown), None)
+        if person.role == "student" and len(own) >= self.limits.per_person and hidden:
+            self._keep(hidden.interface.end())
 
     async def end_all(self) -> None:
         """End all sessions."""
