@@ -52,12 +52,7 @@ class FileKind:
 def is_debris(name: str) -> bool:
     """Whether a file or folder of this name is hidden, a backup copy, or what file managers and archivers leave."""
     lower = name.lower()
-    return (
-        lower.startswith((".", "~$"))
-        or lower.startswith("thumbs.db:")
-        or lower in _DEBRIS
-        or lower.endswith(_DEBRIS_SUFFIXES)
-    )
+    return lower.startswith((".", "~$", "thumbs.db:")) or lower in _DEBRIS or lower.endswith(_DEBRIS_SUFFIXES)
 
 
 def is_picture(name: str) -> bool:
@@ -123,7 +118,7 @@ def _match(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
 def list_folders(folder: Path) -> list[Path]:
     """The folders in a folder, sorted by name, without debris; links to folders count. Raises OSError."""
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not is_debris(entry.name) and _is_folder(entry))
+        names = sorted(entry.name for entry in entries if _is_folder(entry) and not is_debris(entry.name))
     return [folder / name for name in names]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
 from ftapp.common.formatting import escape_unprintable
+
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 
 
 class FileList(Sequence[Path]):
@@ -28,8 +31,9 @@ class FileList(Sequence[Path]):
             folder: The path of its folder.
             name: Its name.
         """
-        self._folder_of.append(self._number(folder))
-        self._names += os.fsencode(name)
+        number = self._numbers.get(folder)
+        self._folder_of.append(self._number(folder) if number is None else number)
+        self._names += name.encode(_ENCODING, _ERRORS)
         self._ends.append(len(self._names))
 
     def extend(self, other: FileList) -> None:
@@ -77,4 +81,4 @@ class FileList(Sequence[Path]):
         return found
 
     def _get_name(self, index: int) -> str:
-        return os.fsdecode(bytes(self._names[self._ends[index] : self._ends[index + 1]]))
+        return self._names[self._ends[index] : self._ends[index + 1]].decode(_ENCODING, _ERRORS)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
 from ftapp.data import checked_images
+from ftapp.data.checked_images import KeptChecks
 from ftapp.data.file_list import FileList
 from ftapp.data.hashes import SIZE, Hashes, find_owners
 from ftapp.data.image_examination import Content, Examined, examine
@@ -78,7 +79,7 @@ def check(
         places, left = left[is_known], left[~is_known]
         found.digests[places], found.pixels[places] = kept.look_up(kept.known[places])
     try:
-        _examine_all(contents, left, found, progress, "checking images")
+        _examine_all(contents, left, found, progress, "checking images", kept)
     finally:  # also what was found before Ctrl-C
         if kept and len(left):
             kept.keep(found.digests, found.pixels)
@@ -105,10 +106,11 @@ def _examine_all(
     found: CheckedImages,
     progress: Progress | None,
     activity: str,
+    kept: KeptChecks | None = None,
     *,
     whole: bool = False,
 ) -> None:
-    """Examine the files at some places, and write what is found to `found`."""
+    """Examine the files at some places, and write what is found to `found`, and what they are known by to `kept`."""
     if not len(places):
         return
     reported, done = 0.0, 0
@@ -120,6 +122,8 @@ def _examine_all(
             found.digests[part] = np.frombuffer(examined.digests, np.uint8).reshape(-1, SIZE)
             found.pixels[part] = np.frombuffer(examined.pixels, np.uint8).reshape(-1, SIZE)
             found.problems.update({int(part[at]): problem for at, problem in examined.problems.items()})
+            if kept:
+                kept.note(part, examined.facts)
             done += len(part)
             if progress and (time.monotonic() - reported > 0.1 or done == len(places)):
                 reported = time.monotonic()

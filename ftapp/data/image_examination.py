@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 from ftapp.data import images
 from ftapp.data.hashes import SIZE, hash_content
 
 Content = Path | bytes
 """An image file, or its bytes."""
+FACTS = ("inode", "device", "size", "modified", "changed")
+"""What a file is known by: integers, times in nanoseconds."""
+_NO_FACTS = (0,) * len(FACTS)
 
 
 class Examined(msgspec.Struct, array_like=True):
@@ -23,11 +27,13 @@ class Examined(msgspec.Struct, array_like=True):
         digests: A hash of the bytes of each, one behind the other; zeros where it cannot be decoded.
         pixels: A hash of the image of each, likewise.
         problems: Why files cannot be decoded, by their positions.
+        facts: The `FACTS` of each when it was read, int64 in the order of this machine; zeros for bytes.
     """
 
     digests: bytes
     pixels: bytes
     problems: dict[int, str]
+    facts: bytes
 
 
 def examine(contents: Sequence[Content], *, whole: bool) -> Examined:
@@ -40,20 +46,31 @@ def examine(contents: Sequence[Content], *, whole: bool) -> Examined:
     Returns:
         What was found.
     """
-    digests, pixels, problems = bytearray(), bytearray(), dict[int, str]()
+    digests, pixels, problems, facts = bytearray(), bytearray(), dict[int, str](), array("q")
     for place, content in enumerate(contents):
+        known = _NO_FACTS
         try:
-            read = content if isinstance(content, bytes) else images.read_content(content)
-            image = _hash_pixels(images.decode(read, None if whole else 1))
+            if isinstance(content, bytes):
+                read = content
+            else:
+                read, status = images.read_content(content)
+                known = list_facts(status)
+            image = _hash_pixels(images.load(read, None if whole else 1))
         except images.BrokenImageError as error:
             problems[place] = str(error)
             digests += bytes(SIZE)
             pixels += bytes(SIZE)
-            continue
-        digests += hash_content(read)
-        pixels += image
-    return Examined(bytes(digests), bytes(pixels), problems)
+        else:
+            digests += hash_content(read)
+            pixels += image
+        facts.extend(known)
+    return Examined(bytes(digests), bytes(pixels), problems, facts.tobytes())
 
 
-def _hash_pixels(pixels: NDArray[np.uint8]) -> bytes:
-    return hash_content(repr(pixels.shape).encode() + pixels.tobytes())
+def list_facts(status: os.stat_result) -> tuple[int, ...]:
+    """List the `FACTS` of a file."""
+    return status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _hash_pixels(image: Image.Image) -> bytes:
+    return hash_content(repr((image.height, image.width, 3)).encode() + image.tobytes())

@@ -141,7 +141,7 @@ def _read_pixels(preprocessor: Any, row: InputRow) -> NDArray[np.float32] | str:
     assert not isinstance(row.content, str), "images are files or bytes"
     side = get_longer_side(preprocessor)
     try:
-        content = row.content if isinstance(row.content, bytes) else images.read_content(row.content)
+        content = row.content if isinstance(row.content, bytes) else images.read_content(row.content)[0]
         return resize_image(images.decode(content, side), preprocessor)
     except images.BrokenImageError as error:
         return f"the image cannot be decoded: {error}"

@@ -255,7 +255,7 @@ def _read_image(content: Any, preprocessor: Any) -> tuple[NDArray[np.float32], N
     side = get_longer_side(preprocessor)
     times = max(1, round(SIDE / side))
     if isinstance(content, Path):
-        content = images.read_content(content)
+        content = images.read_content(content)[0]
     small, large = content, content
     if isinstance(content, bytes):
         small, large = images.decode(content, side), images.decode(content, side * times)
