@@ -139,6 +139,23 @@ OnOption = Annotated[
         help="Where it runs: local, slurm:PARTITION, ray://HOST, or a name from settings.toml.",
     ),
 ]
+OverOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--over",
+        metavar="KEY=VALUES",
+        help="Values to try: log(A,B), linear(A,B), int(A,B) or a list [A, B]. Can be repeated.",
+    ),
+]
+SearchedArmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--arm",
+        metavar="NAME",
+        help="The arm to search. [default: the recipe without its arms]",
+        autocompletion=complete_arm,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 

@@ -1,4 +1,4 @@
-"""`ftapp queue`: runs and experiments for the night, one after another."""
+"""`ftapp queue`: runs, experiments and sweeps for the night, one after another."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from ftapp.cli.options import (
     JsonOption,
     OfflineOption,
     OnOption,
+    OverOption,
     ProfileOption,
     RecipesArgument,
     RunsDirOption,
+    SearchedArmOption,
     SeedOption,
     SetOption,
     combine_overrides,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ftapp.experiments.queue import Queue
 
 app = typer.Typer(
-    help="Runs and experiments that are carried out one after another, also when this terminal is closed.",
+    help="Runs, experiments and sweeps that go on one after another, also when this terminal is closed.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -89,6 +91,11 @@ def add(
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Search the values of the recipe's table [sweep], as 'ftapp sweep' does.")
+    ] = False,
+    over: OverOption = None,
+    arm: SearchedArmOption = None,
     on: OnOption = None,
     hold: Annotated[bool, typer.Option("--hold", help="Do not start the queue.")] = False,
     runs_dir: RunsDirOption = None,
@@ -96,24 +103,33 @@ def add(
 ) -> None:
     """Add recipes at the end of the queue, and start it.
 
-    The recipes are kept as they are now. Recipes with arms or folds are experiments. A paused queue stays paused.
+    The recipes are kept as they are now. Recipes with arms or folds are experiments. With --sweep or --over, values are
+    searched. A paused queue stays paused.
     """
     from ftapp.cli import activity
+    from ftapp.cli.check_search import check_search
     from ftapp.experiments.options import Options
     from ftapp.experiments.prepare_job import make_label, prepare_job
+    from ftapp.experiments.sweep.search import load_search, write_settings
     from ftapp.launchers.choose import choose_target
     from ftapp.recipe import find, load_experiment
 
     chosen = combine_overrides(overrides, backend=backend, seed=seed, **{"data.folds": folds})
-    options, queue = Options(repeat, jobs, control), _find_queue(runs_dir)
+    options = Options(repeat, jobs, control, sweep=sweep or bool(over), arm=arm)
+    queue = _find_queue(runs_dir)
     if not recipes:
         refuse("no recipe is given; 'ftapp recipes' lists all recipes")
     with _explain_errors():
+        options.check()
         target = choose_target(on)
         paths = [find(name) for name in recipes]
         for path in paths:  # all are checked before the first one is added
+            if options.sweep:
+                check_search(load_search(path, profile, chosen, over or (), arm=arm), target, offline=offline)
+                continue
             loaded = load_experiment(path, profile, chosen)
             activity.check(loaded.arms.values() or [loaded.base])
+        chosen += write_settings(over or (), {})
         for path in paths:
             prepare = partial(
                 prepare_job, path, profile, chosen, options, command=sys.argv, offline=offline, on=target.text

@@ -15,13 +15,14 @@ from ftapp.cli.options import (
     NoteOption,
     OfflineOption,
     OnOption,
+    OverOption,
     ProfileOption,
     RunsDirOption,
+    SearchedArmOption,
     SeedOption,
     SetOption,
     TagOption,
     combine_overrides,
-    complete_arm,
     complete_recipe,
 )
 
@@ -34,14 +35,7 @@ def sweep(
         str | None,
         typer.Argument(metavar="RECIPE", help="A recipe's name or a TOML file.", autocompletion=complete_recipe),
     ] = None,
-    over: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--over",
-            metavar="KEY=VALUES",
-            help="Values to try: log(A,B), linear(A,B), int(A,B) or a list [A, B]. Can be repeated.",
-        ),
-    ] = None,
+    over: OverOption = None,
     metric: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The metric of the validation split to improve.")
     ] = None,
@@ -59,15 +53,7 @@ def sweep(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="EXPERIMENT", help="Go on with a sweep, by its name, or last.")
     ] = None,
-    arm: Annotated[
-        str | None,
-        typer.Option(
-            "--arm",
-            metavar="NAME",
-            help="The arm to search. [default: the recipe without its arms]",
-            autocompletion=complete_arm,
-        ),
-    ] = None,
+    arm: SearchedArmOption = None,
     profile: ProfileOption = None,
     overrides: SetOption = None,
     backend: BackendOption = None,

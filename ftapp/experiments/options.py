@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ftapp.common.errors import Problem, RecipeError
@@ -15,11 +16,15 @@ class Options:
         repeats: How many seeds each arm is run with.
         jobs: How many runs go at once.
         control: Whether the first arm is run twice.
+        sweep: Whether the values of the table [sweep] are searched, in the place of running the arms.
+        arm: The arm that a sweep searches; None for the recipe without its arms.
     """
 
     repeats: int = 1
     jobs: int = 1
     control: bool = False
+    sweep: bool = False
+    arm: str | None = None
 
     @property
     def given(self) -> bool:
@@ -29,17 +34,27 @@ class Options:
     @property
     def words(self) -> list[str]:
         """The options as the command line takes them."""
-        repeats = ["--repeat", str(self.repeats)] if self.repeats > 1 else []
         jobs = ["--jobs", str(self.jobs)] if self.jobs > 1 else []
+        if self.sweep:
+            return [*(["--arm", self.arm] if self.arm else []), *jobs]
+        repeats = ["--repeat", str(self.repeats)] if self.repeats > 1 else []
         return [*repeats, *jobs, *(["--control"] if self.control else [])]
 
     def check(self) -> None:
-        """Check the numbers.
+        """Check that the options are valid, alone and together.
 
         Raises:
-            RecipeError: A number is below 1.
+            RecipeError: They are not.
         """
-        found = {"--repeat": self.repeats, "--jobs": self.jobs}
-        wrong = [f"{name} {value} is too small; the least is 1" for name, value in found.items() if value < 1]
-        if wrong:
-            raise RecipeError([Problem("", "", message) for message in wrong])
+        if problems := [Problem("", "", message) for message in self._find_problems()]:
+            raise RecipeError(problems)
+
+    def _find_problems(self) -> Iterator[str]:
+        for name, value in {"--repeat": self.repeats, "--jobs": self.jobs}.items():
+            if value < 1:
+                yield f"{name} {value} is too small; the least is 1"
+        if self.sweep and self.given:
+            option = "--control" if self.control else f"--repeat {self.repeats}"
+            yield f"{option} does not go with a sweep, which repeats its best trials: --set sweep.repeats=N"
+        if self.arm is not None and not self.sweep:
+            yield f"--arm '{self.arm}' is for a sweep; a recipe with arms runs all of them"

@@ -1,4 +1,4 @@
-"""A recipe as a job: a run, or an experiment where it has arms, folds or repeats."""
+"""A recipe as a job: a run, an experiment where it has arms, folds or repeats, or a sweep."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def prepare_job(
     offline: bool = False,
     on: str = "local",
 ) -> RunStart | Experiment:
-    """Make the folder of a run, or of an experiment where there are arms, folds or repeats.
+    """Make the folder of a run, of an experiment where there are arms, folds or repeats, or of a sweep.
 
     Args:
         path: The recipe's file.
         profile: The name of a profile; None for none.
         overrides: Texts `key=value`.
-        options: Repeats, jobs and control.
+        options: Repeats, jobs and control, and whether it is a sweep.
         runs_dir: The folder of all runs.
         command: The command line, to be written down.
         offline: Whether the runs make no network call.
@@ -54,6 +54,15 @@ def prepare_job(
     """
     from ftapp import recipe  # here, since lists of runs, which are shown first, need none of it
 
+    options.check()
+    if options.sweep:
+        from ftapp.experiments.sweep.prepare import prepare_sweep
+        from ftapp.experiments.sweep.search import load_search
+
+        search = load_search(path, profile, overrides, arm=options.arm)
+        return prepare_sweep(
+            search, path, profile, runs_dir, command=command, jobs=options.jobs, offline=offline, on=on
+        )
     loaded = recipe.load_experiment(path, profile, overrides)
     if loaded.is_experiment or options.given:
         return experiment_folder.prepare(

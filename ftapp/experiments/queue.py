@@ -1,4 +1,4 @@
-"""The queue: runs and experiments that take turns, by a process that outlives who added them.
+"""The queue: runs, experiments and sweeps that take turns, by a process that outlives who added them.
 
 It has a folder beside the runs, `queue`:
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([^()]*)\)\s*")
 _EXAMPLES = "log(1e-5, 1e-2), linear(0, 0.5), int(1, 8), or a list such as [16, 32]"
 _DIGITS = 3  # significant ones of a number that is tried: finer ones tell nothing and are hard to read
 _MOST_CHOICES = 100
+_SMALL = 0.05  # below which numbers are rates, whose powers of ten matter
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,26 @@ def _make_choices(values: list[Any]) -> Space:
         if value in values[:number]:
             raise ValueError(f"the choice {quote(value)} stands twice; each choice stands once")
     return Space("choices", choices=tuple(values))
+
+
+def propose_space(value: Any, choices: Sequence[Any] = ()) -> str | list[Any]:
+    """Propose values to try around a value, as `parse_space` takes them.
+
+    Args:
+        value: The value.
+        choices: All values that there are, where these are few.
+    """
+    if choices:
+        return list(choices)
+    if isinstance(value, bool):
+        return [False, True]
+    if isinstance(value, int) and value > 1:
+        return [value // 2, value, 2 * value]
+    if isinstance(value, float) and 0 < value < _SMALL:
+        return str(Space("log", float(f"{value / 10:.{_DIGITS}g}"), float(f"{10 * value:.{_DIGITS}g}")))
+    if isinstance(value, int | float):
+        return str(Space("linear", 0.0, float(f"{2 * value:.{_DIGITS}g}") or 0.5))
+    return [] if value is None else [value]
 
 
 def parse_over(text: str) -> tuple[str, Any]:

@@ -14,16 +14,15 @@ from ftapp.recipe.spaces import Space, parse_space
 from ftapp.recipe.tasks import WatchedMetric
 
 
-def _check_over(given: Any) -> Any:
+def _flatten(given: Any) -> Any:
     if not isinstance(given, dict):
         raise ValueError(f"{quote(given)} is no table; it has keys of the recipe with the values to try")
-    flat = flatten_tables(given)
-    for key, values in flat.items():
-        try:
-            parse_space(values)
-        except ValueError as error:
-            raise ValueError(f"{key}: {error}") from None
-    return flat
+    return flatten_tables(given)
+
+
+def _check_values(given: Any) -> Any:
+    parse_space(given)
+    return given
 
 
 def _check_time(text: str) -> str:
@@ -35,8 +34,8 @@ class Sweep(Section):
     """What `ftapp sweep` tries for some keys of the recipe, and how it judges them. `ftapp run` does not read it."""
 
     over: Annotated[
-        Any,
-        BeforeValidator(_check_over),
+        dict[str, Annotated[Any, AfterValidator(_check_values)]],
+        BeforeValidator(_flatten),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "array", "object"]}}),
     ] = {}
     """The keys with the values to try: log(1e-5, 1e-2) is even in the logarithm, linear(0, 0.5) in the number, and

@@ -97,6 +97,11 @@ class Task:
         return (LOSS, *self.metrics, *self.evaluation_metrics)
 
     @property
+    def searched_metric(self) -> Metric:
+        """The metric by which a sweep judges, unless it names another: the first beside the loss, if there is one."""
+        return self.held_out_metrics[:2][-1]
+
+    @property
     def size_key(self) -> str:
         """The key of [model] that says how large an input is."""
         return "image_size" if self.inputs == "images" else "sequence_length"

@@ -31,7 +31,7 @@ def main(folder: Path) -> int:
     """Carry out what waits in a queue, until nothing does. Returns the exit code.
 
     What another process of the queue has started is waited for. A run that a crash of the machine has ended goes on
-    from its newest checkpoint.
+    from its newest checkpoint, and so does a sweep with its runs.
     """
     queue = Queue(folder)
     try:
@@ -70,7 +70,7 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
     try:
         launcher = make_launcher(parse_target(entry.on) if isinstance(job, RunFolder) else LOCAL)
         if isinstance(job, Experiment):
-            if not job.alive() and not job.result_file.exists() and not job.list_members():
+            if not job.alive() and _can_start(job):
                 launcher.start(job, entry.environment)
                 launcher.wait(job)
         elif not job.alive():
@@ -86,6 +86,13 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
     while job.alive():
         time.sleep(_POLL_SECONDS)
     return _find_status(job)
+
+
+def _can_start(experiment: Experiment) -> bool:
+    """Tell whether an experiment has not begun, or is a sweep that goes on after a crash of the machine."""
+    if experiment.is_sweep:
+        return experiment.status([]) == "crashed" and not experiment.is_stopping()
+    return not experiment.result_file.exists() and not experiment.list_members()
 
 
 def _find_status(job: RunFolder | Experiment) -> str:

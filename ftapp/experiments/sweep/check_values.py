@@ -19,9 +19,8 @@ from ftapp.recipe.validation import find_unknown_keys, validate
 if TYPE_CHECKING:
     from ftapp.experiments.sweep.search import Search
 
-# Keys that no sweep changes, with the reason.
 _SAME_DATA = "all trials are measured on the same validation examples"
-_FIXED = {
+FIXED = {
     "seed": "the best trials are compared over new seeds, so the luckiest seed is of no use",
     "task": "all trials have the same metric",
     "data": _SAME_DATA,
@@ -30,6 +29,7 @@ _FIXED = {
     "arm": "a sweep is of one recipe; --arm NAME chooses an arm",
     "finding": "findings are about arms",
 }
+"""Keys and tables that no sweep changes, with the reason."""
 # Keys that decide how large the losses of equally good models are.
 _LOSSES = ("model.head", "balance.class_weights", "balance.focal_gamma")
 _OF_LAYERS = re.compile(r"model\..+|phase\.[^.]+\.(layers|learning_rate)(\..+)?")
@@ -50,8 +50,8 @@ def find_value_problems(base: Recipe, spaces: Mapping[str, Space], metric: Metri
     tables = base.to_tables()
     for key, space in spaces.items():
         section = key.partition(".")[0]
-        if section in _FIXED:
-            yield Problem("--over", key, f"this key cannot be searched: {_FIXED[section]}")
+        if section in FIXED:
+            yield Problem("--over", key, f"this key cannot be searched: {FIXED[section]}")
             continue
         if metric is LOSS and key in _LOSSES:
             yield Problem("--over", key, "this key changes what the loss is; choose another metric by --metric")

@@ -83,7 +83,7 @@ def load_search(
     check_optuna()
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     try:
-        loaded = recipes.load_experiment(path, profile, [*overrides, *_write_settings(over, given)])
+        loaded = recipes.load_experiment(path, profile, [*overrides, *write_settings(over, given)])
     except RecipeError as error:
         raise RecipeError([_name_option(problem) for problem in error.problems]) from None
     return make_search(loaded, arm, path)
@@ -107,7 +107,7 @@ def make_search(loaded: RecipeWithArms, arm: str | None, path: Path) -> Search:
             f"'phase.{base.phase[0].name}.learning_rate=log(1e-5, 1e-2)'"
         )
         raise RecipeError([Problem(str(path), "sweep.over", message)])
-    metric = get_metric(sweep.metric or TASKS[base.task].held_out_metrics[:2][-1].name)  # the loss where it is alone
+    metric = get_metric(sweep.metric or TASKS[base.task].searched_metric.name)
     if problems := list(find_value_problems(base, sweep.spaces, metric)):
         raise RecipeError(problems)
     return Search(base, sweep.model_copy(update={"metric": metric.name}), sweep.spaces, metric)
@@ -124,8 +124,12 @@ def check_optuna() -> None:
         raise RecipeError([Problem("", "", message)])
 
 
-def _write_settings(over: Sequence[str], settings: Mapping[str, Any]) -> Iterator[str]:
+def write_settings(over: Sequence[str], settings: Mapping[str, Any]) -> Iterator[str]:
     """Write options of the command line as overrides of the table [sweep].
+
+    Args:
+        over: Texts `key=values`, in the place of the keys that the table names.
+        settings: Other keys of the table with their values.
 
     Raises:
         RecipeError: Values to try cannot be parsed.

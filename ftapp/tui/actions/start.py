@@ -15,7 +15,10 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, describe_turn
 from ftapp.launchers.choose import choose_target
+from ftapp.launchers.target import LOCAL
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.runs.run_folder import RunFolder, remove_refused
+from ftapp.search.check_layers import check_layers, names_layers
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
@@ -90,12 +93,30 @@ async def _attempt(app: FtApp, draft: Draft, act: Callable[[], _Result]) -> _Res
         if not (await asyncio.wait({checked}, timeout=_SOON))[0]:
             app.notify("It starts when its data are read.", title=f"Reading the data of {draft.name}")
         await checked
+        if draft.options.sweep:
+            await _check_layers(app, draft)
         return await asyncio.to_thread(act)  # a cluster may take long to answer
     except (RecipeError, RunError) as error:
         app.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
     except OSError as error:
         app.notify(f"{app.runs_dir} cannot be written: {error.strerror}", severity="error")
     return None
+
+
+async def _check_layers(app: FtApp, draft: Draft) -> None:
+    """Check the values of a sweep by the layers of their models, in a process that needs Keras.
+
+    Raises:
+        RecipeError: Values do not fit their models.
+        RunError: A model cannot be had.
+    """
+    search = await asyncio.to_thread(draft.load_search)
+    if not names_layers(search):
+        return
+    app.notify("It starts when the layers that its values name are known.", title=f"Checking {draft.name}")
+    async with InspectorClient(offline=app.offline) as inspector:
+        if note := await check_layers(search, inspector, is_local=choose_target(draft.on) == LOCAL):
+            app.notify(note)
 
 
 async def await_refusal(app: FtApp, started: RunFolder | Experiment) -> None:

@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import cautions
 from ftapp.tui.dialogs.dialog import Dialog
-from ftapp.tui.editor import edits
+from ftapp.tui.editor import edits, sweep_edits
 from ftapp.tui.editor.arm_line import ArmLine
 from ftapp.tui.editor.augment_pane import AugmentPane
 from ftapp.tui.editor.browse import browse
@@ -39,6 +39,7 @@ from ftapp.tui.editor.previews import Previews
 from ftapp.tui.editor.problems import describe_problem, find_problems, mark_problems
 from ftapp.tui.editor.proposals import Proposals
 from ftapp.tui.editor.save_as import ask_for_path, save_draft
+from ftapp.tui.editor.sweep_section import SweepSection
 from ftapp.tui.editor.training_pane import TrainingPane
 from ftapp.tui.page import Page
 from ftapp.tui.widgets.cautions import Cautions
@@ -55,7 +56,7 @@ class ConfigureScreen(Page):
     AUTO_FOCUS = ""  # the tree takes the focus when it is there
     HELP = _FILE.with_suffix(".md").read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "run", "Run", tooltip="Start the run"),
+        Binding("ctrl+r", "run", "Run", tooltip="Start the run or the sweep"),
         Binding("n", "queue", "Queue", tooltip="Run it after what waits in the queue"),
         Binding("ctrl+s", "save", "Save", tooltip="Save as a recipe of your own"),
         Binding("y", "copy", "Copy", tooltip="Copy the command of this run"),
@@ -67,14 +68,8 @@ class ConfigureScreen(Page):
         Binding("t", "time", "Time", tooltip="Time a few steps"),
         Binding("v", "advise", "Advise", tooltip="Recommend a strategy for the data"),
         *(
-            Binding(
-                key,
-                f"pane('{name}')",
-                "Panes",
-                key_display="F2-F6",
-                show=key == "f2",
-                tooltip="Go to a pane",
-                priority=True,  # text areas take some of them
+            Binding(  # with priority, since text areas take some of the keys
+                key, f"pane('{name}')", "Panes", key == "f2", "F2-F6", priority=True, tooltip="Go to a pane"
             )
             for key, name in _PANE_KEYS.items()
         ),
@@ -145,7 +140,7 @@ class ConfigureScreen(Page):
             line.show(form.value(form.key(line.field.key)), keep_typed=keep_typed)
             line.hide_if_foreign(form.task)
         self.query_one(LayersPane).show(form, keep_typed=keep_typed)
-        self.query_one(TrainingPane).show(form)
+        self.query_one(TrainingPane).show(form, keep_typed=keep_typed)
         self.query_one(DataPane).show(form)
         self.query_one(AugmentPane).show(form)
         self.query_one(ModelPane).show(form)
@@ -165,9 +160,11 @@ class ConfigureScreen(Page):
         set_text(self.query_one("#problems", Static), text)
         recipe, structure = self.form.recipe, self.previews.structure
         weighted = structure.weighted_layers if structure else None
-        found = cautions.find_cautions(recipe, self.previews.split_sizes, weighted) if recipe else []
-        self.query_one(Cautions).show(found)
+        self.query_one(Cautions).show(
+            cautions.find_cautions(recipe, self.previews.split_sizes, weighted) if recipe else []
+        )
         button = self.query_one("#run", Button)
+        button.label = "Sweep" if self.form.draft.options.sweep else "Run"
         button.disabled = bool(problems)
         button.tooltip = Content(text or "Start the run (ctrl+r)")
         able = (not problems, bool(self.previews.find_missing(recipe)))
@@ -214,19 +211,21 @@ class ConfigureScreen(Page):
     def _change_rules(self, event: LayersPane.Changed) -> None:
         self._change(self.form.key("phase.layers"), event.rules)
 
+    @on(FieldLine.Search)
+    def _search_field(self, event: FieldLine.Search) -> None:
+        self.take(sweep_edits.search_field(self.form, event.line.field), keep_typed=False)
+        self._activate("training")
+        self.query_one(SweepSection).focus_last()
+
     @on(AugmentPane.Used)
     def _use_augment(self, event: AugmentPane.Used) -> None:
         self.take(edits.use_table(self.form.draft, "augment", event.used, self.form.arm))
         if self.form.arm and self.form.tables.get("augment") is not None and not event.used:
             self.notify("An arm cannot leave out a table that the recipe has. It can set the values of the table.")
 
-    @on(TrainingPane.PhaseAdded)
-    def _add_phase(self) -> None:
-        self.take(*edits.add_phase(self.form.draft, self.form.phase, self.form.arm))
-
-    @on(TrainingPane.PhaseRemoved)
-    def _remove_phase(self) -> None:
-        self.take(edits.remove_phase(self.form.draft, self.form.phase, self.form.arm))
+    @on(TrainingPane.Edited)
+    def _take_edited(self, event: TrainingPane.Edited) -> None:
+        self.take(event.draft, event.phase)
 
     @on(ChoicesLine.ProfileChosen)
     def _choose_profile(self, event: ChoicesLine.ProfileChosen) -> None:
@@ -346,10 +345,7 @@ class ConfigureScreen(Page):
 
     @property
     def unsaved(self) -> str:
-        if self.form.draft.has_recipe_of(self._saved):
-            return ""
-        count = len(self.form.draft.changes)
-        return f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."
+        return self.form.draft.describe_unsaved(self._saved)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:

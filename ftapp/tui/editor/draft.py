@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import make_label, prepare_job
+from ftapp.experiments.sweep.search import Search, load_search
 from ftapp.launchers.choose import choose_target, make_launcher
 from ftapp.launchers.target import LaunchTarget, parse_target
 from ftapp.recipe import Recipe
@@ -25,6 +26,12 @@ from ftapp.runs.starting import RunStart
 if TYPE_CHECKING:
     from ftapp.analysis.advice import Recommendation
 
+SWEEP = "sweep."
+"""The prefix of the keys of the table [sweep]."""
+
+OVER = f"{SWEEP}over."
+"""The prefix of the values to try: `sweep.over."KEY"` is one change for each key."""
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -36,7 +43,7 @@ class Draft:
         changes: Values by dotted key, laid over file and profile in their order, such as
             {"data.limit": 500, "phase.head.epochs": 3}. Keys of an arm begin with its prefix
             (`recipe.make_arm_prefix`). None removes a key.
-        options: Repeats, jobs and control of an experiment.
+        options: Repeats, jobs and control of an experiment, and whether it is a sweep.
         on: Where the run goes, as `--on` takes it; None where the user's settings decide.
     """
 
@@ -109,15 +116,38 @@ class Draft:
         """Return the draft without a change of this key."""
         return replace(self, changes={other: value for other, value in self.changes.items() if other != key})
 
-    def has_recipe_of(self, other: Draft) -> bool:
-        """Return whether another draft is the same recipe; the options and the target of a run are no part of it."""
-        return (self.path, self.profile, self.changes) == (other.path, other.profile, other.changes)
+    def describe_unsaved(self, saved: Draft) -> str:
+        """Describe the changes since another draft; the options and the target of a run are no part of a recipe."""
+        if (self.path, self.profile, self.changes) == (saved.path, saved.profile, saved.changes):
+            return ""
+        count = len(self.changes)
+        return f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."
+
+    def load_search(self) -> Search:
+        """Load what the draft searches as a sweep.
+
+        Raises:
+            RecipeError: The recipe or the search is not valid.
+        """
+        return load_search(self.path, self.profile, self.overrides, arm=self.options.arm)
 
     def command(self) -> str:
-        """Return the equivalent command line."""
-        words = ["ftapp", "run", self.name, *(["--profile", self.profile] if self.profile else [])]
-        overrides = (word for override in self.overrides for word in ("--set", override))
-        return shlex.join([*words, *overrides, *self.options.words, *(["--on", self.on] if self.on else [])])
+        """Return the equivalent command line. A run does not read the table [sweep]."""
+        verb = "sweep" if self.options.sweep else "run"
+        words = ["ftapp", verb, self.name, *(["--profile", self.profile] if self.profile else [])]
+        changes = {key: value for key, value in self.changes.items() if not _is_of_sweep(key)}
+        sets = (word for each in changes.items() for word in ("--set", format_override(*each)))
+        search = self._write_search() if self.options.sweep else []
+        where = ["--on", self.on] if self.on else []
+        return shlex.join([*words, *sets, *search, *self.options.words, *where])
+
+    def _write_search(self) -> Iterator[str]:
+        """Write the changes of the table [sweep] as options of the command line."""
+        for key, value in self.changes.items():
+            if key.startswith(OVER):
+                yield from ("--over", format_override(key.removeprefix(OVER).strip('"'), value))
+            elif value is not None and _is_of_sweep(key):
+                yield from (f"--{key.removeprefix(SWEEP)}", str(value))
 
     def parse_target(self) -> LaunchTarget | None:
         """Parse where the run goes; None where that was not chosen.
@@ -135,12 +165,13 @@ class Draft:
             RecipeError: The recipe is not valid, its backend is not installed, or its data cannot be used.
         """
         loaded = self.load_experiment()
+        recipes = [self.load_search().base] if self.options.sweep else loaded.arms.values() or [loaded.base]
         from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
 
-        preflight.check(loaded.arms.values() or [loaded.base])
+        preflight.check(recipes)
 
     def start(self, runs_dir: Path, *, offline: bool) -> RunFolder | Experiment:
-        """Start the run, or the experiment where there are arms, folds or repeats, at its target.
+        """Start the run, the experiment where there are arms, folds or repeats, or the sweep, at its target.
 
         Args:
             runs_dir: The folder of runs.
@@ -163,7 +194,7 @@ class Draft:
         return job.run
 
     def prepare(self, runs_dir: Path, on: str, *, offline: bool) -> RunStart | Experiment:
-        """Make the folder of the run, or of the experiment, without starting it. Raises as `start`.
+        """Make the folder of the run, the experiment or the sweep without starting it. Raises as `start`.
 
         Args:
             runs_dir: The folder of runs.
@@ -190,3 +221,7 @@ class Draft:
         text = self.load_experiment().to_toml()
         with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
+
+
+def _is_of_sweep(key: str) -> bool:
+    return key.startswith(SWEEP)

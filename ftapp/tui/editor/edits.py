@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import TASKS, Phase, Recipe, make_arm_prefix
-from ftapp.tui.editor import fields
+from ftapp.tui.editor import fields, sweep_edits
 from ftapp.tui.editor.draft import Draft
 
 if TYPE_CHECKING:
     from ftapp.analysis.advice import Recommendation
+    from ftapp.experiments.sweep.search import Search
 
 Tables = Mapping[str, Any]
 
@@ -63,8 +64,7 @@ def set_value(draft: Draft, key: str, value: Any, arm: str | None = None) -> Dra
     if key == fields.TARGET:
         return replace(draft, on=value)
     if key.startswith(fields.EXPERIMENT):
-        made: dict[str, Any] = {key.removeprefix(fields.EXPERIMENT): value if isinstance(value, bool) else int(value)}
-        return replace(draft, options=replace(draft.options, **made))
+        return replace(draft, options=sweep_edits.set_option(draft.options, key.removeprefix(fields.EXPERIMENT), value))
     whole = make_arm_prefix(arm) + key
     kept = draft.without_change(whole)
     if generic_key(key) in ("phase.epochs", "phase.steps"):
@@ -211,6 +211,7 @@ class Form:
         phase: The name of the chosen phase.
         arms: What each arm overrides, by its name, as far as it is known.
         arm: The name of the chosen arm; None for the recipe itself.
+        search: What is searched; None where it is no sweep, and while there are problems.
     """
 
     draft: Draft
@@ -220,6 +221,7 @@ class Form:
     phase: str
     arms: Tables = field(default_factory=dict)
     arm: str | None = None
+    search: Search | None = None
 
     @classmethod
     def of(cls, draft: Draft, phase: str | None = None, arm: str | None = None) -> Form:
@@ -233,9 +235,10 @@ class Form:
         Raises:
             RecipeError: The draft's file cannot be read.
         """
-        loaded, problems = None, list[Problem]()
+        loaded, search, problems = None, None, list[Problem]()
         try:
             loaded = draft.load_experiment()
+            search = sweep_edits.make_search(draft, loaded)
         except RecipeError as error:
             problems = error.problems
         try:
@@ -248,7 +251,7 @@ class Form:
         names = list_phase_names(tables)
         chosen = phase if phase in names else next(iter(names), "")
         resolved = (loaded.arms[arm] if arm else loaded.base) if loaded else None
-        return cls(draft, tables, resolved, tuple(problems), chosen, arms, arm)
+        return cls(draft, tables, resolved, tuple(problems), chosen, arms, arm, search)
 
     @property
     def phases(self) -> list[str]:

@@ -44,6 +44,7 @@ class FieldLine(Widget):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "explain", "Meaning", tooltip="Explain this field"),
+        Binding("f7", "search", "Search", tooltip="Search values of this field in a sweep"),
     ]
 
     class Changed(Message):
@@ -60,6 +61,13 @@ class FieldLine(Widget):
             super().__init__()
             self.line = line
 
+    class Search(Message):
+        """The user wants to search values of the key in a sweep."""
+
+        def __init__(self, line: FieldLine) -> None:
+            super().__init__()
+            self.line = line
+
     class Browse(Message):
         """The user wants to choose the value from a list."""
 
@@ -67,17 +75,20 @@ class FieldLine(Widget):
             super().__init__()
             self.line = line
 
-    def __init__(self, key: str, label: str | None = None, *, empty: str = "", id: str | None = None) -> None:
+    def __init__(
+        self, key: str, label: str | None = None, *, empty: str = "", chooses: bool = False, id: str | None = None
+    ) -> None:
         """Make the line.
 
         Args:
             key: As `fields.find_field` takes it.
             label: The label; None for the last part of the key.
             empty: The text that is shown without a value and a default.
+            chooses: Whether the user chooses one of the values that `offer` takes later.
             id: The widget's own.
         """
         super().__init__(id=id)
-        self.field: Field = find_field(key)
+        self.field: Field = replace(find_field(key), kind="choice") if chooses else find_field(key)
         self.label = label or self.field.key.rpartition(".")[2].replace("_", " ")
         self.message: str | None = None
         self._shown: Any = None
@@ -170,6 +181,12 @@ class FieldLine(Widget):
 
     def action_explain(self) -> None:
         self.post_message(self.Explain(self))
+
+    def action_search(self) -> None:
+        self.post_message(self.Search(self))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "search" or self.field.can_be_searched
 
 
 class _Text(TextLine):

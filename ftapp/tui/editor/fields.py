@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ftapp import recipe
+from ftapp.experiments.sweep.check_values import FIXED
 from ftapp.recipe import Recipe, Section
 from ftapp.recipe.toml_text import format_value
 
@@ -44,6 +45,13 @@ class Field:
     def has_offers(self) -> bool:
         """Whether there is a list of values to choose from, beside what can be typed."""
         return self.is_path or self.key == TARGET
+
+    @property
+    def can_be_searched(self) -> bool:
+        """Whether a sweep can try values of the key."""
+        section = self.key.partition(".")[0]
+        about = ("title", "summary", "phase.name", "launch", "experiment")
+        return not {self.key, section} & {*FIXED, *about}
 
     def read(self, text: str) -> Any:
         """Parse a text to a value, valid or not; an empty text to None, which removes the key."""
@@ -111,6 +119,23 @@ _OPTIONS = {
         False,
         "Whether the first arm runs a second time. The difference between the two runs is noise. On the command "
         "line: --control.",
+    ),
+    "sweep": Field(
+        f"{EXPERIMENT}sweep",
+        "switch",
+        (),
+        False,
+        False,
+        "Whether the values below are searched: each trial is a run with some of them, and the best trials run again "
+        "with new seeds before one is named the winner. On the command line: ftapp sweep.",
+    ),
+    "arm": Field(
+        f"{EXPERIMENT}arm",
+        "choice",
+        (),
+        None,
+        False,
+        "The arm that is searched, or the recipe without its arms. On the command line: --arm.",
     ),
 }
 

@@ -10,11 +10,13 @@ from textual.widgets import Tab
 from ftapp.common.errors import Problem
 from ftapp.recipe.rule_problems import find_phase_problems
 from ftapp.recipe.structure import Structure
-from ftapp.tui.editor import edits
+from ftapp.tui.editor import edits, sweep_edits
+from ftapp.tui.editor.draft import OVER
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layers_pane import LayersPane
 from ftapp.tui.editor.panes import TITLES
+from ftapp.tui.editor.sweep_section import SweepSection
 
 
 def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
@@ -30,6 +32,7 @@ def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
     found = list(form.problems)
     if structure and form.recipe:
         found += [Problem("", *each) for each in find_phase_problems(form.recipe.phase, structure.weighted_layers)]
+        found += sweep_edits.find_unfit_rules(form.search, structure)
     return found
 
 
@@ -52,12 +55,22 @@ def mark_problems(screen: Widget, fields: Sequence[FieldLine], form: Form, probl
     for key, line in lines.items():
         line.show_error(messages.get(key))
     screen.query_one(LayersPane).show_error(messages.get(rules_key))
+    over = [each for each in here if each.key == sweep_edits.KEY or each.key.startswith(OVER)]
+    screen.query_one(SweepSection).show_error("\n".join(map(_describe_values, over)))
     marked = {each.id for line in fields if line.message for each in line.ancestors}
+    marked |= {"training"} if over else set()
     for name in TITLES:
-        wrong = name in marked or screen.query_one(f"#panes > #{name}").has_class("-wrong")
-        screen.query_one(f"#tabs Tab#{name}", Tab).set_class(wrong, "-wrong")
+        wrong = (
+            name in marked or (name == "training" and over) or screen.query_one(f"#panes > #{name}").has_class("-wrong")
+        )
+        screen.query_one(f"#tabs Tab#{name}", Tab).set_class(bool(wrong), "-wrong")
 
 
 def describe_problem(problem: Problem) -> str:
     """Describe a problem in one line: its arm, its key and the message."""
     return ": ".join(filter(None, (edits.find_arm(problem), problem.key, problem.message)))
+
+
+def _describe_values(problem: Problem) -> str:
+    """Describe a problem of values to try: their key, and the message."""
+    return ": ".join(filter(None, (problem.key.removeprefix(sweep_edits.KEY).removeprefix("."), problem.message)))

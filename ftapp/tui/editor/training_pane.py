@@ -15,10 +15,13 @@ from textual.widgets import Button, Static
 
 from ftapp.recipe import TASKS, Phase, Recipe, schedule
 from ftapp.tui import recipe_words
+from ftapp.tui.editor import edits, sweep_edits
+from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.fields import TARGET
 from ftapp.tui.editor.rate_curve import RateCurve
+from ftapp.tui.editor.sweep_section import SweepSection
 from ftapp.tui.editor.targets import find_usual_target, list_targets
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.texts import set_text
@@ -38,6 +41,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane.-arms Facts { display: block; }
     TrainingPane.-arms > #experiment > .section { margin-top: 0; }
     TrainingPane.-arms > #phase-title { margin-top: 1; }
+    TrainingPane.-searching .of-arms { display: none; }
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 1; min-width: 8; }
     TrainingPane RateCurve { height: 6; margin: 1 0; }
@@ -45,14 +49,15 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane.-lm > .for-lm, TrainingPane.-classes > .for-classes { display: block; }
     """
 
-    class PhaseAdded(Message):
-        """The user wants a copy of the chosen phase after it."""
+    class Edited(Message):
+        """The user changed phases or the values of a sweep; the phase is that to choose, None for the same."""
+
+        def __init__(self, draft: Draft, phase: str | None = None) -> None:
+            super().__init__()
+            self.draft, self.phase = draft, phase
 
     class RateWanted(Message):
         """The user wants a test of learning rates for the chosen phase."""
-
-    class PhaseRemoved(Message):
-        """The user wants to remove the chosen phase."""
 
     def __init__(self) -> None:
         super().__init__(id="training", classes="pane")
@@ -89,9 +94,11 @@ class TrainingPane(VerticalScroll, can_focus=False):
         with Vertical(id="experiment"):
             yield Static("Experiment", classes="section")
             yield Facts()
-            yield FieldLine("experiment.repeats")
+            yield FieldLine("experiment.repeats").add_class("of-arms")
             yield FieldLine("experiment.jobs", "runs at once")
-            yield FieldLine("experiment.control")
+            yield FieldLine("experiment.control").add_class("of-arms")
+            yield FieldLine("experiment.sweep", "search values")
+            yield SweepSection()
         yield from _section(
             "Evaluation",
             FieldLine("evaluate.every", empty="each epoch"),
@@ -124,8 +131,13 @@ class TrainingPane(VerticalScroll, can_focus=False):
             )
         yield from _section("About", FieldLine("title"), FieldLine("summary"))
 
-    def show(self, form: Form) -> None:
-        """Show the arms, the number of the phase, and the curve of the learning rate."""
+    def show(self, form: Form, *, keep_typed: bool = True) -> None:
+        """Show the arms, the sweep, the number of the phase, and the curve of the learning rate.
+
+        Args:
+            form: The draft.
+            keep_typed: Whether a field keeps the text that the user types.
+        """
         self._form = form
         task = TASKS.get(form.task)
         self.set_class(task is not None and task.writes, "-lm")
@@ -134,6 +146,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         set_text(self.query_one("#phase-title", Static), f"Phase{of}")
         self.query_one("#remove-phase", Button).disabled = len(form.phases) < 2
+        self.set_class(form.draft.options.sweep, "-searching")
+        self.query_one(SweepSection).show(form, keep_typed=keep_typed)
         if form.recipe:
             self._show_arms(form, form.recipe)
         self._draw()
@@ -151,7 +165,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
         options = form.draft.options
         folds = (base.data.folds or 1) if base.data.fold is None else 1
         runs = (len(form.arms or [form]) + options.control) * options.repeats * folds
-        self.query_one("#experiment > .section", Static).update(f"Experiment{f', {runs} runs' if runs > 1 else ''}")
+        counted = runs > 1 and not options.sweep
+        self.query_one("#experiment > .section", Static).update(f"Experiment{f', {runs} runs' if counted else ''}")
 
     def know(self, examples: int | None) -> None:
         """Take the number of training examples, from which the steps of an epoch follow; None while it is unknown."""
@@ -180,11 +195,18 @@ class TrainingPane(VerticalScroll, can_focus=False):
 
     @on(Button.Pressed, "#add-phase")
     def _add(self) -> None:
-        self.post_message(self.PhaseAdded())
+        if form := self._form:
+            self.post_message(self.Edited(*edits.add_phase(form.draft, form.phase, form.arm)))
 
     @on(Button.Pressed, "#remove-phase")
     def _remove(self) -> None:
-        self.post_message(self.PhaseRemoved())
+        if form := self._form:
+            self.post_message(self.Edited(edits.remove_phase(form.draft, form.phase, form.arm)))
+
+    @on(SweepSection.Changed)
+    def _change_values(self, event: SweepSection.Changed) -> None:
+        if form := self._form:
+            self.post_message(self.Edited(sweep_edits.replace_lines(form.draft, event.lines)))
 
 
 def _section(title: str, *lines: FieldLine) -> Iterator[Widget]:

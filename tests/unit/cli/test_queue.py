@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftapp.cli import app
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
+from ftapp.experiments.sweep.search import Search
 from tests.support.documents import commands
 
 
@@ -67,6 +69,27 @@ def test_what_cannot_run_is_refused_before_anything_is_added() -> None:
         assert (result.exit_code, message in result.output) == (2, True), result.output
     assert json.loads(invoke("--json").stdout)["entries"] == []
     assert invoke("drop", "1").exit_code == 2
+
+
+def test_a_sweep_waits_for_its_turn(runs_dir: Path) -> None:
+    over = ("--over", "phase.finetune.learning_rate=log(1e-5, 1e-3)", "--set", "sweep.trials=4")
+    split = ("--set", "data.validation=0.2")
+    result = invoke("add", "bert-full", "--profile", "quick", *split, *over, "--jobs", "2", "--hold")
+    assert result.stdout == "1: bert-full (quick)\n"
+    entry = Queue.of(runs_dir).take()
+    assert entry
+    sweep = Queue.of(runs_dir).find_job(entry)
+    assert isinstance(sweep, Experiment)
+    assert (sweep.is_sweep, sweep.facts["jobs"], Search.of(sweep).sweep.trials) == (True, 2, 4)
+    for arguments, message in [
+        (over, "there is no validation split"),
+        ((*split, "--sweep"), "no values to try are given"),
+        ((*split, *over, "--repeat", "3"), "--repeat 3 does not go with a sweep"),
+        (("--arm", "A"), "--arm 'A' is for a sweep"),
+        ((*split, "--over", "phase.finetune.batch_size=[8, 0]"), "the choice 0: 0 is too small"),
+    ]:
+        result = invoke("add", "bert-full", "--hold", *arguments)
+        assert (result.exit_code, message in result.output) == (2, True), result.output
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
