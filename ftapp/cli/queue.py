@@ -67,7 +67,7 @@ def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: 
     ]
     cells = [[str(each.id), each.label, status, each.job] for each, status in zip(entries, statuses, strict=True)]
     print_table(columns, cells)
-    if any(each.waits for each in entries) and not alive:
+    if any(not each.status for each in entries) and not alive:
         print_text("the queue is paused: 'ftapp queue start' carries it out" if paused else _STANDS_STILL)
     elif paused and alive:
         print_text("the queue is paused after what goes on now")

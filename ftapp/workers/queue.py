@@ -70,7 +70,7 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
     try:
         launcher = make_launcher(parse_target(entry.on) if isinstance(job, RunFolder) else LOCAL)
         if isinstance(job, Experiment):
-            if not job.alive() and _can_start(job):
+            if not job.alive() and can_start(job):
                 launcher.start(job, entry.environment)
                 launcher.wait(job)
         elif not job.alive():
@@ -88,8 +88,12 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
     return _find_status(job)
 
 
-def _can_start(experiment: Experiment) -> bool:
-    """Tell whether an experiment has not begun, or is a sweep that goes on after a crash of the machine."""
+def can_start(experiment: Experiment) -> bool:
+    """Tell whether an experiment has not begun, or is a sweep that goes on after a crash of the machine.
+
+    Args:
+        experiment: An experiment that no process works on.
+    """
     if experiment.is_sweep:
         return experiment.status([]) == "crashed" and not experiment.is_stopping()
     return not experiment.result_file.exists() and not experiment.list_members()

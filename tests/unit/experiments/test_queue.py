@@ -23,8 +23,11 @@ from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import prepare_job
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, Limits, find_turn
+from ftapp.report.experiment import write_result
 from ftapp.runs.leases import Lease
 from ftapp.runs.run_folder import RunFolder, list_folders
+from ftapp.workers.queue import can_start
+from tests.support.sweeps import make_sweep
 
 
 @pytest.fixture
@@ -273,3 +276,15 @@ def test_the_process_starts_when_a_student_has_added_something(queue: Queue) -> 
     assert [each.describe_status() for each in queue.list_entries()] == ["deleted"]
     while queue.alive():
         time.sleep(0.05)
+
+
+def test_a_sweep_that_was_cut_off_goes_on_with_the_queue_and_one_that_was_ended_does_not(tmp_path: Path) -> None:
+    sweep = make_sweep(tmp_path / "runs", status=None)
+    assert can_start(sweep)
+    sweep.stop()
+    assert not can_start(sweep)
+    (sweep.folder / "stop").unlink()
+    write_result(sweep)
+    assert can_start(sweep), "it was cut off after it had gone on"
+    sweep.write_facts(sweep.facts | {"sweep": sweep.facts["sweep"] | {"status": "interrupted"}})
+    assert not can_start(sweep)
