@@ -50,20 +50,6 @@ class FeatureColumn:
         return math.prod(self.shape) * numpy_dtype(self.dtype).itemsize
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """Where an example's blocks lie: its number and its first token, of `count`.
-
-    seconds: what it took to compute; sums: the CRC-32 of each column's block.
-    """
-
-    number: int
-    start: int
-    count: int
-    seconds: float
-    sums: tuple[int, ...]
-
-
 class FeatureStore:
     """The files of an entry: one for each column, and an index of the places of examples.
 
@@ -90,10 +76,11 @@ class FeatureStore:
                 ("check", "<u4"),
             ]
         )
-        self._known: dict[bytes, _Record] = {}
-        self._sound: set[bytes] = set()  # examples whose blocks have been checked
-        self._used: set[bytes] = set()
-        self._records = 0
+        # About 200 bytes an example; with an object for each record it would be twice as much.
+        self._numbers: dict[bytes, int] = {}  # of the last sound record of each example
+        self._records = np.zeros(0, self._dtype)  # by number, with room at the end
+        self._is_sound, self._is_used = np.zeros(0, bool), np.zeros(0, bool)  # by number; blocks that have been checked
+        self._count = 0  # of records
         self._tokens = 0
         self._damaged = 0
         self._files: dict[str, int] = {}
@@ -107,10 +94,10 @@ class FeatureStore:
         self.refresh()
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._known
+        return key in self._numbers
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._numbers)
 
     def close(self) -> None:
         """Close the files; the store reads nothing after it."""
@@ -120,38 +107,49 @@ class FeatureStore:
 
     def keys(self) -> list[bytes]:
         """Return the keys of all examples in the store."""
-        return list(self._known)
+        return list(self._numbers)
 
     def refresh(self) -> None:
         """Read the records that other processes have added."""
         size = self._dtype.itemsize
-        data = self._read(_INDEX, self._records * size, None)
-        for at in range(0, len(data) - size + 1, size):
-            number, self._records = self._records, self._records + 1
-            record = np.frombuffer(data, self._dtype, 1, at)[0]
-            if zlib.crc32(data[at : at + size - record["check"].nbytes]) != record["check"]:
-                self._damaged += 1
-                continue
-            start, count = int(record["start"]), int(record["count"])
-            key, sums = record["key"].tobytes(), tuple(map(int, record["sums"]))
-            self._known[key] = _Record(number, start, count, float(record["seconds"]), sums)
-            self._sound.discard(key)
-            self._tokens = max(self._tokens, start + count)
+        data = self._read(_INDEX, self._count * size, None)
+        records = np.frombuffer(data, self._dtype, len(data) // size)
+        self._make_room(self._count + len(records))
+        self._records[self._count : self._count + len(records)] = records
+        covered = size - records["check"].itemsize
+        checks = [zlib.crc32(memoryview(data)[at : at + covered]) for at in range(0, len(records) * size, size)]
+        places = np.flatnonzero(np.array(checks, np.uint32) == records["check"])
+        sound = records[places]
+        self._numbers.update(zip(sound["key"].tolist(), (self._count + places).tolist(), strict=True))
+        self._damaged += len(records) - len(sound)
+        self._count += len(records)
+        self._tokens = max(self._tokens, int((sound["start"] + sound["count"]).max(initial=0)))
+
+    def _make_room(self, count: int) -> None:
+        """Let the arrays hold so many records."""
+        if count > len(self._records):
+            more = max(count, 2 * len(self._records)) - len(self._records)
+            self._records = np.concatenate([self._records, np.zeros(more, self._dtype)])
+            self._is_sound, self._is_used = (
+                np.concatenate([known, np.zeros(more, bool)]) for known in (self._is_sound, self._is_used)
+            )
 
     def check(self, keys: Iterable[bytes]) -> None:
         """Compare the blocks of these examples with their checksums, once, and forget damaged examples."""
         for key in keys:
-            if key in self._sound or (record := self._known.get(key)) is None:
+            number = self._numbers.get(key)
+            if number is None or self._is_sound[number]:
                 continue
-            if all(self._block(index, record) is not None for index in range(len(self.columns))):
-                self._sound.add(key)
+            if None not in self._read_blocks(number):
+                self._is_sound[number] = True
             else:
-                del self._known[key]
+                del self._numbers[key]
                 self._damaged += 1
 
     def unchecked(self, keys: Sequence[bytes]) -> list[bytes]:
         """Return those of these keys that are in the store and that `check` has not compared yet."""
-        return [key for key in dict.fromkeys(keys) if key in self._known and key not in self._sound]
+        found = ((key, self._numbers.get(key)) for key in dict.fromkeys(keys))
+        return [key for key, number in found if number is not None and not self._is_sound[number]]
 
     def take_damaged(self) -> int:
         """Return the number of examples found damaged since the last call."""
@@ -164,7 +162,7 @@ class FeatureStore:
         A killed process left them, or the index has lost its end. The caller holds the entry's lock.
         """
         ends = {column.name: column.size * self._length(column) for column in self.columns}
-        ends[_INDEX] = self._records * self._dtype.itemsize
+        ends[_INDEX] = self._count * self._dtype.itemsize
         left = {name: os.fstat(self._files[name]).st_size - end for name, end in ends.items()}
         for name, behind in left.items():
             if behind > 0:
@@ -173,9 +171,10 @@ class FeatureStore:
 
     def use(self, keys: Sequence[bytes]) -> None:
         """Add the time that it once took to compute these examples to `seconds_saved`, once for each example."""
-        new = set(keys) - self._used
-        self.seconds_saved += sum(self._known[key].seconds for key in new if key in self._known)
-        self._used |= new
+        numbers = np.array(sorted({self._numbers[key] for key in keys if key in self._numbers}), np.int64)
+        new = numbers[~self._is_used[numbers]]
+        self.seconds_saved += float(self._records["seconds"][new].sum())
+        self._is_used[new] = True
 
     def append(
         self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]], seconds: float
@@ -201,13 +200,14 @@ class FeatureStore:
                 for row, count in zip(values[column.name], counts, strict=True)
             ]
             records["sums"][:, index] = [zlib.crc32(row) for row in rows]
-            offset = (int(starts[0]) if column.by_token else self._records) * column.size
+            offset = (int(starts[0]) if column.by_token else self._count) * column.size
             self._write(column.name, offset, b"".join(rows))
         covered = self._dtype.itemsize - records["check"].itemsize
         records["check"] = [zlib.crc32(record.tobytes()[:covered]) for record in records]
-        self._write(_INDEX, self._records * self._dtype.itemsize, records.tobytes())
+        first = self._count
+        self._write(_INDEX, first * self._dtype.itemsize, records.tobytes())
         self.refresh()
-        self._sound.update(keys)
+        self._is_sound[first : self._count] = self._is_used[first : self._count] = True
 
     def read(self, keys: Sequence[bytes], width: int | None) -> tuple[dict[str, NDArray[Any]], list[int]]:
         """Read the features of examples.
@@ -228,30 +228,36 @@ class FeatureStore:
         }
         absent = []
         for place, key in enumerate(keys):
-            record = self._known.get(key)
-            blocks = [self._block(index, record) for index in range(len(self.columns))] if record else [None]
-            if record is None or None in blocks:
-                self._sound.discard(key)
+            number = self._numbers.get(key)
+            blocks = [None] if number is None else self._read_blocks(number)
+            if number is None or None in blocks:
+                if number is not None:
+                    self._is_sound[number] = False
                 absent.append(place)
                 continue
+            count = int(self._records["count"][number])
             for column, block in zip(self.columns, blocks, strict=True):
                 rows = result[column.name]
                 kept = np.frombuffer(block or b"", rows.dtype)
                 if column.by_token:
-                    rows[place, : record.count] = kept.reshape(record.count, *column.shape)
+                    rows[place, :count] = kept.reshape(count, *column.shape)
                 else:
                     rows[place] = kept.reshape(column.shape)
         return result, absent
 
-    def _block(self, index: int, record: _Record) -> bytes | None:
-        """Read the block of an example in a column; None when it differs from what was written."""
-        column = self.columns[index]
-        place, count = (record.start, record.count) if column.by_token else (record.number, 1)
-        block = self._read(column.name, place * column.size, count * column.size)
-        return block if len(block) == count * column.size and zlib.crc32(block) == record.sums[index] else None
+    def _read_blocks(self, number: int) -> list[bytes | None]:
+        """Read the block of an example in each column; None for one that differs from what was written."""
+        _, start, tokens, _, checks, _ = self._records[number].item()
+        found: list[bytes | None] = []
+        for column, check in zip(self.columns, checks.tolist(), strict=True):
+            place, count = (start, tokens) if column.by_token else (number, 1)
+            block = self._read(column.name, place * column.size, count * column.size)
+            is_sound = len(block) == count * column.size and zlib.crc32(block) == check
+            found.append(block if is_sound else None)
+        return found
 
     def _length(self, column: FeatureColumn) -> int:
-        return self._tokens if column.by_token else self._records
+        return self._tokens if column.by_token else self._count
 
     def _read(self, name: str, offset: int, size: int | None) -> bytes:
         """Read bytes of a file, fewer where it ends before or cannot be read; a size of None reads to its end."""
