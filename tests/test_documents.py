@@ -363,7 +363,7 @@ def test_make_targets_that_are_named_exist() -> None:
 
 def test_environment_variables_are_listed() -> None:
     # What commands tell their processes.
-    internal = {"FTAPP_LEASE", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE", "FTAPP_PERSON", "FTAPP_ROLE"}
+    internal = {"FTAPP_LEASE", "FTAPP_TIED_TO", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE", "FTAPP_PERSON", "FTAPP_ROLE"}
     read = {
         name
         for path in (ROOT / "ftapp").rglob("*.py")

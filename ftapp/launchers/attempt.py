@@ -22,7 +22,7 @@ from ftapp.common.locks import is_locked
 from ftapp.launchers.stop import write_end
 from ftapp.runs.held_lease import LEASE
 from ftapp.runs.launcher import start_process
-from ftapp.runs.leases import RENEWALS, Lease, LeaseEntry
+from ftapp.runs.leases import RENEWALS, Lease, LeaseEntry, LeaseState
 from ftapp.runs.resuming import INEXACT, has_begun, make_resume_environment
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.tracking.job import wait_for_tracking
@@ -111,6 +111,10 @@ class Attempt:
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
+    def poll(self) -> int | None:
+        """Return the exit code of the run's process: -N if signal N has ended it; None while it lives."""
+        return self._code
+
     def wait(self) -> int:
         """Wait until the run's process has ended.
 
@@ -151,11 +155,10 @@ class Attempt:
         """Write down that the run waits in the queue again."""
         self._write("waiting")
 
-    def _write(self, state: str) -> None:
+    def _write(self, state: LeaseState) -> None:
         with suppress(OSError):
             if self._number and self._is_newest():
-                changed = msgspec.convert({**msgspec.to_builtins(self._lease), "state": state}, Lease)
-                self._run.leases.replace(self._number, changed)
+                self._run.leases.replace(self._number, msgspec.structs.replace(self._lease, state=state))
 
     def _is_newest(self) -> bool:
         try:

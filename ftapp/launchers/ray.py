@@ -23,6 +23,7 @@ _REACH_SECONDS = 5.0
 _SUBMIT_SECONDS = 240.0  # half a minute for a client's server and an actor; 40 s for each of two that do not start
 _PASSED = ("FTAPP_", "HF_", "KAGGLE", "KERAS_", "TF_", "XLA_")
 _KEPT = ("FTAPP_TOKEN",)
+_FOLDERS = ("FTAPP_CACHE", "FTAPP_CONFIG", "FTAPP_RUNS", "HF_HOME")  # of this machine alone, without a shared disk
 
 
 def check_ray(target: LaunchTarget) -> None:
@@ -74,9 +75,11 @@ class RayEngine:
             RunError: The cluster has refused it, or does not answer.
             KeyboardInterrupt: Ctrl-C has ended the helper process.
         """
-        own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED) and key not in _KEPT}
+        kept = _KEPT if self._target.has_shared_disk else (*_KEPT, *_FOLDERS)
+        own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED) and key not in kept}
         request = {
             "address": self._target.place,
+            "is_shared": self._target.has_shared_disk,
             "folder": str(folder),
             "launch": launch,
             "environment": {**own, **environment},
@@ -99,4 +102,19 @@ class RayEngine:
         if done.returncode:
             last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
             raise RunError(f"the Ray cluster has refused the run: {shorten(''.join(last) or 'it gave no reason')}")
-        return done.stdout.split()[-1]
+        name = done.stdout.split()[-1]
+        if not self._target.has_shared_disk:
+            self._start_fetching(folder, name)
+        return name
+
+    def _start_fetching(self, folder: Path, name: str) -> None:
+        """Start the process that brings the run's files here. It outlives this one."""
+        with (folder / "fetch.log").open("ab") as log:
+            subprocess.Popen(
+                make_module_command("ftapp.launchers.ray_fetch", str(folder), self._target.place, name),
+                env=make_child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )

@@ -7,6 +7,7 @@ the run waits for a machine the keeper renews its lease.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 import ray
 
+from ftapp.common.errors import RunError
 from ftapp.launchers.attempt import Attempt, was_killed
 from ftapp.launchers.stop import write_end
 from ftapp.runs.leases import RENEWALS
@@ -49,8 +51,11 @@ def do_attempt(folder: str, launch: str, environment: Mapping[str, str], name: s
         The exit code of the run's process.
 
     Raises:
+        RunError: This machine does not see the folder.
         WorkerKilledError: The process was killed.
     """
+    if not Path(folder).is_dir():
+        raise RunError(explain_missing(folder, socket.gethostname()))
     attempt = Attempt(Path(folder), launch, environment, name)
     if not attempt.start():
         return 0
@@ -60,6 +65,20 @@ def do_attempt(folder: str, launch: str, environment: Mapping[str, str], name: s
         raise WorkerKilledError(f"signal {-code} has ended the run's process")
     attempt.end()
     return code
+
+
+def is_on_head(folder: str) -> bool:
+    """Return whether the head node of the cluster sees a folder."""
+    look = ray.remote(Path.is_dir).options(num_cpus=0, resources={_HEAD: 0.001})
+    return bool(ray.get(look.remote(Path(folder))))
+
+
+def explain_missing(folder: str, host: str) -> str:
+    """Explain that a machine does not see a run's folder, and what to do."""
+    return (
+        f"{host} does not see {folder}; without a shared disk a target has the option shared=no, such as --on "
+        "'ray://HOST?shared=no'"
+    )
 
 
 class Keeper:
@@ -78,14 +97,7 @@ class Keeper:
             options: Those of the target.
         """
         self._name, self._run, self._launch = name, RunFolder(Path(folder)), launch
-        task = ray.remote(do_attempt).options(
-            name=name,
-            num_cpus=int(options.get("cpus", 1)),
-            num_gpus=float(options.get("gpus", 0)),
-            max_retries=int(options.get("retries", _RETRIES)),
-            retry_exceptions=[WorkerKilledError],
-            **({"memory": _parse_memory(options["mem"])} if "mem" in options else {}),
-        )
+        task = ray.remote(do_attempt).options(**make_task_options(name, options))
         self._task = task.remote(folder, launch, environment, name)
         threading.Thread(target=self._keep, name="keeper", daemon=True).start()
 
@@ -141,14 +153,36 @@ def make_keeper(name: str, *arguments: Any) -> Any:
     Returns:
         The actor.
     """
-    kind = ray.remote(Keeper).options(
-        name=name,
-        lifetime="detached",
-        num_cpus=0,
-        resources={_HEAD: 0.001},
-        max_restarts=-1,
-    )
-    return kind.remote(name, *arguments)
+    return ray.remote(Keeper).options(**make_actor_options(name)).remote(name, *arguments)
+
+
+def make_actor_options(name: str) -> dict[str, Any]:
+    """Make Ray's options of an actor on the head node that outlives its client, and is started again if it is lost."""
+    return {
+        "name": name,
+        "lifetime": "detached",
+        "num_cpus": 0,
+        "resources": {_HEAD: 0.001},
+        "max_restarts": -1,
+        "max_task_retries": -1,
+    }
+
+
+def make_task_options(name: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """Make Ray's options of the task that does a run.
+
+    Args:
+        name: Its name.
+        options: Those of the target.
+    """
+    return {
+        "name": name,
+        "num_cpus": int(options.get("cpus", 1)),
+        "num_gpus": float(options.get("gpus", 0)),
+        "max_retries": int(options.get("retries", _RETRIES)),
+        "retry_exceptions": [WorkerKilledError],
+        **({"memory": _parse_memory(options["mem"])} if "mem" in options else {}),
+    }
 
 
 def _parse_memory(text: str) -> int:

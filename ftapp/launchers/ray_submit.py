@@ -1,4 +1,4 @@
-"""The helper process that leaves a keeper in a Ray cluster. It reads a request as JSON and prints the keeper's name."""
+"""The helper process that leaves a keeper or a relay in a Ray cluster. It reads a request as JSON and prints a name."""
 
 from __future__ import annotations
 
@@ -13,32 +13,43 @@ _SERVER_LOST = "Starting Ray client server failed"
 
 
 def main(request: dict[str, Any]) -> str:
-    """Leave a keeper in a cluster.
+    """Leave a keeper in a cluster; a relay, where the cluster does not see the run's folder.
 
     Args:
-        request: The address, and what `ftapp.launchers.ray_keeper.Keeper` is made of.
+        request: The address, whether a disk is shared, and what the keeper is made of.
 
     Returns:
-        The keeper's name.
+        The name of the actor.
 
     Raises:
-        SystemExit: The cluster's server for clients could not start a process; with a message.
+        SystemExit: The cluster's server for clients could not start a process, or the cluster does not see the folder;
+            with a message.
     """
     import ray
 
-    from ftapp.launchers.ray_keeper import make_keeper
+    from ftapp.launchers.ray_keeper import explain_missing, is_on_head, make_keeper
+    from ftapp.launchers.ray_relay import find_relay, make_relay
 
-    _connect(request["address"])
+    folder, launch = Path(request["folder"]), request["launch"]
+    arguments = launch, request["environment"], request["options"]
+    connect(request["address"])
     try:
-        name = f"{Path(request['folder']).name}-{request['launch']}"
-        keeper = make_keeper(name, request["folder"], request["launch"], request["environment"], request["options"])
-        ray.get(keeper.answer.remote(), timeout=_WAIT_SECONDS)
+        if not request["is_shared"]:
+            name = folder.name
+            if find_relay(name) is None:  # else the run goes on there since a former start
+                make_relay(folder, *arguments)
+        elif is_on_head(str(folder)):
+            name = f"{folder.name}-{launch}"
+            keeper = make_keeper(name, str(folder), *arguments)
+            ray.get(keeper.answer.remote(), timeout=_WAIT_SECONDS)
+        else:
+            sys.exit(explain_missing(str(folder), "the head node"))
     finally:
         ray.shutdown()
     return name
 
 
-def _connect(address: str) -> None:
+def connect(address: str) -> None:
     """Connect to a cluster.
 
     Its server for clients forks a process for each client, which gRPC's threads may end at once

@@ -38,6 +38,11 @@ class LaunchTarget:
     options: Mapping[str, str] = field(default_factory=dict)
     text: str = "local"
 
+    @property
+    def has_shared_disk(self) -> bool:
+        """Whether its machines see the folder of runs."""
+        return self.options.get("shared") != "no"
+
 
 LOCAL = LaunchTarget()
 
@@ -66,6 +71,11 @@ def _check_memory(text: str) -> None:
         raise ValueError(f"'{text}' is no size; a size has a unit, such as 16G")
 
 
+def _check_answer(text: str) -> None:
+    if text not in ("yes", "no"):
+        raise ValueError(f"'{text}' is neither yes nor no")
+
+
 def _check_text(text: str) -> None:
     if not text or not text.isprintable():
         raise ValueError("a value is missing" if not text else "a value has characters that cannot be printed")
@@ -85,7 +95,7 @@ _OPTIONS: dict[Kind, dict[str, Callable[[str], None]]] = {
         "warning": _check_seconds,
         **dict.fromkeys(("account", "qos", "constraint", "reservation", "nodelist", "exclude", "gres"), _check_text),
     },
-    "ray": {**_COMMON, "gpus": _check_share},
+    "ray": {**_COMMON, "gpus": _check_share, "shared": _check_answer},
 }
 
 

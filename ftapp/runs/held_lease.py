@@ -18,6 +18,8 @@ from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 
 LEASE = "FTAPP_LEASE"
 """The variable that tells a run's process the number of its lease."""
+TIED = "FTAPP_TIED_TO"
+"""The variable that tells a run's process the number of the process without which its results reach nobody."""
 
 
 def end_process(message: str) -> NoReturn:
@@ -56,6 +58,7 @@ class HeldLease:
             end: Ends the process, with the reason.
         """
         self._leases, self._number, self._clock, self._end = run.leases, number, clock, end
+        self._tied = int(os.environ.get(TIED, 0))
         entry = self._leases.find_newest()
         if entry is None or entry.number != number:
             end(self._explain(entry))
@@ -87,6 +90,8 @@ class HeldLease:
     def _look(self) -> None:
         if not self._leases.is_newest(self._number):
             self._end(self._explain(self._leases.find_newest()))
+        if self._tied and os.getppid() != self._tied:
+            self._end("this process ends: the process that sends its results has ended")
         self._looked = self._clock()
 
     def _explain(self, entry: LeaseEntry | None) -> str:

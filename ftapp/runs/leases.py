@@ -30,6 +30,8 @@ from ftapp.runs import slurm_queue
 
 LEASE_SECONDS = "FTAPP_LEASE_SECONDS"
 """The variable that says after how many seconds a lease that is not renewed has expired."""
+LeaseState = Literal["waiting", "working", "ended"]
+"""Whether a run waits for a machine, works on one, or has ended."""
 RENEWALS = 6
 """How often a lease is renewed in the time after which it would have expired."""
 
@@ -60,7 +62,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     launch: str
     engine: Literal["local", "slurm", "ray"]
     target: str = "local"
-    state: Literal["waiting", "working", "ended"]
+    state: LeaseState
     host: str = ""
     pid: int = 0
     job: str = ""
@@ -275,6 +277,6 @@ def read_seconds() -> float:
     return float(os.environ.get(LEASE_SECONDS) or _SECONDS)
 
 
-def _with_state(entry: LeaseEntry, state: Literal["waiting", "working", "ended"]) -> LeaseEntry:
+def _with_state(entry: LeaseEntry, state: LeaseState) -> LeaseEntry:
     lease = msgspec.structs.replace(entry.lease, state=state)
     return LeaseEntry(entry.number, lease, entry.renewed, entry.device)

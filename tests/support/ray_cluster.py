@@ -19,8 +19,15 @@ _TRIES = 3
 
 
 @contextmanager
-def start_cluster() -> Iterator[str]:
-    """Start the nodes, and end them after the context. Yields the target of runs: the server for clients."""
+def start_cluster(hidden: Path | None = None) -> Iterator[str]:
+    """Start the nodes, and end them after the context.
+
+    Args:
+        hidden: A folder of which each node has one of its own in its place, as machines without a shared disk have.
+
+    Yields:
+        The target of runs: the server for clients.
+    """
     port, client_port = find_ports(2)
     # gRPC's support of forks ends servers of clients now and then (docs/clusters.md).
     environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
@@ -30,16 +37,24 @@ def start_cluster() -> Iterator[str]:
         head = ["--head", f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
         node = [f"--address=127.0.0.1:{port}", "--num-cpus=1"]
         for number, options in enumerate(([*head, "--num-cpus=0", "--include-dashboard=false"], node, node)):
-            _start_node(options, environment, Path(folder) / f"node-{number}.txt", stack)
+            start = [*_hide(hidden), *_START, *options]
+            _start_node(start, environment, Path(folder) / f"node-{number}.txt", stack)
         wait_for(lambda: is_open(client_port))
         yield f"ray://127.0.0.1:{client_port}"
 
 
-def _start_node(options: Sequence[str], environment: Mapping[str, str], told: Path, stack: ExitStack) -> None:
+def _hide(folder: Path | None) -> list[str]:
+    """Make the beginning of a command for which another folder lies in the place of this one."""
+    if folder is None:
+        return []
+    return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs ftapp "$0" && exec "$@"', str(folder)]
+
+
+def _start_node(command: Sequence[str], environment: Mapping[str, str], told: Path, stack: ExitStack) -> None:
     """Start a node, and again where a busy machine takes longer than the half a minute that Ray gives it."""
     for _ in range(_TRIES):
         with told.open("wb") as log:
-            process = subprocess.Popen([*_START, *options], env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         stack.callback(process.wait)
         stack.callback(process.terminate)
 

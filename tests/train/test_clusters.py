@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def check_equal(run: RunFolder, whole: History) -> None:
     assert history.resumed
 
 
+def find_processes(*words: str) -> list[psutil.Process]:
+    """Find the processes whose commands contain these words."""
+    commands = {each: " ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])}
+    return [each for each, command in commands.items() if all(word in command for word in words)]
+
+
 @pytest.mark.skipif(slurm.find_missing() is not None, reason=str(slurm.find_missing()))
 def test_a_job_of_slurm_that_reaches_its_limit_is_queued_again_to_the_same_weights(
     do: Do, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -106,3 +113,31 @@ def test_a_run_whose_node_of_ray_is_killed_goes_on_elsewhere_to_the_same_weights
         assert last
         assert last.lease.attempt == 2
         assert not psutil.pid_exists(entry.lease.pid), "it has found its lease lost"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hides a folder from a node")
+def test_a_run_without_a_shared_disk_is_fetched_as_it_grows_and_outlives_its_node_and_its_connection(
+    do: Do, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv(LEASE_SECONDS, "6")
+    hidden = tmp_path / "runs"
+    hidden.mkdir()
+    monkeypatch.setenv("FTAPP_CACHE", str(hidden / "cache"))
+    with ray_cluster.start_cluster(hidden) as address:
+        run = start_run(text_recipe, parse_target(f"{address}?shared=no"), tmp_path)
+        _, whole, _ = do(text_recipe)  # meanwhile
+        wait_for_step(run)
+        assert run.status() == "running"
+        [worker] = find_processes("ftapp.workers.run", run.folder.name)
+        [node] = [each for each in worker.parents() if each.name() == "raylet"]
+        for server in find_processes("ray.util.client.server", "--mode=specific-server"):
+            server.kill()  # the connection to this machine
+        node.kill()
+        wait_for(lambda: not run.alive())
+        check_equal(run, whole)
+        assert run.has_model()
+        last = run.leases.find_newest()
+        assert last
+        assert last.lease.attempt == 2
+        worker.wait(60)  # nobody takes what it writes

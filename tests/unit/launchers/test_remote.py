@@ -139,6 +139,7 @@ def test_a_job_that_makes_no_step_is_not_queued_for_ever(run: RunFolder, monkeyp
     for left in (2, 1, 0):
         attempt = Attempt(run.folder, engine.launch, {}, "12")
         assert attempt.start()
+        attempt.wait()
         again = dataclasses.replace(job, _attempts=[attempt]).checkpoint()
         assert (again is not None) == bool(left)
         job = again.function if again else job

@@ -41,6 +41,7 @@ def test_targets(text: str, kind: str, place: str, options: dict[str, str]) -> N
         ("slurm:gpu?tme=2h", "there is no option 'tme' of slurm; did you mean 'time'?"),
         ("slurm:gpu?time=soon", "time: "),
         ("slurm:gpu?time=30s", "time: '30s' is too short; Slurm counts in minutes, and the least is 1m"),
+        ("ray://head?shared=maybe", "shared: 'maybe' is neither yes nor no"),
         ("slurm:gpu?gpus=two", "gpus: 'two' is no whole number"),
         ("ray://head?mem=16", "mem: '16' is no size; a size has a unit, such as 16G"),
         ("slurm:gpu?account=", "account: a value is missing"),
