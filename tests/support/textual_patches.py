@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 from textual.app import App
+from textual.css.model import RuleSet
 from textual.screen import UPDATE_PERIOD
 
 _ROUNDS = 30_000  # of the event loop, for what never rests; half a minute, of which a machine at a stop counts nothing
@@ -76,3 +77,11 @@ def keep_notes(monkeypatch: pytest.MonkeyPatch) -> None:
         notify(app, message, **how)
 
     monkeypatch.setattr(App, "notify", kept)
+
+
+def hash_rules_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules of style sheets are hashed by their identity, as `RuleSet.__hash__` does in Python.
+
+    Reason: each node that gets styles hashes hundreds of rules, which takes a twentieth of the time of these tests.
+    """
+    monkeypatch.setattr(RuleSet, "__hash__", object.__hash__)

@@ -125,18 +125,23 @@ def test_backends_differ_by_rounding_alone_in_every_task(
     assert {each.task for each in tried.values()} >= {"image-classification", "text-regression", "completion-lm"}
     trials: dict[Backend, dict[str, Trial]] = {"tensorflow": {}, "jax": {}, "torch": {}}
 
-    async def try_all() -> None:
+    async def try_on(backend: Backend) -> None:
         async with InspectorClient() as client:
-            for backend, found in trials.items():
-                for name, each in tried.items():
-                    files = tmp_path / name
-                    files.mkdir(exist_ok=True)
-                    own = each.model_copy(update={"backend": backend})
-                    found[name] = await client.run_trial(own, STEPS, files, is_reference=backend == "tensorflow")
-                if backend == "jax":
-                    other = load(texts["numbers"], tmp_path, *sets["numbers"], "phase.finetune.learning_rate=0.00303")
-                    own = other.model_copy(update={"backend": backend})
-                    found["other rate"] = await client.run_trial(own, STEPS, tmp_path / "numbers", is_reference=False)
+            for name, each in tried.items():
+                files = tmp_path / name
+                files.mkdir(exist_ok=True)
+                own = each.model_copy(update={"backend": backend})
+                is_reference = backend == "tensorflow"
+                trials[backend][name] = await client.run_trial(own, STEPS, files, is_reference=is_reference)
+            if backend == "jax":
+                other = load(texts["numbers"], tmp_path, *sets["numbers"], "phase.finetune.learning_rate=0.00303")
+                own = other.model_copy(update={"backend": backend})
+                trial = await client.run_trial(own, STEPS, tmp_path / "numbers", is_reference=False)
+                trials[backend]["other rate"] = trial
+
+    async def try_all() -> None:
+        await try_on("tensorflow")
+        await asyncio.gather(try_on("jax"), try_on("torch"))
 
     asyncio.run(try_all())
     for backend in ("jax", "torch"):

@@ -96,7 +96,7 @@ def test_a_run_goes_on_from_any_step_to_the_same_weights(name: str, do: Do, requ
     assert whole.saved is not None
     steps = [step for step, _ in list_checkpoints(run)]
     assert steps == list(range(len(whole.steps), 0, -1))
-    for step in steps[:: max(1, len(steps) // 3)]:
+    for step in steps[:: max(1, len(steps) // 3)][:3]:
         code, again = go_on(cut_back(run, step))
         assert code == 0
         assert again.saved is not None

@@ -66,6 +66,7 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     textual_patches.wait_for_rest(monkeypatch)
     textual_patches.cancel_work_before_widgets(monkeypatch)
     textual_patches.keep_notes(monkeypatch)
+    textual_patches.hash_rules_quickly(monkeypatch)
 
 
 @pytest.fixture
