@@ -22,6 +22,12 @@ BACKENDS = [
     for name in ("tensorflow", "jax", "torch")
 ]
 
+# For tests in the process of tests/unit/training/test_other_backends.py.
+OWN_BACKEND = f"backend={os.environ['KERAS_BACKEND']}"
+ON_OTHER_BACKENDS = pytest.mark.skipif(
+    os.environ["KERAS_BACKEND"] == "tensorflow", reason="test_other_backends.py runs it on the other backends"
+)
+
 
 def quick_environment(backend: str) -> dict[str, str]:
     """The variables of a process on a backend that compiles quickly and computes slowly."""

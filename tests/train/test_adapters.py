@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ftapp.models import saved_model
@@ -14,10 +12,9 @@ from ftapp.runs.history import History
 from ftapp.runs.replay import ReplayedCommand
 from ftapp.training.checkpoint import read_checkpoint
 from tests.conftest import Do
-from tests.support.backends import BACKENDS, QUICK_XLA
+from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
 from tests.support.checkpoints import cut_back
-from tests.support.histories import without_clocks
-from tests.train.test_resume import EVERY_STEP, check_exact, go_on
+from tests.train.test_resume import EVERY_STEP, check_goes_on, go_on
 
 LORA = 'phase.finetune.layers=["freeze all", "lora:2:4 query, value", "train head"]'
 BITFIT = 'phase.finetune.layers=["freeze all", "train biases & last:1", "train head"]'
@@ -47,11 +44,7 @@ def test_adapters_train_in_two_phases_and_go_on_exactly(do: Do, text_recipe: str
     assert started.adapters > 0
     assert first.moved == 2 * (len(started.trainable_layers) - 1) + 2
     assert whole.phases[1].adapters < started.adapters
-    for step in (2, 6):
-        code, again = go_on(cut_back(run, step))
-        assert code == 0
-        assert weights(again) == weights(whole)
-        assert without_clocks(again) == without_clocks(whole)
+    check_goes_on(run, whole, (2, 6))
     _, other, _ = do(text_recipe + LATER, LORA, "phase.finetune.steps=4", "seed=1")
     assert other.model is not None
     assert whole.model is not None
@@ -115,12 +108,10 @@ def test_adapters_freeze_and_thaw_while_a_run_trains(do: Do, text_recipe: str) -
     assert weights(again) == weights(whole)
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_adapters_go_on_exactly_on_other_backends(
-    backend: str, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
-    sets = [LORA, "phase.finetune.steps=4", "phase.finetune.accumulate=2", "phase.later.ema=0.8"]
-    whole = check_exact(backend, text_recipe + LATER, sets, [], (6,), tmp_path)
-    proofs = [phase["proof"] for phase in whole["phases"]]
+@ON_OTHER_BACKENDS
+def test_adapters_go_on_exactly_on_other_backends(do: Do, text_recipe: str) -> None:
+    sets = (LORA, "phase.finetune.steps=4", "phase.finetune.accumulate=2", "phase.later.ema=0.8", *EVERY_STEP)
+    _, whole, run = do(text_recipe + LATER, OWN_BACKEND, *sets)
+    check_goes_on(run, whole, [6])
+    proofs = [phase["proof"] for phase in whole.summary()["phases"]]
     assert [(each["changed"], each["stuck"]) for each in proofs] == [([], [])] * 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,12 @@ from ftapp.runs.phase_events import Evaluated
 from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.step_log import StepLog
 from tests.conftest import Do
-from tests.support.backends import BACKENDS
+from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
 from tests.support.recipes import DIVERGES
 from tests.train.test_live_freezing import at
-from tests.train.test_resume import EVERY_STEP, TWO_PHASES, check_exact, go_on
+from tests.train.test_resume import EVERY_STEP, TWO_PHASES, check_goes_on, go_on
 
 # Rates at which the tiny model's held-out accuracy goes up and down.
 UNSTEADY = ("phase.head.learning_rate=0.3", "phase.finetune.learning_rate=0.3", "phase.finetune.steps=8")
@@ -143,11 +142,11 @@ def test_a_run_goes_on_from_any_step_to_the_same_best_weights(sets: tuple[str, .
         assert without_clocks(again) == without_clocks(whole), step
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_best_weights_and_an_early_end_are_exact_on_other_backends(
-    backend: str, image_recipe: str, tmp_path: Path
-) -> None:
-    whole = check_exact(backend, image_recipe + TWO_PHASES, STOP, [], (-1,), tmp_path)
+@ON_OTHER_BACKENDS
+def test_best_weights_and_an_early_end_are_exact_on_other_backends(do: Do, image_recipe: str) -> None:
+    _, history, run = do(image_recipe + TWO_PHASES, OWN_BACKEND, *STOP, *EVERY_STEP)
+    check_goes_on(run, history, [len(history.steps) - 1])
+    whole = history.summary()
     assert whole["phases"][0]["outcome"]["stopped"]
     assert whole["restored"]
     assert whole["weights_step"] == whole["restored"][-1]["best_step"]

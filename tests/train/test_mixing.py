@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.conftest import Do
-from tests.support.backends import BACKENDS, QUICK_XLA
-from tests.train.test_resume import check_exact
+from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
+from tests.train.test_resume import EVERY_STEP, check_goes_on
 
 AUGMENTED = "[augment]\nmixup = 0.4\n"
 
@@ -37,10 +35,8 @@ def test_mixing_changes_training_and_not_evaluations(do: Do, image_recipe: str) 
     assert plain.evaluations[0].loss == mixed.evaluations[0].loss
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_mixed_steps_go_on_exactly_on_other_backends(
-    backend: str, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
-    sets = ["augment.cutmix=1", "model.label_smoothing=0.1", "phase.head.epochs=1"]
-    check_exact(backend, image_recipe + AUGMENTED, sets, [], (2,), tmp_path)
+@ON_OTHER_BACKENDS
+def test_mixed_steps_go_on_exactly_on_other_backends(do: Do, image_recipe: str) -> None:
+    sets = ("augment.cutmix=1", "model.label_smoothing=0.1", "phase.head.epochs=1")
+    _, whole, run = do(image_recipe + AUGMENTED, OWN_BACKEND, *sets, *EVERY_STEP)
+    check_goes_on(run, whole, [2])

@@ -57,6 +57,18 @@ def go_on(run: RunFolder) -> tuple[int, History]:
     return code, History.of(read(run.events_file))
 
 
+def check_goes_on(run: RunFolder, whole: History, steps: Sequence[int]) -> None:
+    """Go on with a run from checkpoints to the weights and events that it has at its end."""
+    assert whole.saved is not None
+    for step in steps:
+        code, again = go_on(cut_back(run, step))
+        assert code == 0
+        assert again.saved is not None
+        assert again.saved.weights == whole.saved.weights, step
+        assert [(each.step, each.inexact) for each in again.resumed] == [(step, [])]
+        assert without_clocks(again) == without_clocks(whole)
+
+
 def start_resume(run: RunFolder) -> subprocess.Popen[str]:
     """Start `ftapp resume` of a run."""
     command = [sys.executable, "-m", "ftapp.cli", "resume", str(run.folder), "--json"]
@@ -96,13 +108,7 @@ def test_a_run_goes_on_from_any_step_to_the_same_weights(name: str, do: Do, requ
     assert whole.saved is not None
     steps = [step for step, _ in list_checkpoints(run)]
     assert steps == list(range(len(whole.steps), 0, -1))
-    for step in steps[:: max(1, len(steps) // 3)][:3]:
-        code, again = go_on(cut_back(run, step))
-        assert code == 0
-        assert again.saved is not None
-        assert again.saved.weights == whole.saved.weights, step
-        assert [each.step for each in again.resumed] == [step]
-        assert without_clocks(again) == without_clocks(whole)
+    check_goes_on(run, whole, steps[:: max(1, len(steps) // 3)][:3])
 
 
 def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
@@ -147,54 +153,34 @@ def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
     assert find_same(other.folder.parent, resolved) is None, "it is done"
 
 
-def check_exact(
-    backend: str, text: str, sets: Sequence[str], planned: Sequence[ReplayedCommand], steps: Sequence[int], folder: Path
-) -> dict[str, Any]:
-    """Train on a backend and resume from checkpoints as a user does, to equal weights.
-
-    Args:
-        backend: The backend.
-        text: A recipe.
-        sets: Its overrides.
-        planned: Commands that the run gets.
-        steps: The steps of the checkpoints; negative ones count from the run's end.
-        folder: Where the run is made.
-
-    Returns:
-        The summary of the run that was not interrupted.
-    """
-    file = folder / "mine.toml"
-    file.write_text(text, encoding="utf-8")
-    resolved = recipes.load(file, None, [f"backend={backend}", *sets, *EVERY_STEP])
-    run = run_folder.create(resolved, "mine", None, folder / "runs")
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_a_steered_run_goes_on_exactly_on_other_backends(
+    backend: str, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As users start and resume it."""
+    monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
+    file = tmp_path / "mine.toml"
+    file.write_text(image_recipe + TWO_PHASES, encoding="utf-8")
+    resolved = recipes.load(file, None, [f"backend={backend}", "model.dropout=0.2", *EVERY_STEP])
+    run = run_folder.create(resolved, "mine", None, tmp_path / "runs")
+    planned = [
+        ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
+        ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),
+    ]
     write_commands(run, planned)
     launcher = LocalLauncher()
     launcher.start(run, make_environment(resolved.backend, offline=True))
     assert launcher.wait(run) == 0
     whole = run.history().summary()
-    for step in steps:
-        place = step if step > 0 else whole["steps"] + step
-        copy = cut_back(run, place)
+    for step in (12, 5):
+        copy = cut_back(run, step)
         copy.replay_file.unlink(missing_ok=True)
         out, err = start_resume(copy).communicate()
         again = json.loads(out)
-        assert again["resumed"] == [{"step": place, "inexact": []}], err
+        assert again["resumed"] == [{"step": step, "inexact": []}], err
         assert again["weights"] == whole["weights"]
         assert again["weights_step"] == whole["weights_step"]
         assert again["history"] == whole["history"]
-    return whole
-
-
-@pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_a_steered_run_goes_on_exactly_on_other_backends(
-    backend: str, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
-    planned = [
-        ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
-        ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),
-    ]
-    whole = check_exact(backend, image_recipe + TWO_PHASES, ["model.dropout=0.2"], planned, (12, 5), tmp_path)
     assert [len(phase["layer_changes"]) for phase in whole["phases"]] == [1, 1]
 
 

@@ -1,4 +1,4 @@
-"""What holds of optimizers, random layers, copies and explanations on TensorFlow holds on other backends too."""
+"""What holds of optimizers, random layers, copies, resumed runs and explanations holds on other backends too."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ FILES = [
         "test_completion_loss.py",
         "../models/test_layers.py",
         "../explain/test_grad_cam.py::test_the_map_points_at_the_square_that_makes_the_class",
+        "../../train/test_adapters.py::test_adapters_go_on_exactly_on_other_backends",
+        "../../train/test_early_stop.py::test_best_weights_and_an_early_end_are_exact_on_other_backends",
+        "../../train/test_mixing.py::test_mixed_steps_go_on_exactly_on_other_backends",
         "../explain/test_integrated_gradients.py::test_attributions_of_words_add_up_to_the_difference_of_the_scores",
     )
 ]
