@@ -11,7 +11,7 @@ from typing import get_args
 from ftapp.analysis.parity import find_differences
 from ftapp.cli.ask_helper import ask_helper
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
+from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
 from ftapp.recipe import Backend, Recipe
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.runs.backend_trial import Trial
@@ -93,6 +93,7 @@ def compare_backends(
 
     Raises:
         RecipeError: The recipe does not fit its model or data.
+        HubError: The model or the data cannot be fetched.
         KeyboardInterrupt: SIGINT or SIGTERM has come, and no process is left.
     """
 
@@ -110,8 +111,8 @@ def compare_backends(
                     tried, steps, Path(folder), is_reference=is_reference, progress=report
                 )
             except (RecipeError, RunError) as error:
-                if isinstance(error, RecipeError) and is_reference:
-                    raise
+                if isinstance(error, RecipeError | HubError) and is_reference:
+                    raise  # it is the same on the other backends
                 comparison.failures[name] = str(error)
 
     with tempfile.TemporaryDirectory(prefix="ftapp-parity-") as folder:

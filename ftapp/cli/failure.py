@@ -92,6 +92,27 @@ def fail_on_run_errors(code: int = 1) -> Iterator[None]:
 
 
 @contextmanager
+def suggest_profile(recipe_name: str, profile: str | None) -> Iterator[None]:
+    """Add a profile that needs no hub to the message of a HubError.
+
+    Args:
+        recipe_name: The recipe's name or file.
+        profile: The chosen profile.
+
+    Raises:
+        RunError: A hub cannot be reached.
+    """
+    from ftapp import recipe
+    from ftapp.common.errors import HubError, RunError, explain_way_out
+
+    try:
+        yield
+    except HubError as error:
+        others = [name for name in recipe.list_hubless_profiles(recipe.find(recipe_name)) if name != profile]
+        raise RunError(f"{error}; {explain_way_out(others)}") from error
+
+
+@contextmanager
 def fail_on_unwritable(output: Path | None) -> Iterator[None]:
     """Turn an OSError of a command's output into a message on stderr and exit code 1.
 

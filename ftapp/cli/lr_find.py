@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse, refuse_bad_recipes, suggest_profile
 from ftapp.cli.options import (
     ArmOption,
     BackendOption,
@@ -50,7 +50,7 @@ def lr_find(
     from ftapp.cli import range_test, range_test_text
 
     chosen = combine_overrides(overrides, backend=backend, seed=seed)
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with refuse_bad_recipes(), fail_on_run_errors(), suggest_profile(recipe_name, profile):
         resolved = range_test.load_recipe(recipe.find(recipe_name), profile, chosen, arm)
         index = range_test.check_arguments(resolved, phase, (low, high), plot)
         from ftapp.cli import activity

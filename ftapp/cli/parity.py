@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes, suggest_profile
 from ftapp.cli.options import (
     ArmOption,
     JsonOption,
@@ -56,7 +56,7 @@ def parity(
 
     chosen = combine_overrides(overrides, precision=precision, seed=seed)
     comparison = backend_trials.BackendTrials()
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with refuse_bad_recipes(), fail_on_run_errors(), suggest_profile(recipe_name, profile):
         recipe = range_test.load_recipe(recipes.find(recipe_name), profile, chosen, arm)
         if recipe.precision == "auto":  # which may be another one on each backend
             recipe = recipe.model_copy(update={"precision": "float32"})

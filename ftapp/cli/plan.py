@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes
+from ftapp.cli.failure import fail_on_run_errors, refuse_bad_recipes, suggest_profile
 from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def plan(
     if loaded.folds:
         note = f"{loaded.folds} folds: each is a run like this one, which is of fold 1"
         print(note, file=sys.stderr if as_json else sys.stdout, flush=True)
-    for arm, made in zip(planned, make_plans(list(planned.values()), offline=offline), strict=True):
+    with refuse_bad_recipes(), fail_on_run_errors(), suggest_profile(recipe_name, profile):
+        plans = make_plans(list(planned.values()), offline=offline)
+    for arm, made in zip(planned, plans, strict=True):
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)
         if as_json:
@@ -57,7 +59,8 @@ def make_plans(recipes: Sequence[Recipe], *, offline: bool) -> list[dict[str, An
         The plan of each recipe (`ftapp.workers.planner.plan`).
 
     Raises:
-        typer.Exit: A plan cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
+        RecipeError: A recipe does not fit its model or data.
+        RunError: The model or the data could not be loaded.
     """
     from ftapp.cli.ask_helper import ask_helper
     from ftapp.rpc.inspector_client import InspectorClient
@@ -65,5 +68,4 @@ def make_plans(recipes: Sequence[Recipe], *, offline: bool) -> list[dict[str, An
     async def ask(inspector: InspectorClient, progress: Progress) -> list[dict[str, Any]]:
         return [await inspector.plan(each, progress) for each in recipes]
 
-    with refuse_bad_recipes(), fail_on_run_errors():
-        return ask_helper("the plan", InspectorClient(offline=offline), ask)
+    return ask_helper("the plan", InspectorClient(offline=offline), ask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,15 @@ class ProofError(RunError):
 
 class HubError(RunError):
     """A preset or data set that could not be had from its hub or server; a profile may do without it."""
+
+
+def explain_way_out(profiles: Sequence[str]) -> str:
+    """Write the clause after a HubError.
+
+    Args:
+        profiles: Profiles of the recipe that need no hub.
+    """
+    return f"'--profile {profiles[0]}' works without it" if profiles else "local folders and files work without it"
 
 
 class NotFoundError(HubError):

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ftapp.common.errors import RecipeError, RunError, suggest_nearest
+from ftapp.common.errors import HubError, RecipeError, RunError, suggest_nearest
 from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error
 from ftapp.rpc.protocol import CancelledError, Line
 
@@ -109,7 +109,7 @@ class Request:
             problems = [(problem.file, problem.key, problem.message) for problem in error.problems]
             last = {"error": str(error), "problems": problems}
         except RunError as error:
-            last = {"error": str(error)}
+            last = {"error": str(error)} | ({"hub": True} if isinstance(error, HubError) else {})
         except Exception as error:
             traceback.print_exc()
             last = {"error": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}

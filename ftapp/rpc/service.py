@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.common.errors import HubError, Problem, RecipeError, RunError
 from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.common.safe_files import encode_line
 from ftapp.rpc.protocol import CancelledError, Line
@@ -133,7 +133,7 @@ class Service:
                 if "problems" in line:
                     raise RecipeError([Problem(*problem) for problem in line["problems"]])
                 if "error" in line:
-                    raise RunError(line["error"])
+                    raise HubError(line["error"]) if "hub" in line else RunError(line["error"])
                 if "cancelled" not in line:
                     yield line
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ftapp import recipe as recipes
 from ftapp.common import confinement
 from ftapp.common.durable import replace_file
-from ftapp.common.errors import HubError, RecipeError, RunError, shorten
+from ftapp.common.errors import HubError, RecipeError, RunError, explain_way_out, shorten
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.quick_imports import hide_libraries, quick_imports
 from ftapp.common.watchdog import Watchdog
@@ -194,8 +194,7 @@ def _explain(error: Exception) -> str:
 
 def _way_out(run: RunFolder) -> str:
     facts = run.environment()
-    profiles = [name for name in facts.get("hubless_profiles", []) if name != facts.get("profile")]
-    return f"'--profile {profiles[0]}' works without it" if profiles else "local folders and files work without it"
+    return explain_way_out([name for name in facts.get("hubless_profiles", []) if name != facts.get("profile")])
 
 
 if __name__ == "__main__":
