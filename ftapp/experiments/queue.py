@@ -35,6 +35,7 @@ from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.common.locks import hold_lock, is_locked, lock_alone
 from ftapp.common.person import Person
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
+from ftapp.common.shell_variables import read_shell_variables
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue_entries import Entry, Limits, QueueState, find_waiting
@@ -181,7 +182,7 @@ class Queue:
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise
-            environment = dict(made.environment) if isinstance(made, RunStart) else {}
+            environment = read_shell_variables() | (dict(made.environment) if isinstance(made, RunStart) else {})
             if student := Confinement.read():
                 environment |= student.environment
             kind: Literal["run", "experiment"] = "run" if isinstance(made, RunStart) else "experiment"

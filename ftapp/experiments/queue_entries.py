@@ -19,7 +19,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
         id: Its number, by which commands name it.
         label: The name of its recipe, with the profile.
         kind: Whether it is a run or an experiment.
-        environment: Variables that its process gets.
+        environment: Variables that its process gets, with those of the shell that has added it.
         on: Where a run goes (`ftapp.launchers.target`). An experiment says itself where its runs go.
         added: When it was added, in seconds since the Unix epoch.
         owner: The name of the person who has added it; "" for the user of the machine.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.full_disk import FullDisk
+from ftapp.common.shell_variables import drop_shell_variables
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry
@@ -34,6 +35,7 @@ def main(folder: Path) -> int:
     from its newest checkpoint, and so does a sweep with its runs.
     """
     queue = Queue(folder)
+    drop_shell_variables()  # each entry has those of its own shell
     try:
         disk = FullDisk(queue.folder / "disk.lock")
         with ThreadPoolExecutor(_MOST_AT_ONCE) as threads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ftapp.common import confinement
 from ftapp.common.confinement import Confinement
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.person import NAME
+from ftapp.common.shell_variables import drop_shell_variables, read_shell_variables
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.experiments.prepare_job import prepare_job
@@ -261,9 +263,26 @@ def test_the_run_of_a_student_keeps_to_the_folders_of_the_student(
     student = Confinement.make("ana", queue.runs_dir, ())
     monkeypatch.setenv(confinement.VARIABLE, student.environment[confinement.VARIABLE])
     assert add(queue).environment.items() >= student.environment.items()
-    assert add(queue, repeats=2).environment == student.environment
+    assert add(queue, repeats=2).environment.items() >= student.environment.items()
     monkeypatch.delenv(confinement.VARIABLE)
     assert confinement.VARIABLE not in add(queue).environment
+
+
+def test_an_entry_has_the_variables_of_the_shell_that_adds_it(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("https_proxy", "http://name:secret@proxy:8080")
+    monkeypatch.setenv("FTAPP_TOKEN", "secret")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    first = add(queue)
+    assert first.environment["CUDA_VISIBLE_DEVICES"] == ""
+    assert first.environment["KERAS_BACKEND"] == "tensorflow"  # the recipe's, and not that of the shell
+    assert "secret" not in queue.file.read_text("utf-8")
+    for name, value in read_shell_variables().items():
+        monkeypatch.setenv(name, value)  # so that they come back after the test
+    drop_shell_variables()
+    second = add(queue, repeats=2)
+    assert not {"CUDA_VISIBLE_DEVICES", "KERAS_BACKEND"} & second.environment.keys()
+    assert os.environ["FTAPP_TOKEN"] == "secret"
 
 
 def test_the_process_starts_when_a_student_has_added_something(queue: Queue) -> None:

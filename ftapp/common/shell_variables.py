@@ -1,0 +1,30 @@
+"""The variables of a shell that decide how runs compute and what they reach.
+
+What waits in the queue runs with those of the shell that has added it, whichever shell has started the queue.
+"""
+
+from __future__ import annotations
+
+import os
+
+_BEGINNINGS = ("CUDA_", "JAX_", "KERAS_", "TF_", "XLA_")
+_NAMES = (
+    *("FTAPP_CACHE", "FTAPP_FEATURES_GIB", "FTAPP_GUTENBERG", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+)
+
+
+def read_shell_variables() -> dict[str, str]:
+    """Read the variables of this process. Those with a password, as proxies may have, are left out."""
+    found = {name: value for name, value in os.environ.items() if _decides(name)}
+    return {name: value for name, value in found.items() if not ("://" in value and "@" in value)}
+
+
+def drop_shell_variables() -> None:
+    """Take these variables from this process, so that what it starts does not inherit them."""
+    for name in read_shell_variables():
+        del os.environ[name]
+
+
+def _decides(name: str) -> bool:
+    return name.startswith(_BEGINNINGS) or name.upper() in _NAMES
