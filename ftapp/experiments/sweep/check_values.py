@@ -15,12 +15,14 @@ from ftapp.recipe.spaces import Space
 from ftapp.recipe.structure import Structure
 from ftapp.recipe.toml_text import format_override, format_value
 from ftapp.recipe.validation import find_unknown_keys, validate
+from ftapp.runs.environment import check_installed
 
 if TYPE_CHECKING:
     from ftapp.experiments.sweep.search import Search
 
+# Keys and tables that no sweep changes, with the reason. Keys of phases have no name of a phase.
 _SAME_DATA = "all trials are measured on the same validation examples"
-FIXED = {
+_FIXED = {
     "seed": "the best trials are compared over new seeds, so the luckiest seed is of no use",
     "task": "all trials have the same metric",
     "data": _SAME_DATA,
@@ -28,8 +30,9 @@ FIXED = {
     "sweep": "a sweep does not change itself",
     "arm": "a sweep is of one recipe; --arm NAME chooses an arm",
     "finding": "findings are about arms",
+    **dict.fromkeys(("title", "summary", "phase.name"), "a name changes nothing in the training"),
+    **dict.fromkeys(("track", "checkpoint"), "this table changes nothing in the training"),
 }
-"""Keys and tables that no sweep changes, with the reason."""
 # Keys that decide how large the losses of equally good models are.
 _LOSSES = ("model.head", "balance.class_weights", "balance.focal_gamma")
 _OF_LAYERS = re.compile(r"model\..+|phase\.[^.]+\.(layers|learning_rate)(\..+)?")
@@ -49,9 +52,8 @@ def find_value_problems(base: Recipe, spaces: Mapping[str, Space], metric: Metri
     """
     tables = base.to_tables()
     for key, space in spaces.items():
-        section = key.partition(".")[0]
-        if section in FIXED:
-            yield Problem("--over", key, f"this key cannot be searched: {FIXED[section]}")
+        if reason := find_obstacle(re.sub(r"^phase\.[^.]+\.", "phase.", key)):
+            yield Problem("--over", key, f"this key cannot be searched: {reason}")
             continue
         if metric is LOSS and key in _LOSSES:
             yield Problem("--over", key, "this key changes what the loss is; choose another metric by --metric")
@@ -61,6 +63,18 @@ def find_value_problems(base: Recipe, spaces: Mapping[str, Space], metric: Metri
             for each in dict.fromkeys(_check_change(tables, format_override(key, value))):
                 found.setdefault(each, []).append(value)
         yield from _name_values(key, space, found)
+
+
+def find_obstacle(key: str) -> str | None:
+    """Find why a sweep cannot change a key.
+
+    Args:
+        key: The dotted key, without the name of a phase (phase.epochs).
+
+    Returns:
+        The reason; None where a sweep can change it.
+    """
+    return _FIXED.get(key) or _FIXED.get(key.partition(".")[0])
 
 
 async def find_layer_problems(
@@ -137,6 +151,11 @@ def _check_change(tables: dict[str, Any], override: str) -> list[tuple[str, str]
         change = parse_override(override)
         if unknown := list(find_unknown_keys(change, tables)):
             return unknown
-        return validate(merge(tables, change))[1]
+        changed, problems = validate(merge(tables, change))
+        if changed and not problems:
+            check_installed(changed)
     except ValueError as error:
         return [("", str(error))]
+    except RecipeError as error:
+        return [(each.key, each.message) for each in error.problems]
+    return problems

@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ftapp import recipe
-from ftapp.experiments.sweep.check_values import FIXED
+from ftapp.experiments.sweep.check_values import find_obstacle
 from ftapp.recipe import Recipe, Section
 from ftapp.recipe.toml_text import format_value
 
@@ -49,9 +49,7 @@ class Field:
     @property
     def can_be_searched(self) -> bool:
         """Whether a sweep can try values of the key."""
-        section = self.key.partition(".")[0]
-        about = ("title", "summary", "phase.name", "launch", "experiment")
-        return not {self.key, section} & {*FIXED, *about}
+        return not self.key.startswith((EXPERIMENT, TARGET)) and find_obstacle(self.key) is None
 
     def read(self, text: str) -> Any:
         """Parse a text to a value, valid or not; an empty text to None, which removes the key."""

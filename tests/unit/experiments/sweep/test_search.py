@@ -76,6 +76,7 @@ def test_a_run_does_not_read_the_table(file: Path) -> None:
         ("seed=int(1, 5)", "this key cannot be searched"),
         ("data.limit=[10, 20]", "measured on the same validation examples"),
         ("model.head=['softmax', 'linear-svm']", "changes what the loss is"),
+        ("phase.head.name=['a', 'b']", "a name changes nothing in the training"),
         ("phase.head.learning_rate=lg(1, 2)", "did you mean 'log'?"),
         (".=[1, 2]", "is not key=value"),
         (f"{'a.' * 100}b=[1, 2]", "a key has at most"),
@@ -109,6 +110,12 @@ def test_a_missing_package_is_named_first(file: Path, monkeypatch: pytest.Monkey
     assert refusals(file) == [
         "the package 'optuna' is not installed; a sweep needs it: pip install 'ftapp[sweep]'",
     ]
+
+
+def test_a_choice_whose_package_is_missing_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftapp.runs.environment.is_installed", lambda package: package != "torch")
+    (said,) = refusals(file, "backend=['tensorflow', 'torch']")
+    assert said.startswith('--over: backend: the choice "torch": ')
 
 
 def test_values_of_a_trial_change_its_recipe_alone(file: Path) -> None:
