@@ -164,7 +164,7 @@ class Experiment:
                 lock_alone(lock)
             except BlockingIOError as error:
                 raise RunError(f"{self.folder.name} goes on already, in another process") from error
-            (self.folder / "stop").unlink(missing_ok=True)  # of an earlier process
+            self.forget_stop()
             yield
 
     def status(self, statuses: Iterable[str]) -> str:
@@ -199,6 +199,10 @@ class Experiment:
             OSError: The folder cannot be written.
         """
         (self.folder / "stop").touch()
+
+    def forget_stop(self) -> None:
+        """Forget that an earlier process was to end early."""
+        (self.folder / "stop").unlink(missing_ok=True)
 
     def is_stopping(self) -> bool:
         """Tell whether the experiment is to end early."""

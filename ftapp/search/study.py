@@ -266,7 +266,9 @@ class SweepStudy:
     def _write(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn values of the recipe's keys into Optuna's parameters."""
         return {
-            key: format_value(values[key]) if space.kind == "choices" else values[key]
+            key: format_value(space.choices[space.choices.index(values[key])])  # 99.0 of a recipe is the choice 99
+            if space.kind == "choices"
+            else values[key]
             for key, space in self._spaces.items()
         }
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ftapp.common import confinement
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.safe_output import screen_output
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.runner import run_experiment
@@ -28,6 +29,14 @@ def main(folder: Path) -> int:
     """
     screen_output()  # it goes to the experiment's log
     experiment = Experiment(folder)
+    try:
+        return _carry_out(experiment)
+    except (OSError, RecipeError, RunError) as error:  # the last line of the log says why there is no result
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _carry_out(experiment: Experiment) -> int:
     launcher = make_launcher(parse_target(experiment.facts.get("on", "local")))
     with Interruption(launcher) as interruption:
         if experiment.is_sweep:

@@ -83,6 +83,22 @@ async def test_a_sweep_that_goes_on_is_followed_and_can_be_stopped(tmp_path: Pat
             await until(pilot, lambda: "x" not in screen.active_bindings)
 
 
+async def test_a_sweep_that_was_cut_off_says_why_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = make_sweep(tmp_path / "runs", SEARCHED[:2], {}, status=None)
+    sweep.log_file.write_text("trial 1: 0.8\nthe study cannot be used: the disk is full\n", "utf-8")
+    resumed: list[Experiment] = []
+    monkeypatch.setattr("ftapp.tui.screens.sweep.resume_sweep", resumed.append)
+    app = Opened()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await show(pilot, sweep)
+        assert text(screen, "#conclusions Static") == "There is no result: the study cannot be used: the disk is full"
+        await pilot.press("g")
+        await until(pilot, lambda: resumed == [sweep])
+        app.person = Person("ana", "student")  # sweeps of a class take turns
+        screen.refresh_bindings()
+        await until(pilot, lambda: "g" not in screen.active_bindings)
+
+
 async def test_a_damaged_sweep_is_shown_with_the_reason_as_far_as_it_can_be_read(tmp_path: Path) -> None:
     sweep = make_sweep(tmp_path / "runs")
     sweep.recipe_file.write_text("title = ", "utf-8")

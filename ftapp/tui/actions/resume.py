@@ -1,4 +1,4 @@
-"""Resuming a run from the interface: its questions, and the start of its process."""
+"""Resuming a run or a sweep from the interface: its questions, and the start of its process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_quantity
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.sweep.search import check_optuna
 from ftapp.launchers.choose import choose_target, find_former, make_launcher
 from ftapp.recipe import Recipe
 from ftapp.runs import resuming
 from ftapp.runs.checkpoints import ResumePoint
 from ftapp.runs.environment import check_installed
 from ftapp.runs.history import History
+from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_resume
 from ftapp.tui.dialogs.ask import Ask
@@ -83,6 +86,21 @@ async def _confirm(app: FtApp, point: ResumePoint, steps: int) -> bool:
     else:
         return True
     return await app.push_screen_wait(dialog) in ("Begin again", "Resume")
+
+
+def resume_sweep(experiment: Experiment) -> None:
+    """Start the process of a sweep again, which takes up what is in its folder.
+
+    Args:
+        experiment: The sweep.
+
+    Raises:
+        RecipeError: Optuna is not installed.
+        RunError: A process works on it already.
+        OSError: The process cannot be started.
+    """
+    check_optuna()
+    LocalLauncher().start(experiment, {}, experiment.forget_stop)
 
 
 async def await_refused_resume(app: FtApp, run: RunFolder, begun: float) -> None:

@@ -18,14 +18,15 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp.common import formatting
-from ftapp.common.errors import RecipeError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import OWN, SEARCH, SweepTrial, list_search, rank_trials, read_trial, shorten_keys
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.toml_text import format_override, format_value
-from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_folder import RunFolder, read_last_lines
+from ftapp.tui.actions.resume import resume_sweep
 from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.experiment_head import describe_experiment
 from ftapp.tui.page import Page, looks
@@ -51,6 +52,7 @@ class _Standing:
         finals: How many runs over new seeds have begun.
         result: The part of the written result that is about the sweep; None before its end.
         report: Whether there is a report.
+        reason: Why there is no result; "" where that is not known.
     """
 
     summary: Summary
@@ -59,6 +61,7 @@ class _Standing:
     finals: int
     result: dict[str, Any] | None
     report: bool
+    reason: str
 
 
 class Trials(OptionList):
@@ -83,7 +86,7 @@ values run again with new seeds, and a winner is named only if its whole interva
 *Importance* is the share of the metric's variance over the trials that each key explains. The plot shows the metric
 over the time of each trial; no other trial is both cheaper and better than one on the line.
 
-`ftapp sweep --resume NAME` goes on with a sweep that was stopped.
+`g` goes on with a sweep that was stopped or cut off, as `ftapp sweep --resume NAME` does.
 """
     DEFAULT_CSS = """
     SweepScreen {
@@ -105,6 +108,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
         Binding("x", "stop", "Stop", tooltip="End the sweep early and keep its runs"),
+        Binding("g", "resume", "Resume", tooltip="Go on with the sweep"),
         Binding("e", "report", "Report", tooltip="Open the report"),
         Binding("m", "maximize_pane", "Maximize"),
     ]
@@ -163,6 +167,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
             sum(member.round != SEARCH for member in members),
             result.get("sweep") if result else None,
             bool(result and result.get("report")),
+            summary.error or "".join(read_last_lines(self.experiment.log_file, 1)),
         )
 
     def _read_trial(self, member: Member, search: Search | None) -> SweepTrial:
@@ -232,6 +237,16 @@ over the time of each trial; no other trial is both cheaper and better than one 
         """End the sweep and its runs."""
         stop_experiment(self.app, self.experiment)
 
+    @work(exclusive=True, group="resume")
+    async def action_resume(self) -> None:
+        """Go on with the sweep, detached from the interface."""
+        try:
+            await asyncio.to_thread(resume_sweep, self.experiment)
+        except (OSError, RecipeError, RunError) as error:
+            self.notify(str(error), title="This sweep cannot go on", severity="error", timeout=12)
+            return
+        self._follow()
+
     @looks
     def action_report(self) -> None:
         """Open the report."""
@@ -243,6 +258,9 @@ over the time of each trial; no other trial is both cheaper and better than one 
             if standing is None or standing.summary.status != "running":
                 return False
             return self.app.person.find_obstacle("change", standing.summary.owner) is None
+        if action == "resume":  # in a class, sweeps take turns in the queue
+            is_cut = standing is not None and standing.summary.status in ("interrupted", "unfinished", "crashed")
+            return is_cut and not self.app.person.name and self.app.person.find_obstacle("change") is None
         if action == "report":
             return standing is not None and standing.report
         return super().check_action(action, parameters)
@@ -251,8 +269,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
 def _describe_course(standing: _Standing) -> str:
     """Say what goes on before there is a result."""
     if standing.summary.status != "running":
-        error = standing.summary.error
-        return f"There is no result: {error}" if error else "There is no result."
+        return f"There is no result: {standing.reason}" if standing.reason else "There is no result."
     if standing.finals:
         return f"The best trials and the recipe's own values run with new seeds: {standing.finals} runs so far."
     return "The search goes on. Conclusions follow when the best trials have run with new seeds."

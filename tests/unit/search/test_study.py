@@ -161,3 +161,11 @@ def test_lower_is_better_for_a_loss(folder: Path) -> None:
     assert asked is not None
     assert study.report(asked, 10, 0.5) is None
     assert set(study.list_settled()) == {"trial 0", "trial 1", "trial 2", "trial 3"}
+
+
+def test_a_value_of_the_recipe_is_the_choice_that_equals_it(folder: Path) -> None:
+    spaces = {"phase.head.learning_rate": [1, 2, 3]}
+    study = open_study(folder, spaces)
+    study.add("recipe", {"phase.head.learning_rate": 1.0}, 0.7, {})
+    assert study.list_settled() == {"recipe": {"phase.head.learning_rate": 1}}
+    assert study.ask_again("trial 1", {"phase.head.learning_rate": 2.0}).values == {"phase.head.learning_rate": 2}
