@@ -20,8 +20,10 @@ def print_sweep(result: Mapping[str, Any]) -> None:
         result: The result that `ftapp.report.sweep` made.
     """
     found = result["sweep"]
-    tables.print_wrapped(*_lay_out(found))
-    print()
+    header, rows = _lay_out(found)
+    if rows:
+        tables.print_wrapped(header, rows)
+        print()
     for sentence in found["sentences"]:
         tables.print_text(sentence)
     if found["importances"]:

@@ -91,7 +91,9 @@ def list_sentences(
     """
     metric, facts = search.metric, experiment.facts["sweep"]
     searched = _describe_search(trials, metric, facts["searched"])
-    if (status := facts.get("status", "crashed")) != "done":
+    if (status := facts.get("status", "crashed")) == "failed":  # it would fail again
+        return searched
+    if status != "done":
         going_on = f"'ftapp sweep --resume {experiment.folder.name}' goes on"
         return [f"The sweep is {status}, so the best trials are not compared; {going_on}.", *searched]
     winner = sweep_verdict.choose_winner(finalists, metric)
@@ -108,7 +110,8 @@ def _describe_search(trials: Sequence[SweepTrial], metric: Metric, seconds: floa
     count = f"{format_quantity(len(trials), 'trial')} in {format_duration(seconds)}"
     sentences = [f"{count}{f', of which {others}' if others else ''}."]
     if not ranked:
-        return [*sentences, "No trial has a result."]
+        reasons = [f": {trial.arm}: {trial.why}" for trial in trials if trial.why]
+        return [*sentences, f"No trial has a result{reasons[0] if reasons else ''}."]
     name, best = f"validation {metric.label}", ranked[0]
     own = next((trial for trial in trials if trial.arm == OWN), best)
     if best.arm == OWN:

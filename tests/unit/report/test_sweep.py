@@ -63,6 +63,16 @@ def test_a_sweep_that_was_cut_off_says_how_it_goes_on(tmp_path: Path) -> None:
     )
 
 
+def test_a_sweep_without_a_result_has_no_table_and_is_not_to_be_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = make_sweep(tmp_path, [(1e-3, ["train all"], None, "failed", 0.2)], {}, status="failed")
+    print_experiment(sweep, as_json=False)
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first == "1 trial in 1 min 30 s, of which 1 failed."
+    assert second == "No trial has a result."
+
+
 @pytest.mark.parametrize(("status", "expected"), [("done", "done"), ("interrupted", "interrupted"), (None, "crashed")])
 def test_a_list_shows_the_status_of_the_sweep_and_not_of_its_trials(
     tmp_path: Path, status: str | None, expected: str
