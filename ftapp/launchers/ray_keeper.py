@@ -138,9 +138,9 @@ class Keeper:
         """Write down that Ray tries no longer."""
         entry = self._run.leases.find_newest()
         if entry and entry.lease.launch == self._launch and entry.lease.state != "ended":
+            write_end(self._run, "failed", f"Ray has given the run up: {reason}")
             with suppress(OSError):
                 self._run.leases.replace(entry.number, msgspec.structs.replace(entry.lease, state="ended"))
-            write_end(self._run, "failed", f"Ray has given the run up: {reason}")
 
 
 def make_keeper(name: str, *arguments: Any) -> Any:

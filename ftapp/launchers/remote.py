@@ -78,11 +78,11 @@ class RemoteLauncher:
         try:
             name = self._engine.submit(run.folder, lease.launch, environment)
         except BaseException as error:
-            run.leases.replace(number, msgspec.structs.replace(lease, state="ended"))
             if isinstance(error, KeyboardInterrupt):
                 write_end(run, "interrupted", f"interrupted before it was sent to {self._target.text}")
             else:
                 write_end(run, "failed", f"it was not sent to {self._target.text}: {error}")
+            run.leases.replace(number, msgspec.structs.replace(lease, state="ended"))
             raise
         run.leases.replace(number, msgspec.structs.replace(lease, job=name))
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from contextlib import suppress
+
+import msgspec
 
 from ftapp.common.errors import RunError
 from ftapp.runs import commands
@@ -61,14 +64,17 @@ def cancel(run: RunFolder, entry: LeaseEntry, status: Status) -> bool:
     Returns:
         Whether it was cancelled: not where it has a machine since.
     """
+    # Whoever waits for the run reads its status once nobody holds it, so its end is written before.
+    lease = Lease(launch=entry.lease.launch + "-cancelled", engine="local", state="working", host=socket.gethostname())
     try:
-        run.leases.claim(Lease(launch=entry.lease.launch + "-cancelled", engine="local", state="ended"), entry.number)
+        number = run.leases.claim(lease, entry.number)
     except RunError:
         return False
+    write_end(run, status, "cancelled while it waited for a machine")
+    run.leases.replace(number, msgspec.structs.replace(lease, state="ended"))
     if entry.lease.engine == "slurm" and entry.lease.job and shutil.which("scancel"):
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(["scancel", entry.lease.job], capture_output=True, timeout=_LONGEST_SECONDS, check=False)
-    write_end(run, status, "cancelled while it waited for a machine")
     return True
 
 

@@ -23,6 +23,7 @@ from ftapp.experiments.trash import delete_run
 from ftapp.launchers.attempt import Attempt
 from ftapp.launchers.remote import RemoteLauncher
 from ftapp.launchers.slurm import SlurmJob
+from ftapp.launchers.stop import cancel, write_end
 from ftapp.launchers.target import parse_target
 from ftapp.runs import run_folder
 from ftapp.runs.commands import Pause, send
@@ -80,6 +81,22 @@ def test_ctrl_c_cancels_a_run_that_waits(run: RunFolder) -> None:
     launcher.interrupt(run)
     launcher.interrupt(run)
     assert launcher.wait(run) == 130
+
+
+def test_a_cancelled_run_has_its_end_before_nobody_holds_it(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    RemoteLauncher(parse_target("slurm"), FullCluster()).start(run, {})
+    entry = run.find_lease()
+    assert entry
+    seen = []
+
+    def look(*arguments: object) -> None:
+        seen.append(run.alive())
+        write_end(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ftapp.launchers.stop.write_end", look)
+    assert cancel(run, entry, "interrupted")
+    assert seen == [True], "a command that follows it would say that it has crashed"
+    assert (run.alive(), run.status()) == (False, "interrupted")
 
 
 def test_a_refused_run_says_why_and_can_be_resumed_here(run: RunFolder) -> None:
