@@ -7,7 +7,7 @@ import pytest
 from ftapp.models import saved_model
 from ftapp.models.layers import describe_layers
 from ftapp.runs.checkpoints import list_checkpoints, read_facts
-from ftapp.runs.commands import Freeze, Unfreeze
+from ftapp.runs.commands import Freeze, Stop, Unfreeze
 from ftapp.runs.history import History
 from ftapp.runs.replay import ReplayedCommand
 from ftapp.training.checkpoint import read_checkpoint
@@ -45,7 +45,8 @@ def test_adapters_train_in_two_phases_and_go_on_exactly(do: Do, text_recipe: str
     assert first.moved == 2 * (len(started.trainable_layers) - 1) + 2
     assert whole.phases[1].adapters < started.adapters
     check_goes_on(run, whole, (2, 6))
-    _, other, _ = do(text_recipe + LATER, LORA, "phase.finetune.steps=4", "seed=1")
+    first_step = ReplayedCommand(phase_index=0, step=1, command=Stop())
+    _, other, _ = do(text_recipe + LATER, LORA, "seed=1", replayed=[first_step])
     assert other.model is not None
     assert whole.model is not None
     assert other.model.digest != whole.model.digest

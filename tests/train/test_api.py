@@ -30,6 +30,7 @@ def file(tmp_path: Path, text_recipe: str, monkeypatch: pytest.MonkeyPatch) -> P
     return path
 
 
+@pytest.mark.slow
 def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = ftapp.run(file, overrides={"phase.finetune.steps": 4, "evaluate.every": 2})
     kinds = [type(event) for event in run.follow()]
@@ -106,6 +107,7 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
         other.stop()
 
 
+@pytest.mark.slow
 def test_a_language_model_continues_prompts(file: Path, lm_recipe: str) -> None:
     file.write_text(lm_recipe, encoding="utf-8")
     run = ftapp.run(file, overrides={"phase.finetune.steps": 2})
@@ -126,8 +128,9 @@ def test_a_run_that_fails_raises_the_reason(file: Path, image_recipe: str) -> No
         ftapp.run(file, overrides=DIVERGES).wait()
 
 
-def test_waiting_ends_and_the_run_goes_on_until_it_is_stopped(file: Path) -> None:
-    run = ftapp.run(file, overrides={"phase.finetune.steps": 100_000})
+def test_waiting_ends_and_the_run_goes_on_until_it_is_stopped(file: Path, image_recipe: str) -> None:
+    file.write_text(image_recipe, encoding="utf-8")
+    run = ftapp.run(file, overrides={"phase.head.steps": 100_000, "evaluate.every": 100_000})
     with pytest.raises(TimeoutError, match="goes on"):
         run.wait(timeout=0.2)
     assert run.status == "running"
@@ -196,6 +199,7 @@ def test_experiments_and_their_folds_are_no_runs_to_compare(file: Path, tmp_path
         ftapp.compare([run.folder for run in runs])
 
 
+@pytest.mark.slow
 def test_code_of_the_python_page(
     image_recipe: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,7 +48,8 @@ def start(tmp_path: Path, launcher: LocalLauncher) -> Iterator[Start]:
     def start(text: str) -> RunFolder:
         file = tmp_path / "long.toml"
         file.write_text(text, encoding="utf-8")
-        loaded = recipe.load(file, None, ["phase.finetune.steps=1000000", "evaluate.every=1000000"])
+        phase = recipe.parse(text).phase[0].name
+        loaded = recipe.load(file, None, [f"phase.{phase}.steps=1000000", "evaluate.every=1000000"])
         run = run_folder.create(loaded, "long", None, tmp_path / "runs")
         launcher.start(run, make_environment(loaded.backend, offline=True))
         return run
@@ -144,6 +145,7 @@ def ctl(run: RunFolder, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly_started")
 def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
     run = start(text_recipe)
@@ -199,8 +201,8 @@ def test_ctl_refuses_wrong_words(words: list[str], told: str, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("quickly_started")
-def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
-    run = start(text_recipe)
+def test_a_signal_ends_a_paused_run(image_recipe: str, start: Start, launcher: LocalLauncher) -> None:
+    run = start(image_recipe)
     commands.send(run, Pause())  # before the first step
     history = wait(run, lambda history: history.paused)
     assert not history.steps
@@ -214,9 +216,9 @@ def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start, launcher: Lo
 
 
 def test_a_signal_that_comes_before_a_run_can_answer_it_ends_it(
-    text_recipe: str, start: Start, launcher: LocalLauncher
+    image_recipe: str, start: Start, launcher: LocalLauncher
 ) -> None:
-    run = start(text_recipe)
+    run = start(image_recipe)
     launcher.interrupt(run)
     assert launcher.wait(run) == 130
     history = History.of_file(run.events_file)

@@ -12,6 +12,7 @@ from tests.support.predictions import explain, predict
 from tests.support.presets import BAD, GOOD, Tiny
 
 
+@pytest.mark.slow
 def test_words_of_texts_are_explained_with_the_answers_of_predict(text_recipe: str, do: Do, tmp_path: Path) -> None:
     _, _, run = do(text_recipe)
     texts = [f"the film was {GOOD[0]} and {GOOD[1]}", f"a {BAD[0]} plot", "", "very  GREAT\tfilm", "the " * 40]

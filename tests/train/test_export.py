@@ -135,7 +135,7 @@ def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, t
     assert (again.exit_code, "replace it (--force)" in again.output) == (2, True)
 
 
-@pytest.mark.parametrize("to", ["openvino", "litert"])
+@pytest.mark.parametrize("to", [pytest.param("openvino", marks=pytest.mark.slow), "litert"])
 def test_an_export_in_int8_is_checked_by_its_answers(to: str, make_run: MakeRun, tmp_path: Path) -> None:
     # LiteRT leaves small kernels as they are.
     run = make_run("bert") if to == "openvino" else make_run("vgg", "model.pooling=flatten", "model.hidden=[64]")

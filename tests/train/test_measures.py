@@ -16,6 +16,7 @@ from ftapp.runs.history import History
 from ftapp.runs.phase_events import Confused, Drifted, Evaluated
 from tests.conftest import Do
 from tests.support.presets import Tiny
+from tests.support.recipes import HEAD_ALONE
 
 
 def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, image_recipe: str) -> None:
@@ -119,7 +120,7 @@ def test_label_smoothing_is_trained_on_and_not_measured(do: Do, image_recipe: st
 
 @pytest.mark.slow
 def test_texts_are_augmented_anew_in_each_step_and_evaluated_as_they_are(do: Do, text_recipe: str) -> None:
-    given = ["phase.finetune.learning_rate=1e-12", "phase.finetune.steps=4"]
+    given = [HEAD_ALONE, "phase.finetune.learning_rate=1e-12", "phase.finetune.steps=4"]
     _, plain, _ = do(text_recipe, *given)
     _, noisy, _ = do(text_recipe, *given, "augment.token_dropout=0.3", "augment.word_swap=0.2")
     _, again, _ = do(text_recipe, *given, "augment.token_dropout=0.3", "augment.word_swap=0.2")

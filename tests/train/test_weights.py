@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Do
+from tests.support.recipes import HEAD_ALONE
 
 
 @pytest.mark.slow
@@ -17,7 +18,7 @@ def test_weights_count_in_training_alone(do: Do, text_recipe: str, tmp_path: Pat
     rows = [(f"{words[label]} {at}", label) for at in range(30) for label in ("bad", "good")]
     lines = [f"{text},{label},3,{0.25 if at % 5 else 4}" for at, (text, label) in enumerate(rows)]
     path.write_text("\n".join(["text,label,equal,unequal", *lines]))
-    sets = (f"data.source=csv:{path}", "data.limit=", "data.classes=", f"frozen.cache={str(cache).lower()}")
+    sets = (f"data.source=csv:{path}", "data.limit=", "data.classes=", HEAD_ALONE, f"frozen.cache={str(cache).lower()}")
     plain, equal, unequal = (
         do(text_recipe, *sets, *weights)[1]
         for weights in ((), ("data.weight_column=equal",), ("data.weight_column=unequal",))
