@@ -151,7 +151,7 @@ class WebServer(Server):
         """Answer with the page that holds the terminal, or with one that says why there is none yet."""
         person = self._find_person(request)
         if person == NEWCOMER:
-            return _ask_for_name("")
+            return _ask_for_name()
         if not self._sessions.has_room(person):
             return _explain_full(self._sessions.limits.most)
         who = "watching" if person.role == "viewer" else person.name
@@ -167,8 +167,9 @@ class WebServer(Server):
                 wanted = (await request.post()).get("name", "")
         except (LookupError, TimeoutError, ValueError):
             raise web.HTTPBadRequest(text="this is no form of ftapp's page") from None
-        token, wrong = self._links.take_name(wanted if isinstance(wanted, str) else "")
-        return self._welcome(request, token) if token else _ask_for_name(wrong)
+        typed = wanted if isinstance(wanted, str) else ""
+        token, wrong = self._links.take_name(typed)
+        return self._welcome(request, token) if token else _ask_for_name(wrong, typed)
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Connect a page with its session."""
@@ -234,10 +235,11 @@ class WebServer(Server):
         return response
 
 
-def _ask_for_name(wrong: str) -> web.Response:
+def _ask_for_name(wrong: str = "", typed: str = "") -> web.Response:
     content = f"""<form method="post" action="./"><p class="wrong">{html.escape(wrong)}</p>
-<p><label for="name">Your name, which your runs get:</label></p>
-<p><input id="name" name="name" maxlength="24" autofocus autocomplete="off"> <button>Go on</button></p></form>"""
+<p><label for="name">Your name, under which your runs are listed:</label></p>
+<p><input id="name" name="name" value="{html.escape(typed[:24])}" maxlength="24" autofocus autocomplete="off">
+<button>Go on</button></p></form>"""
     return _make_notice(content)
 
 

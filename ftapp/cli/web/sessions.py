@@ -63,10 +63,10 @@ class Session:
             with suppress(ConnectionError):
                 await page.send_str(data)
 
-    async def close_page(self) -> None:
-        """Tell the page that the interface has ended."""
+    async def close_page(self, code: int = WSCloseCode.OK) -> None:
+        """Tell the page that the interface has ended, or, with another code, why it ends."""
         if page := self._page:
-            await page.close()
+            await page.close(code=code)
 
     async def take(self, page: web.WebSocketResponse) -> None:
         """Show the session on a page, and no longer on another."""
@@ -186,7 +186,8 @@ class Sessions:
             self._keep(hidden.interface.end())
 
     async def end_all(self) -> None:
-        """End all sessions."""
+        """End all sessions. Their pages come back when the server is started again."""
+        await asyncio.gather(*(each.close_page(WSCloseCode.SERVICE_RESTART) for each in self._open.values()))
         await asyncio.gather(*(each.interface.end() for each in self._open.values()), return_exceptions=True)
 
     async def _start(self, key: Key, session: Session, size: tuple[int, int]) -> None:
