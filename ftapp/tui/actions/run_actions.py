@@ -87,7 +87,12 @@ def _stop(app: FtApp, targets: Sequence[Target]) -> None:
 
 
 def _open_report(app: FtApp, targets: Sequence[Target]) -> None:
-    app.open_path(targets[0].run.folder / "report.html")
+    from ftapp.tui.actions.report import open_report
+
+    if experiment := targets[0].experiment:
+        app.open_path(experiment.report_file)
+    else:
+        app.run_worker(open_report(app, targets[0].run), exclusive=True, group="report")
 
 
 def _open_folder(app: FtApp, targets: Sequence[Target]) -> None:
@@ -139,9 +144,9 @@ def _explain_not_running(target: Target) -> str | None:
 
 
 def _explain_no_report(target: Target) -> str | None:
-    if (target.run.folder / "report.html").is_file():
+    if target.experiment is None or target.experiment.report_file.is_file():
         return None
-    return f"{target.recipe} has no report yet. Make it with: ftapp report {target.run.folder.name}"
+    return f"{target.recipe} has no report yet. It is made at the end of the experiment."
 
 
 def _explain_running(target: Target) -> str | None:
@@ -175,7 +180,7 @@ _TABLE = (
         access="manage",  # it would not wait for its turn
     ),
     RunAction("stop", "x", "Stop", "End early and keep the model", _stop, _explain_not_running, is_hidden=True),
-    RunAction("report", "e", "Report", "Open the report", _open_report, _explain_no_report, access="look"),
+    RunAction("report", "e", "Report", "Open the report, or make it", _open_report, _explain_no_report, access="look"),
     RunAction("annotate", "n", "Notes", "Change the tags and the note", _annotate, takes_several=True),
     RunAction("folder", "o", "Folder", "Open the folder", _open_folder, access="look"),
     RunAction(
