@@ -363,7 +363,8 @@ def test_make_targets_that_are_named_exist() -> None:
 
 def test_environment_variables_are_listed() -> None:
     # What commands tell their processes.
-    internal = {"FTAPP_LEASE", "FTAPP_TIED_TO", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE", "FTAPP_PERSON", "FTAPP_ROLE"}
+    internal = {"FTAPP_LEASE", "FTAPP_TIED_TO", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"}
+    internal |= {"FTAPP_PERSON", "FTAPP_ROLE", "FTAPP_CONFINED"}
     read = {
         name
         for path in (ROOT / "ftapp").rglob("*.py")

@@ -229,19 +229,6 @@ async def test_no_more_sessions_of_a_student_than_may(room: Room) -> None:
     await gone(room.interfaces())
 
 
-async def test_a_student_has_a_folder_and_leaves_it_not(room: Room) -> None:
-    async with browser() as hal:
-        await enter(hal, room, "Hal")
-        async with hal.ws_connect(f"{room.url}ws/a8?width=120&height=36") as page:
-            await first_frame(page, "vgg16-two-phase")
-            await page.send_json(["stdin", "c"])
-            await first_frame(page, "Copy")
-            await page.send_json(["stdin", "/tmp/\r"])
-            assert str(room.runs / "people") in re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\s", "", await first_frame(page, "Hal"))
-            await page.close()
-    await gone(room.interfaces())
-
-
 async def test_no_more_than_the_places_and_the_teacher(room: Room) -> None:
     async with browser() as ana, browser() as ben, browser() as cleo, browser() as teacher:
         sockets = []

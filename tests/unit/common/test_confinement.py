@@ -12,7 +12,7 @@ from ftapp.common import confinement, local_files
 from ftapp.common.confinement import Confinement
 from ftapp.common.landlock import find_version
 from ftapp.common.processes import make_python_command
-from ftapp.recipe import presets, sources
+from ftapp.recipe import find_name_problem, presets, sources
 
 _TRY = """
 import os, subprocess, sys, tempfile
@@ -84,6 +84,8 @@ def test_a_recipe_of_a_student_names_no_other_file(student: Confinement, monkeyp
         sources.resolve("csv:$A_SECRET")
     assert "hunter2" not in str(caught.value)
     assert "$A_SECRET" in str(caught.value)
+    assert "outside of your own folder" in str(find_name_problem(student.data[0] / "mine.toml"))
+    assert find_name_problem(student.own / "mine.toml") is None
     monkeypatch.chdir(student.own)
     assert local_files.expand("mine.csv") == Path("mine.csv")
 
