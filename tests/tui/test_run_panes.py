@@ -22,7 +22,11 @@ async def opened(pilot: Pilot[None], write_run: Write) -> FtApp:
     assert isinstance(app, FtApp)
     app.open_run(write_run())
     await until(pilot, lambda: isinstance(app.screen, RunScreen) and "g" in app.screen.active_bindings)
-    await pilot.pause(0.5)  # the headline and what it warns of take their room
+    await until(pilot, lambda: app.screen.query(RunPanes))
+    former = (0, 0)
+    while former != sizes(app):  # until the headline and what it warns of have taken their room
+        former = sizes(app)
+        await pilot.pause(0.5)
     assert sizes(app)[0] == 44
     return app
 

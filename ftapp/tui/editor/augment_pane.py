@@ -78,10 +78,14 @@ class AugmentPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show the fields that suit the task, or why there are none."""
         task = TASKS.get(form.task)
-        self.set_class(task is None or not task.augmentations, "-none")
-        self.set_class(task is not None and task.inputs == "texts" and bool(task.augmentations), "-texts")
         used = form.value("augment") is not None
-        self.set_class(not used, "-off")
+        self.update_classes(
+            {
+                "-none": task is None or not task.augmentations,
+                "-texts": task is not None and task.inputs == "texts" and bool(task.augmentations),
+                "-off": not used,
+            }
+        )
         with self.prevent(Switch.Changed):
             self.query_one(Switch).value = used
 

@@ -107,11 +107,15 @@ class DataPane(VerticalScroll, can_focus=False):
         is_image = task is not None and task.inputs == "images"
         is_table = source.startswith(tuple(f"{scheme}:" for scheme in TABLES))
         has_rows = task is not None and task.splitter == "stratified"
-        self.set_class(has_rows and (is_table or not is_image), "-tables")
-        self.set_class(is_image, "-images")
-        self.set_class(source.startswith(("folder:", "text:")), "-folders")
-        self.set_class(task is None or task.is_labelled, "-labelled")
-        self.set_class(task is None or task.labels == "classes", "-classes")
+        self.update_classes(  # together, since each change makes the styles of all fields anew
+            {
+                "-tables": has_rows and (is_table or not is_image),
+                "-images": is_image,
+                "-folders": source.startswith(("folder:", "text:")),
+                "-labelled": task is None or task.is_labelled,
+                "-classes": task is None or task.labels == "classes",
+            }
+        )
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:
         """Show a message in place of the preview.

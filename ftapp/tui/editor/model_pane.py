@@ -47,8 +47,12 @@ class ModelPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show the fields that suit the task."""
         task = TASKS.get(form.task)
-        self.set_class(task is not None and task.inputs == "images", "-images")
-        self.set_class(task is None or task.inputs == "texts", "-texts")
-        self.set_class(task is None or bool(task.heads), "-classes")
+        self.update_classes(
+            {
+                "-images": task is not None and task.inputs == "images",
+                "-texts": task is None or task.inputs == "texts",
+                "-classes": task is None or bool(task.heads),
+            }
+        )
         if task is not None and task.heads:
             self.query_one("#heads", FieldLine).offer(task.heads)

@@ -140,8 +140,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         """
         self._form = form
         task = TASKS.get(form.task)
-        self.set_class(task is not None and task.writes, "-lm")
-        self.set_class(task is None or task.has_classes, "-classes")
+        self.update_classes({"-lm": task is not None and task.writes, "-classes": task is None or task.has_classes})
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         set_text(self.query_one("#phase-title", Static), f"Phase{of}")

@@ -133,11 +133,12 @@ class RunPanes(Container):
         """Hide the panes that are switched off in the settings, and groups without a visible pane."""
         for name in PANES:
             self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
+        empty: dict[str, bool] = {}
         for name in ("charts", "facts", "details"):
             group = self.query_one(f"#{name}")
-            empty = all(pane.has_class("-off") or pane.has_class("-empty") for pane in group.children)
-            group.set_class(empty, "-off")
-            self.set_class(empty, f"-no-{name}")
+            empty[f"-no-{name}"] = all(pane.has_class("-off") or pane.has_class("-empty") for pane in group.children)
+            group.set_class(empty[f"-no-{name}"], "-off")
+        self.update_classes(empty)
         self._plotted = None  # hidden charts have no curves
         self._apply_sizes()
 
