@@ -11,6 +11,7 @@ from textual.widgets import Button, Input, Static
 from ftapp.runs import commands, run_folder
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled, RunEnded
+from ftapp.runs.leases import Lease
 from ftapp.runs.phase_events import Stepped
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
@@ -48,6 +49,23 @@ async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: W
             await until(pilot, lambda: offered() == ["Resume"])
             await pilot.press("space")
             assert '"resume"' in control_file.read_text()
+
+
+async def test_stop_cancels_a_run_that_waits_for_a_machine(write_run: Write) -> None:
+    run = write_run(status=None)
+    run.leases.claim(Lease(launch="a", engine="ray", state="waiting", job="12"), 0)
+    app = FtApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, run)
+        await until(pilot, lambda: "waits in Ray's queue (job 12)" in text(screen.query_one(Headline)))
+        await until(pilot, lambda: "x" in screen.active_bindings)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        said = " ".join(text(each) for each in app.screen.query(Static))
+        assert "waits for a machine and is cancelled" in said
+        await pilot.click("Button")
+        await until(pilot, lambda: run.status() == "interrupted")
+        assert "was cancelled while it waited" in notes(app)
 
 
 async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:

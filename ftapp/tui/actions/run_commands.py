@@ -53,13 +53,17 @@ class RunCommands:
                 self._app.notify(text, severity="information" if event.applied else "warning", timeout=4)
 
     def ask_to_stop(self) -> None:
-        """Stop the run after its current step, after a question: the steps to come are lost."""
+        """Stop the run, after a question: the steps to come are lost."""
 
         def confirm(choice: str | None) -> None:
             if choice == "Stop":
                 self.send(commands.Stop())
 
-        text = "The run ends after the current step and keeps the model. g resumes a stopped run."
+        if self._run.waits_for_machine():
+            text = "The run waits for a machine and is cancelled."
+        else:
+            text = "The run ends after the current step and keeps the model."
+        text = f"{text} g resumes a stopped run."
         self._app.push_screen(Dialog("Stop this run?", text, ["Stop", "Continue"]), confirm)
 
     def ask_for_rate(self, history: History) -> None:
