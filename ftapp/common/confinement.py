@@ -97,7 +97,7 @@ class Confinement:
             path: The path. Links in it are followed.
             writes: Whether something is written there.
         """
-        found = path.resolve()
+        found = _follow_links(path)
         if _is_in(found, self.own):
             return None
         if writes:
@@ -163,7 +163,11 @@ def enter() -> Confinement | None:
 
 
 def _is_in(path: Path, folder: Path) -> bool:
-    return path.is_relative_to(folder.resolve())
+    return path.is_relative_to(_follow_links(folder))
+
+
+def _follow_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # that of a Path raises an error for links in a circle
 
 
 @cache

@@ -69,6 +69,8 @@ def test_a_student_may_name_data_runs_and_own_files(student: Confinement, monkey
     for path in (run, data / "a.csv", student.own / "../x.toml"):
         assert f"write to {student.own}" in str(confinement.find_obstacle(path, writes=True))
     assert confinement.find_obstacle(student.own / "new.toml", writes=True) is None
+    (data / "circle").symlink_to(data / "circle")
+    assert confinement.find_obstacle(data / "circle") is None  # reading it fails as ever
     monkeypatch.delenv(confinement.VARIABLE)
     assert confinement.find_obstacle(Path("/etc/passwd"), writes=True) is None
 
