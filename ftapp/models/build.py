@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import keras_hub
-from keras_hub.src.utils.preset_utils import get_preset_loader
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
@@ -18,7 +17,7 @@ from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.generation import get_longest
 from ftapp.models.graph import call_again, find_feeding
 from ftapp.models.heads import add_head
-from ftapp.models.keras_internals import flatten_layers, graph_nodes, own_weights
+from ftapp.models.keras_internals import find_backbone_kind, flatten_layers, graph_nodes, own_weights
 from ftapp.recipe import TASKS, Recipe, presets, say_too_long
 
 
@@ -76,10 +75,9 @@ def find_backbone_class(recipe: Recipe, progress: Progress | None = None) -> typ
     preset = recipe.model.preset
     with preset_files.resolve(preset, progress) as place:
         try:
-            found: type = get_preset_loader(place).check_backbone_class()
+            return find_backbone_kind(place)
         except Exception as error:
             raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
-    return found
 
 
 def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:

@@ -1,8 +1,9 @@
-"""The private parts of Keras that ftapp reads or overrides; no other module touches them.
+"""The private parts of Keras and KerasHub that ftapp reads or overrides; no other module touches them.
 
 Keras 3 has no public way to the layers inside of a layer, to the variables of a layer alone, to the nodes of a model's
-graph, to the generators of random layers, or into an optimizer's update. `tests/unit/models/test_keras_internals.py`
-states what a release of Keras has to keep of them.
+graph, to the generators of random layers, or into an optimizer's update. KerasHub has none to the class of a preset's
+backbone, which it builds at once. `tests/unit/models/test_keras_internals.py` states what a release has to keep of
+them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+from keras_hub.src.utils.preset_utils import get_preset_loader
 
 # Where optimizers keep what they remember of each weight: lists in the order of the weights that they were built for.
 _MOMENTS = {
@@ -51,6 +53,12 @@ def adapted_kernel(layer: Any) -> Any:
 def rust_tokenizer(tokenizer: Any) -> Any | None:
     """Return what a tokenizer of KerasHub has from the library `tokenizers`; None where it has nothing of it."""
     return getattr(tokenizer, "_tokenizer", None)
+
+
+def find_backbone_kind(preset: str) -> type:
+    """Return the class of the backbone of a preset: a folder, or a name of which one file is fetched."""
+    found: type = get_preset_loader(preset).check_backbone_class()
+    return found
 
 
 @contextmanager

@@ -6,10 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 
 from ftapp.models import keras_internals
+from tests.support.presets import Tiny
 
 OPTIMIZERS = {
     "adam": (keras.optimizers.Adam, 2),
@@ -163,3 +165,7 @@ def test_hooks_are_called_once_an_update_in_their_order_and_change_nothing(name:
     halved = make(learning_rate=0.05, weight_decay=0.01, global_clipnorm=0.5)
     for old, new in zip(after(halved), after(slower), strict=True):
         np.testing.assert_allclose(old, new, rtol=1e-6)
+
+
+def test_the_class_of_a_backbone_is_known_before_it_is_built(tiny: Tiny) -> None:
+    assert keras_internals.find_backbone_kind(str(tiny.gpt2)) is keras_hub.models.GPT2Backbone
