@@ -35,10 +35,10 @@ _FILES = (
 )
 _TABLES = tuple(
     offer
-    for scheme, kind in {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet", "arrow": "Arrow"}.items()
+    for scheme, kind in {"csv": "a CSV", "jsonl": "a JSON lines", "parquet": "a Parquet", "arrow": "an Arrow"}.items()
     for offer in (
-        Offer(f"{scheme}:FILE", f"a {kind} table on this machine", f"{scheme}:", sources.list_suffixes(scheme)),
-        Offer(f"{scheme}:FOLDER", f"a {kind} table in the files of a folder on this machine", f"{scheme}:", ()),
+        Offer(f"{scheme}:FILE", f"{kind} table on this machine", f"{scheme}:", sources.list_suffixes(scheme)),
+        Offer(f"{scheme}:FOLDER", f"{kind} table in the files of a folder on this machine", f"{scheme}:", ()),
     )
 )
 _TEXTS = (
