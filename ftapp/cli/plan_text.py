@@ -66,8 +66,8 @@ def _render_phase(phase: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Any
     rows = {"length": f"{most}{phase['steps']:,} steps, {phase['epochs']:.3g} epochs"}
     if "flops" in costs:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
-        parts = {name: costs[name] * share for name, share in phase["device_shares"].items()}
-        devices = plan["devices"]
+        parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
+        devices = costs["devices"]
         listed = ", ".join(f"{name} {format_size(count)}" for name, count in parts.items())
         rows["a step"] = format_flops(costs["flops"]) + (f", {saved:.0%} saved by the cache" if saved else "")
         rows["memory"] = f"{format_size(sum(parts.values()))}: {listed}"

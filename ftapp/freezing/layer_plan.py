@@ -57,8 +57,12 @@ class LayerDecision:
     @property
     def parameters(self) -> int:
         """The number of the layer's parameters, moving statistics and planned factors included."""
-        every = {id(each): each for each in (*self.variables, *self.trained, *self.frozen)}
-        return size_of(list(every.values()))
+        return size_of(self.planned_variables)
+
+    @property
+    def planned_variables(self) -> list[Any]:
+        """The layer's own variables, moving statistics and planned factors included."""
+        return list({id(each): each for each in (*self.variables, *self.trained, *self.frozen)}.values())
 
     @property
     def trainable_parameters(self) -> int:

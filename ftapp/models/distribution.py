@@ -61,6 +61,11 @@ def _make_whole(shape: Sequence[int], mesh: Any) -> Any:
     return keras.distribution.TensorLayout([None] * len(shape), mesh)
 
 
+def use_one_device() -> None:
+    """Compute on one device from now on, in this thread, whatever it has shared before."""
+    keras.distribution.set_distribution(None)
+
+
 def share_batches(devices: int) -> None:
     """Share batches over devices from now on, in models that are built from now on. Keras can do it on JAX alone.
 
@@ -108,11 +113,11 @@ def _list_divided() -> list[str]:
     return sorted(name for name, kind in kinds if name.endswith("Backbone") and hasattr(kind, "get_layout_map"))
 
 
-def measure_share(variables: Iterable[Any]) -> float:
-    """Measure how much of some variables each device has, by number of values: 1 where each has all of them."""
-    whole = part = 0
+def measure_held(variables: Iterable[Any]) -> int:
+    """Measure how many values of some variables, which may be planned ones, each device has."""
+    held = 0
     for variable in variables:
-        sharding = getattr(variable.value, "sharding", None)  # of JAX alone
-        whole += math.prod(variable.shape)
-        part += math.prod(sharding.shard_shape(variable.shape) if sharding else variable.shape)
-    return part / whole if whole else 1.0
+        # JAX alone has shardings, and a planned factor has no value.
+        sharding = getattr(getattr(variable, "value", None), "sharding", None)
+        held += math.prod(sharding.shard_shape(variable.shape) if sharding else variable.shape)
+    return held

@@ -85,6 +85,7 @@ def find_cautions(
         *_check_noise(recipe),
         *_check_template(recipe),
         *_check_balance(recipe),
+        *_check_devices(recipe),
     ]
 
 
@@ -360,3 +361,17 @@ def _check_balance(recipe: Recipe) -> Iterator[Caution]:
             "take one of the two: --set balance.class_weights=none",
             "balance.class_weights",
         )
+
+
+def _check_devices(recipe: Recipe) -> Iterator[Caution]:
+    devices = recipe.devices
+    for phase in recipe.phase:
+        size = phase.batch_size
+        if recipe.parallel == "data" and size % devices:
+            yield Caution(
+                "undivided-batch",
+                f"{devices} devices cannot share batches of {size} in phase '{phase.name}' equally, so each of them "
+                "computes whole batches, and no time is saved",
+                f"take a multiple of {devices}: --set phase.{phase.name}.batch_size={size + -size % devices}",
+                f"phase.{phase.name}.batch_size",
+            )

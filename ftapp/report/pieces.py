@@ -221,8 +221,8 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
         "cached features": unknown,
     }
     if estimate:
-        planned = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
-        rows["memory, planned"] = f"{format_size(planned)} for weights, gradients, optimizer, activations"
+        parts = "weights, gradients, optimizer, activations"
+        rows["memory, planned"] = f"{format_size(estimate.memory)} for {parts}{estimate.where}"
     if phase.cache:
         kept = format_size(phase.cache.size) if phase.cache.cached else "none"
         rows["cached features"] = f"{kept}: {phase.cache.reason}{describe_engine(phase.cache)}"

@@ -37,6 +37,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         parameters: How many the model has.
         trainable: How many of them train.
         estimate: FLOPs of a step and bytes of memory, from shapes; None where Keras cannot tell them.
+        is_most: Whether the memory is the most that a device needs, since only a run divides weights over devices.
         choice: Where the model is cut and whether features are cached, with the reason. The bytes of features of
             texts follow from the lengths of some of the texts. None while `data_error` says why the data cannot be
             had.
@@ -61,6 +62,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     step: float | None
     basis: Literal["measured", "derived"] | None
     int8_saves: float | None = None
+    is_most: bool = False
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,10 +13,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         flops: Operations of forward and backward pass, a multiply-add counted as 2.
         flops_uncut: The same if the frozen layers at the bottom were computed in each step.
-        weights: Bytes of the weights.
-        gradients: Bytes of the gradients.
-        optimizer: Bytes of the optimizer's slots.
-        activations: Bytes of the activations that are kept for the backward pass.
+        weights: Bytes of the weights on each device.
+        gradients: Bytes of the gradients on each device.
+        optimizer: Bytes of the optimizer's slots on each device.
+        activations: Bytes of the activations that each device keeps for the backward pass.
+        devices: The number of devices.
     """
 
     flops: Count
@@ -25,6 +26,17 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     gradients: Count
     optimizer: Count
     activations: Count
+    devices: Count = 1
+
+    @property
+    def memory(self) -> int:
+        """Bytes on each device."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+    @property
+    def where(self) -> str:
+        """Where the memory is, as the end of a sentence; "" for one device."""
+        return f" on each of {self.devices} devices" if self.devices > 1 else ""
 
 
 class QuantizationCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import keras
 
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import flops
+from ftapp.models.distribution import measure_held
 from ftapp.models.flops import Call
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.phase_events import Estimate
@@ -44,6 +45,7 @@ def forward_flops(calls: Sequence[Call]) -> int:
 
 
 def estimate_cost(
+    recipe: Recipe,
     phase: Phase,
     calls: Sequence[Call] | None,
     plan: LayerPlan,
@@ -53,7 +55,10 @@ def estimate_cost(
 ) -> Estimate | None:
     """Estimate the cost of a phase's steps, each example at its largest size.
 
+    Weights count as they lie on the devices; a model that is not built for several devices has all of them on each.
+
     Args:
+        recipe: The recipe, which says how many devices there are.
         phase: The phase.
         calls: What the whole model computes for one example; None where shapes alone do not say.
         plan: What trains in the phase.
@@ -61,23 +66,28 @@ def estimate_cost(
         cached: Whether these layers are computed once and not in steps.
 
     Returns:
-        FLOPs of a step, and bytes of weights, gradients, optimizer and activations; None where calls are not known.
+        FLOPs of a step, and bytes of weights, gradients, optimizer and activations on each device; None where calls are
+        not known.
     """
     if calls is None or below is None:
         return None
     biased = [decision.layer for decision in plan.trained_layers if decision.treatment.parts == {"biases"}]
     per_example = flops.training_flops(calls, [decision.layer for decision in plan.trained_layers], biased)
-    trained = plan.trainable_parameters
+    trained = measure_held(variable for decision in plan.decisions for variable in decision.trained)
+    shares = recipe.parallel == "data" and phase.batch_size % recipe.devices == 0
+    examples = phase.batch_size // recipe.devices if shares else phase.batch_size
     width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
     return Estimate(
         flops=phase.batch_size * (per_example - (forward_flops(below) if cached else 0)),
         flops_uncut=phase.batch_size * per_example,
-        weights=_WEIGHT * plan.parameters,
+        weights=_WEIGHT
+        * measure_held(variable for decision in plan.decisions for variable in decision.planned_variables),
         gradients=_WEIGHT * trained,
         optimizer=_WEIGHT
         * (_SLOTS[phase.optimizer] + (phase.accumulate > 1) + (phase.averaged_by is not None))
         * trained,
-        activations=width * phase.batch_size * (_activations(calls) - _activations(below)),
+        activations=width * examples * (_activations(calls) - _activations(below)),
+        devices=recipe.devices,
     )
 
 

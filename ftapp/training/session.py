@@ -217,7 +217,9 @@ class PhaseSession:
     def estimate(self, calls: list[Call] | None = None) -> Estimate | None:
         """Estimate the cost of a step. calls: of the whole model, measured if they are not given."""
         calls = calls or cost_estimate.list_calls(self.recipe, self.whole)
-        return cost_estimate.estimate_cost(self.phase, calls, self.plan, self.below, cached=self.choice.cached)
+        return cost_estimate.estimate_cost(
+            *(self.recipe, self.phase, calls, self.plan, self.below), cached=self.choice.cached
+        )
 
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
         """Make the batches of the phase in order, ahead of their use, on another thread.

@@ -17,7 +17,7 @@ from ftapp.data.encoded_splits import load_encoded
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
-from ftapp.models.distribution import share_batches, share_weights
+from ftapp.models.distribution import share_batches, share_weights, use_one_device
 from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1
@@ -77,6 +77,8 @@ def choose_device(precision: str, devices: int = 1) -> Device:
     if devices > 1:
         share_batches(devices)
         name = f"{devices} devices, the first {name}"
+    else:
+        use_one_device()
     return Device(name, *backend.choose_precision(precision))
 
 

@@ -84,7 +84,7 @@ class ModelRequests:
         except (RecipeError, RunError) as raised:
             error = str(raised)
         cached = choice is not None and choice.cached
-        estimate = cost_estimate.estimate_cost(spec, held.calls, plan, below, cached=cached)
+        estimate = cost_estimate.estimate_cost(parsed, spec, held.calls, plan, below, cached=cached)
         timed = _make_timing_key(spec, plan, precision, cached=cached)
         step = held.timed.get(timed)
         derived = _derive_seconds(held, estimate.flops) if estimate else None
@@ -92,6 +92,7 @@ class ModelRequests:
             parameters=plan.parameters,
             trainable=plan.trainable_parameters,
             estimate=estimate,
+            is_most=parsed.parallel == "model",
             choice=choice,
             data_error=error,
             examples=examples,

@@ -81,14 +81,12 @@ def _read(recipe: Recipe, progress: Progress) -> tuple[Splits | DocumentSplits |
 
 def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any, begin: int) -> dict[str, Any]:
     """Plan a phase. begin: the steps of the run before it."""
-    from ftapp.models.distribution import measure_share
     from ftapp.training.session import PhaseSession
 
     with PhaseSession(recipe, index, model, plan, splits) as session:
         estimate, choice = session.estimate(), session.choice
         seconds, int8_saves = _probe(session, begin)
     phase = session.phase
-    trained = measure_share(variable for decision in plan.decisions for variable in decision.trained)
     return {
         "name": phase.name,
         "steps": session.steps,
@@ -98,12 +96,6 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
         "trainable": plan.trainable_parameters,
         "trainable_share": plan.trainable_share,
         "adapters": plan.adapter_parameters,
-        "device_shares": {
-            "weights": measure_share(variable for decision in plan.decisions for variable in decision.variables),
-            "gradients": trained,
-            "optimizer": trained,
-            "activations": 1 / recipe.devices if recipe.parallel == "data" else 1.0,
-        },
         "cache": msgspec.to_builtins(choice),
         "int8_saves": int8_saves,
         "estimate": (msgspec.structs.asdict(estimate) if estimate else {}) | seconds,

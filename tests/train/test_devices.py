@@ -51,23 +51,30 @@ for name, sets in json.loads(trials).items():
     worker.main(run.folder)
 resumed = cut_back(run, 11)
 worker.main(resumed.folder)
-shares = planner.plan(loaded, lambda *_: None)["phases"][0]["device_shares"]
-print(json.dumps([folders | {"resumed": str(resumed.folder)}, shares]))
+alone = loaded.model_copy(update={"devices": 1, "parallel": "data"})
+estimates = [planner.plan(each, lambda *_: None)["phases"][0]["estimate"] for each in (loaded, alone)]
+print(json.dumps([folders | {"resumed": str(resumed.folder)}, estimates]))
 """
+
+
+MEMORY = ("weights", "gradients", "optimizer", "activations")
 
 
 def train(text: str, folder: Path, trials: dict[str, list[str]]) -> tuple[dict[str, RunFolder], dict[str, float]]:
     """Train a recipe with each of some overrides, and resume the last run from step 11.
 
     Returns:
-        (the runs by name, "resumed" among them; the shares of memory that each device of the last one needs).
+        (the runs by name, "resumed" among them; the memory that a plan tells for each device of the last one, as a
+        share of what it tells for one device afterwards in the same process).
     """
     file = folder / "tiny.toml"
     file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-c", SCRIPT, str(file), str(folder / "runs"), json.dumps(trials)]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_NUM_CPU_DEVICES": "2", "XLA_FLAGS": QUICK_XLA}
     done = subprocess.run(command, env=environment, check=True, timeout=300, stdout=subprocess.PIPE, text=True)
-    runs, shares = json.loads(done.stdout.splitlines()[-1])
+    runs, (shared, alone) = json.loads(done.stdout.splitlines()[-1])
+    assert (shared["devices"], alone["devices"]) == (2, 1)
+    shares = {name: shared[name] / alone[name] for name in MEMORY}
     return {name: RunFolder(Path(path)) for name, path in runs.items()}, shares
 
 

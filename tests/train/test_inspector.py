@@ -161,7 +161,9 @@ def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str]
     with PhaseSession(chosen, 0, model, plan, splits) as made:
         assert costs.choice == made.choice
         calls = cost_estimate.list_calls(each, model)
-        assert costs.estimate == cost_estimate.estimate_cost(phase, calls, plan, made.below, cached=made.choice.cached)
+        assert costs.estimate == cost_estimate.estimate_cost(
+            *(each, phase, calls, plan, made.below), cached=made.choice.cached
+        )
     assert costs.examples == len(splits.train)
     assert (costs.steps, costs.steps / costs.epochs) == count_steps(phase, len(splits.train))
     assert costs.trainable == plan.trainable_parameters

@@ -223,9 +223,8 @@ def describe_costs(costs: Costs) -> str:
     elif costs.estimate:
         parts.append(f"a step {formatting.format_flops(costs.estimate.flops)}")
     if costs.estimate:
-        estimate = costs.estimate
-        memory = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
-        parts.append(f"memory {formatting.format_size(memory)}")
+        most = "at most " if costs.is_most else ""
+        parts.append(f"memory {most}{formatting.format_size(costs.estimate.memory)}{costs.estimate.where}")
     lines = [" · ".join(parts)] if parts else []
     if costs.choice and costs.choice.cached:
         kept = f"cached: output of {costs.choice.layers[-1]}, {formatting.format_size(costs.choice.size)}"

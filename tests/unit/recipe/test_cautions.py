@@ -162,3 +162,11 @@ def test_patience_of_a_later_phase_counts_from_its_first_evaluation() -> None:
     lengths = ("phase.head.epochs=1", "phase.finetune.epochs=4")
     assert "patience-too-long" not in ids("vgg16-two-phase", *lengths, STOP)
     assert "patience-too-long" in ids("vgg16-two-phase", *lengths, "stop={ patience = 3 }")
+
+
+def test_batches_that_devices_cannot_share_are_cautioned() -> None:
+    assert ids("gpt2-full", "backend=jax", "devices=3") == ["undivided-batch"]
+    assert ids("gpt2-full", "backend=jax", "devices=4") == []
+    shared = recipe.load(recipe.find("gpt2-full"), "quick", ["backend=jax", "devices=3"])
+    assert "--set phase.finetune.batch_size=9" in cautions.find_cautions(shared)[0].advice
+    assert cautions.find_cautions(shared.model_copy(update={"parallel": "model"})) == []
