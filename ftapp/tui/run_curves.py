@@ -22,7 +22,7 @@ def make_curves(history: History, metric: str | None) -> dict[str, Sequence[Curv
         The curves; none for the metric where none is named.
     """
     steps = history.steps
-    at_step = np.asarray(steps.step)
+    at_step = np.asarray(steps.step, np.float64)
     held_out = [each for each in history.evaluations if not each.final]
     at = [each.step for each in held_out]
     with np.errstate(divide="ignore"):

@@ -39,7 +39,6 @@ from ftapp.tui.widgets.scatter import Scatter
 from ftapp.tui.widgets.step_pane import StepPane
 
 _REFRESH_SECONDS = 0.5
-_PATIENCE = 5.0  # long files are read for this many times the duration of drawing, before they are drawn again
 _COLORS = ("primary", "accent", "success", "error", *SERIES, "secondary")
 _MARKS = "•×+∗◦□△◇"  # so that curves are told apart without colours too
 Pair = tuple[int, int, LossPairs]  # which runs, and their losses at equal steps
@@ -149,13 +148,17 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
     @work(exclusive=True)
     async def _follow(self) -> None:
         """Read and draw repeatedly, until all runs have ended and all is drawn."""
-        spent = 0.0
         while True:
             async with self._reading:
                 runs = await asyncio.to_thread(self.find_runs)
                 if runs != self.runs:
                     await self._take(runs)
-                more = await asyncio.to_thread(self._advance, max(_REFRESH_SECONDS, _PATIENCE * spent))
+                if await asyncio.to_thread(self._advance):  # long histories are drawn once they are read
+                    if not self.is_attached:
+                        return
+                    steps = sum(len(history.steps) for history in self.histories)
+                    self.query_one("#who", Static).update(f"reading: {steps:,} steps so far")
+                    continue
                 begun = time.process_time()
                 curves, found, pair = await asyncio.to_thread(self._prepare)
             try:
@@ -163,10 +166,9 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
                 self._show_pair(pair)
             except NoMatches:  # the screen is being left and has no widgets
                 return
-            if not more and not self.has_more():
+            if not self.has_more():
                 return
-            spent = time.process_time() - begun
-            await asyncio.sleep(0 if more else rest(spent, _REFRESH_SECONDS))
+            await asyncio.sleep(rest(time.process_time() - begun, _REFRESH_SECONDS))
 
     async def _take(self, runs: list[RunFolder]) -> None:
         """Show other runs. The histories of runs that stay are kept."""
@@ -181,12 +183,12 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         self._show_differences()
         self.refresh_bindings()
 
-    def _advance(self, seconds: float) -> bool:
-        """Read new events for at most so many seconds, and return whether there are more."""
+    def _advance(self) -> bool:
+        """Read new events for a while, and return whether there are more."""
         begun = time.perf_counter()
         self._summaries = [summarize(run) for run in self.runs]  # first, so that the end of a run finds all its events
         more = True
-        while more and time.perf_counter() - begun < seconds:
+        while more and time.perf_counter() - begun < _REFRESH_SECONDS:
             left = [follower.advance() for follower in self._followers]
             more = any(left)
         return more
