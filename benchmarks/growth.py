@@ -4,7 +4,8 @@ images  `ftapp plan` and `ftapp run` to the first step, of a head on a tiny froz
         16 x 16 pixels in 100 class folders. `run again` finds the checks that the first run has kept.
 runs    `ftapp runs` with so many runs of 100 steps, first and again; the interface's screen of all runs to its first
         full list, and a tick of its refresh.
-steps   the log of one run with so many steps: `ftapp runs` where nothing is kept, `ftapp report`, and the run's screen.
+steps   the log of one run with so many steps: `ftapp runs` where nothing is kept, `ftapp report`, the run's screen, and
+        `ftapp compare` and the screen Compare with another such run.
 
 Times are wall time and processor time of all processes that have a part in it. Memory is the largest sum of their
 resident bytes. The figures are added to a file of JSON, and `--draw` draws them as the pictures of docs/growth.md.
@@ -41,10 +42,12 @@ from ftapp.report.svg import Line
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import RunEnded
 from ftapp.runs.phase_events import Stepped
-from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_folder import RunFolder, list_runs
 from ftapp.tui.app import FtApp
+from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
+from ftapp.tui.widgets.scatter import Scatter
 from interface import events, opened, written
 from many_images import make_folder
 from scaling import make_preset
@@ -206,6 +209,12 @@ def measure_steps(size: int, scratch: Path) -> Iterator[Point]:
         page = str(Path(cache) / "report.html")
         yield measure_command("steps", "ftapp report", size, Path(cache), "report", run.name, *runs, "--output", page)
         yield from measure_apart("steps", size, run, Path(cache))
+        other = run.with_name("20260101-000001-long-0002")
+        if not other.exists():
+            shutil.copytree(run, other, copy_function=os.link)
+        yield measure_command("steps", "ftapp compare", size, Path(cache), "compare", run.name, other.name, *runs)
+        yield from measure_apart("steps", size, run, Path(cache), screen="compare")
+        shutil.rmtree(other)  # a list of one run is measured
 
 
 def write_run(run: RunFolder, size: int) -> None:
@@ -223,10 +232,10 @@ def write_run(run: RunFolder, size: int) -> None:
         file.write(lines + encoder.encode(ended) + b"\n")
 
 
-def measure_apart(of: str, size: int, folder: Path, cache: Path) -> Iterator[Point]:
+def measure_apart(of: str, size: int, folder: Path, cache: Path, screen: str = "") -> Iterator[Point]:
     """Measure a screen in a process of its own, which prints a line for each measurement."""
     environment = os.environ | {"FTAPP_CACHE": str(cache), "FTAPP_CONFIG": str(cache / "config")}
-    command = [sys.executable, __file__, "--screen", of, "--sizes", str(size), "--scratch", str(folder)]
+    command = [sys.executable, __file__, "--screen", screen or of, "--sizes", str(size), "--scratch", str(folder)]
     with Watch() as watch:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     for line in done.stdout.splitlines():
@@ -235,7 +244,7 @@ def measure_apart(of: str, size: int, folder: Path, cache: Path) -> Iterator[Poi
 
 
 async def measure_screen(of: str, size: int, folder: Path) -> None:
-    """Measure a screen in this process."""
+    """Measure a screen in this process: of all runs, of a run of so many steps, or the comparison of two."""
     app = FtApp(folder if of == "runs" else folder.parent.parent / "none")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause(1)
@@ -243,6 +252,12 @@ async def measure_screen(of: str, size: int, folder: Path) -> None:
             print(json.dumps(["the screen of the run", *await opened(app, RunFolder(folder), size)]))
             return
         seconds, processor = time.perf_counter(), time.process_time()
+        if of == "compare":
+            app.push_screen(compared := CompareScreen(list_runs(folder.parent)))
+            while not (compared.is_mounted and f"{size:,}" in str(compared.query_one(Scatter).border_subtitle)):
+                await asyncio.sleep(0.02)
+            print(json.dumps(["Compare", time.perf_counter() - seconds, time.process_time() - processor]))
+            return
         app.push_screen(RunsScreen())
         while not (isinstance(app.screen, RunsScreen) and app.screen.is_mounted and _count_rows(app.screen) >= size):
             await asyncio.sleep(0.02)
