@@ -98,7 +98,6 @@ def serve(
     record = ClassRecord.load(folder, begins_anew=has_new_links) if is_class else ClassRecord()
     if given is None:
         record.token = record.token or make_token()
-        record.save()
     links = Links(given or record.token, students, is_class=is_class, record=record) if has_token else None
     if host not in LOOPBACK or links is None:
         print(_warn(host, port, has_token=has_token), file=sys.stderr)
@@ -113,6 +112,7 @@ def serve(
     server = WebServer(options, links, host, port, names or (), limits=limits, hides_token=given is not None)
     try:
         with _share_queue(folder, at_once, per_person) if is_class else nullcontext():
+            record.save()  # once no other server has the class
             server.serve()
     except OSError as error:
         refuse(f"{host}:{port} cannot be listened on: {explain_error(error)}")
