@@ -140,19 +140,6 @@ async def test_typing_filters_and_escape_clears(write_run: Write) -> None:
         assert len(table.rows) == 2
 
 
-async def test_a_pattern_that_takes_long_filters_nothing_and_is_explained(write_run: Write) -> None:
-    write_run(f"{'a' * 60}!", age=10)
-    write_run("bert-full", age=20)
-    async with Opened().run_test(size=(120, 40)) as pilot:
-        table = await listed(pilot, 2)
-        await pilot.press("slash", *"recipe~bert")
-        assert names(table) == ["bert-full"]
-        pilot.app.screen.query_one("#search", Input).value = "recipe~(a|a)+$"
-        note = pilot.app.screen.query_one("#note", Static)
-        await until(pilot, lambda: "takes too long" in str(note.visual))
-        assert len(table.rows) == 2
-
-
 async def test_the_cursor_goes_to_the_run_that_is_named(write_run: Write) -> None:
     for name, age in (("bert-full-steadied", 10), ("bert-full", 20), ("vgg16", 30)):
         write_run(name, age=age)

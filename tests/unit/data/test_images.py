@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_hub
@@ -13,7 +14,7 @@ from PIL import Image
 
 from ftapp import data
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.data import folder
+from ftapp.data import folder, images
 from ftapp.data.encoded import Images
 from ftapp.data.encoding import encode_images
 from ftapp.models.saved_model import TrainedModel
@@ -183,10 +184,10 @@ def test_class_folders_that_look_alike_are_refused_or_merged(tmp_path: Path) -> 
 
 
 def test_what_may_not_be_read_is_called_so(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, *given: Any, **named: Any) -> Any:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(images, "open", refuse, raising=False)
     assert problems(pets) == [
         f"{pets}: data.source: 20 files: cat/01.png, cat/03.png, cat/05.png and 17 more: this image cannot be decoded: "
         "it cannot be read: Permission denied; to leave such images out, --set data.skip_broken=true"
