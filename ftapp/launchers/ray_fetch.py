@@ -63,6 +63,8 @@ class Fetcher:
                 self._fetch()
                 return
             except (Exception, SystemExit) as error:
+                if isinstance(error, SystemExit) and not isinstance(error.code, str):  # a signal, rather than `connect`
+                    raise
                 print(f"{time.ctime()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             finally:
                 with suppress(Exception):

@@ -47,6 +47,7 @@ from ftapp.runs.run_folder import RunFolder
 
 _POLL_SECONDS = 0.3
 _SILENT_SECONDS = 20.0  # after which a task that sends nothing counts as lost; Ray has noticed, or will
+_END_SECONDS = 20.0  # for a task that is cancelled
 _WAIT_SECONDS = 60.0  # for an answer of a relay that is being made
 
 
@@ -102,7 +103,7 @@ class Relay:
         """
         self._name, self._launch, self._environment, self._options = name, launch, environment, options
         self._folder = _find_place(name) / name
-        self._attempts_file = _find_place(name) / "attempts"
+        self._attempts_file = _find_place(name) / f"attempts-{launch}"
         self._attempt, self._host, self._error = 0, "", ""
         self._signal: int | None = None
         self._heard = time.monotonic()
@@ -110,6 +111,12 @@ class Relay:
         if self._attempts_file.exists():
             self._attempt = int(self._attempts_file.read_text())
             self.begin()
+        else:  # a former start may have left its copy
+            shutil.rmtree(_find_place(name), ignore_errors=True)
+
+    def has_begun(self) -> bool:
+        """Return whether the run was begun; not where its upload was interrupted."""
+        return self._attempts_file.exists()
 
     def list_marks(self) -> Marks:
         """List what the relay's copy has."""
@@ -125,7 +132,8 @@ class Relay:
         replace_file(self._attempts_file, str(self._attempt).encode())
         task = ray.remote(do_relayed_attempt).options(**make_task_options(self._name, self._options))
         self._task = task.remote(self._name, self._launch, self._environment)
-        threading.Thread(target=self._wait, name="relay", daemon=True).start()
+        self._waiting = threading.Thread(target=self._wait, name="relay", daemon=True)
+        self._waiting.start()
 
     def _wait(self) -> None:
         """Wait for the end of the task, also after attempts that Ray has repeated."""
@@ -181,8 +189,9 @@ class Relay:
     def close(self) -> None:
         """End the run, if it goes on, and the relay: nobody wants its copy any more."""
         self._is_cancelled = True
-        if not self._has_ended:
-            ray.cancel(self._task, force=True)
+        if self.has_begun() and not self._has_ended:
+            ray.cancel(self._task)  # interrupts it, so that it removes its folder, without which the run's process ends
+            self._waiting.join(_END_SECONDS)
         shutil.rmtree(_find_place(self._name), ignore_errors=True)
         ray.kill(ray.get_runtime_context().current_actor)
 
@@ -259,7 +268,7 @@ def find_relay(name: str) -> Any | None:
 
 
 def make_relay(folder: Path, launch: str, environment: Mapping[str, str], options: Mapping[str, str]) -> None:
-    """Make the relay of a run in the cluster to which this process is connected, and have the run done.
+    """Have a run done in the cluster to which this process is connected, unless it goes on there since a former start.
 
     Args:
         folder: The run's folder on this machine.
@@ -267,9 +276,13 @@ def make_relay(folder: Path, launch: str, environment: Mapping[str, str], option
         environment: Variables that the run's process gets.
         options: Those of the target.
     """
-    kind: Any = ray.remote(Relay).options(**make_actor_options(folder.name))
-    relay: Any = kind.remote(folder.name, launch, environment, options)
-    marks: Marks = ray.get(relay.list_marks.remote(), timeout=_WAIT_SECONDS)
+    relay = find_relay(folder.name)
+    if relay is None:
+        kind: Any = ray.remote(Relay).options(**make_actor_options(folder.name))
+        relay = kind.remote(folder.name, launch, environment, options)
+    if ray.get(relay.has_begun.remote(), timeout=_WAIT_SECONDS):
+        return
+    marks: Marks = ray.get(relay.list_marks.remote())
     while changes := read_changes(folder, marks):
         marks = ray.get(relay.upload.remote(changes))
     ray.get(relay.begin.remote())

@@ -28,7 +28,7 @@ def main(request: dict[str, Any]) -> str:
     import ray
 
     from ftapp.launchers.ray_keeper import explain_missing, is_on_head, make_keeper
-    from ftapp.launchers.ray_relay import find_relay, make_relay
+    from ftapp.launchers.ray_relay import make_relay
 
     folder, launch = Path(request["folder"]), request["launch"]
     arguments = launch, request["environment"], request["options"]
@@ -36,8 +36,7 @@ def main(request: dict[str, Any]) -> str:
     try:
         if not request["is_shared"]:
             name = folder.name
-            if find_relay(name) is None:  # else the run goes on there since a former start
-                make_relay(folder, *arguments)
+            make_relay(folder, *arguments)
         elif is_on_head(str(folder)):
             name = f"{folder.name}-{launch}"
             keeper = make_keeper(name, str(folder), *arguments)
