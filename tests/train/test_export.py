@@ -258,10 +258,10 @@ def test_what_cannot_be_exported_is_refused_before_keras_starts(make_run: MakeRu
     (tmp_path / "file").touch()
     for arguments, message in [
         (["--to", "onnx", "--int8"], "int8 is for openvino and litert"),
-        (["--to", "onnx", "-o", str(tmp_path / "file")], "is a file; an export is a folder"),
-        (["--to", "onnx", "-o", str(tmp_path / "held")], "replace it (--force)"),
-        (["--to", "onnx", "-o", str(tmp_path / "held"), "--force"], "holds no export but 'mine.txt'"),
-        (["--to", "tflite"], "'tflite' is not one of"),
+        (["--to", "saved_model", "-o", str(tmp_path / "file")], "is a file; an export is a folder"),
+        (["--to", "saved_model", "-o", str(tmp_path / "held")], "replace it (--force)"),
+        (["--to", "saved_model", "-o", str(tmp_path / "held"), "--force"], "holds no export but 'mine.txt'"),
+        (["--to", "tflite"], "there is no format 'tflite'; did you mean 'litert'?"),
     ]:
         result = CliRunner().invoke(app.app, ["export", run, *arguments])
         assert (result.exit_code, message in result.output) == (2, True), result.output
