@@ -66,6 +66,7 @@ def test_data_needs_no_keras() -> None:
         "augmentation",
         "encoded",
         "encoded_completions",
+        "encoded_splits",
         "encoding",
         "kerashub",
         "mixing",

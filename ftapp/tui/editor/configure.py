@@ -211,8 +211,8 @@ class ConfigureScreen(Page):
     def _change_rules(self, event: LayersPane.Changed) -> None:
         self._change(self.form.key("phase.layers"), event.rules)
 
-    @on(FieldLine.Search)
-    def _search_field(self, event: FieldLine.Search) -> None:
+    @on(FieldLine.SearchValues)
+    def _search_field(self, event: FieldLine.SearchValues) -> None:
         self.take(sweep_edits.search_field(self.form, event.line.field), keep_typed=False)
         self._activate("training")
         self.query_one(SweepSection).focus_last()

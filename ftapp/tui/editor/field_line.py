@@ -61,7 +61,7 @@ class FieldLine(Widget):
             super().__init__()
             self.line = line
 
-    class Search(Message):
+    class SearchValues(Message):
         """The user wants to search values of the key in a sweep."""
 
         def __init__(self, line: FieldLine) -> None:
@@ -183,7 +183,7 @@ class FieldLine(Widget):
         self.post_message(self.Explain(self))
 
     def action_search(self) -> None:
-        self.post_message(self.Search(self))
+        self.post_message(self.SearchValues(self))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "search" or self.field.can_be_searched
