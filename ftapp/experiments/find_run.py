@@ -7,6 +7,7 @@ from pathlib import Path
 from ftapp.common import user_folders
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import RunFolder
 
@@ -29,7 +30,15 @@ def find_run(name: str, runs_dir: Path | None) -> RunFolder:
                 [Problem("", "", f"'{name}' is deleted; 'ftapp runs --restore {deleted.folder.name}' restores it")]
             )
     if experiment := experiment_folder.find(name, folder):
-        members = ", ".join(member.run.folder.name for member in experiment.list_members())
-        kind = "a sweep, and 'ftapp sweep --resume' goes on with it" if experiment.is_sweep else "an experiment"
-        raise RecipeError([Problem("", "", f"'{name}' is {kind}; choose one of its runs: {members or 'none yet'}")])
+        raise RecipeError([Problem("", "", f"'{name}' is {_describe(experiment)}")])
     return run_folder.find(name, folder)
+
+
+def _describe(experiment: Experiment) -> str:
+    """Say what an experiment is, and which of its runs can be chosen."""
+    members = experiment.list_members()
+    result = (experiment.read_result() or {}).get("sweep") or {}
+    if winner := next((each.run.folder.name for each in members if each.arm == result.get("winner")), None):
+        return f"a sweep; choose one of its runs, such as that of its winner, {winner}"
+    kind = "a sweep, and 'ftapp sweep --resume' goes on with it" if experiment.is_sweep else "an experiment"
+    return f"{kind}; choose one of its runs: {', '.join(each.run.folder.name for each in members) or 'none yet'}"

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from ftapp.cli import app
 from ftapp.cli.run_experiment import print_experiment
+from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
+from ftapp.experiments.find_run import find_run
 from ftapp.experiments.listing import Summaries
 from ftapp.recipe.spaces import parse_space
 from ftapp.report.experiment import write_result
@@ -31,6 +33,8 @@ def test_the_winner_is_named_with_the_words_that_use_it(tmp_path: Path, capsys: 
     assert f"--set {RATE}=0.0001 --set 'phase.finetune.layers=[\"train all\"]'\n" in printed
     assert printed.splitlines()[-1] == str(sweep.report_file)
     result = json.loads(sweep.result_file.read_text("utf-8"))["sweep"]
+    with pytest.raises(RecipeError, match=f"such as that of its winner, {sweep.list_members()[1].run.folder.name}"):
+        find_run(sweep.folder.name, tmp_path)
     assert (result["winner"], result["frontier"]) == ("trial 1", ["trial 4", "trial 1"])
     assert [each["status"] for each in result["trials"]] == [status for *_, status, _ in SEARCHED]
     assert "learning_rate" in sweep.report_file.read_text("utf-8")
