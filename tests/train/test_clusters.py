@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -21,7 +22,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import make_run
 from tests.conftest import Do
 from tests.support import ray_cluster, slurm
-from tests.support.processes import wait_for
+from tests.support.processes import Start, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -92,6 +93,27 @@ def test_a_job_of_slurm_that_reaches_its_limit_is_queued_again_to_the_same_weigh
         assert last.lease.attempt >= 2, "a busy machine may need its whole time to come to the pause"
         queued = subprocess.run(["squeue", "--noheader", "--format", "%i"], capture_output=True, text=True, check=True)
         assert queued.stdout.split() in ([], [entry.lease.job])  # it may be ending
+
+
+def test_a_sweep_on_ray_prunes_a_poor_trial(image_recipe: str, start: Start, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "mine.toml").write_text(image_recipe.replace("epochs = 3", "epochs = 15"), encoding="utf-8")
+    rate = "phase.head.learning_rate"
+    with ray_cluster.start_cluster() as address:
+        process = start(
+            *("mine.toml", "--json", "--set", f"{rate}=0.04", "--over", f"{rate}=[0.04, 0.03, 0.02, 0.01, 1e-6]"),
+            *("--metric", "loss", "--seed", "5", "--on", address),  # by this seed, the poor trial is the last
+            command="sweep",
+        )
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    *others, pruned = json.loads(stdout)["sweep"]["trials"]
+    assert {each["status"] for each in others} == {"done"}, stderr
+    assert (pruned["status"], pruned["values"]) == ("pruned", {rate: 1e-6})
+    assert pruned["why"].startswith("pruned: the best validation loss so far")
+    last = RunFolder(tmp_path / "runs" / pruned["run"]).leases.find_newest()
+    assert last
+    assert last.lease.engine == "ray"
 
 
 def test_a_run_whose_node_of_ray_is_killed_goes_on_elsewhere_to_the_same_weights(
