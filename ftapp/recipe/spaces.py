@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ class Space:
         """Round a number of an interval as it is tried: to three digits, within the interval."""
         if self.kind == "int":
             return int(value)
-        return min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high)
+        return min(max(_shorten(value), self.low), self.high)
 
     def place(self, value: Any) -> float:
         """Return where a value lies between the first, 0, and the last, 1. It may lie outside."""
@@ -142,24 +142,31 @@ def _make_choices(values: list[Any]) -> Space:
     return Space("choices", choices=tuple(values))
 
 
-def propose_space(value: Any, choices: Sequence[Any] = ()) -> str | list[Any]:
+def propose_space(value: Any, choices: Sequence[Any], fits: Callable[[Any], bool]) -> str | list[Any]:
     """Propose values to try around a value, as `parse_space` takes them.
 
     Args:
         value: The value.
         choices: All values that there are, where these are few.
+        fits: Whether the key can have a value.
     """
     if choices:
         return list(choices)
     if isinstance(value, bool):
         return [False, True]
-    if isinstance(value, int) and value > 1:
-        return [value // 2, value, 2 * value]
-    if isinstance(value, float) and 0 < value < _SMALL:
-        return str(Space("log", float(f"{value / 10:.{_DIGITS}g}"), float(f"{10 * value:.{_DIGITS}g}")))
+    if isinstance(value, int) and not fits(value + 0.5):  # the key has whole numbers alone
+        return [each for each in sorted({value // 2, value, 2 * value or 1}) if fits(each)]
     if isinstance(value, int | float):
-        return str(Space("linear", 0.0, float(f"{2 * value:.{_DIGITS}g}") or 0.5))
+        is_rate = isinstance(value, float) and 0 < value < _SMALL
+        lows = [value / 10, value / 2] if is_rate else [0.0, value / 10, value / 2]
+        highs = [10 * value, 2 * value] if is_rate else [2 * value or 0.5]
+        low, high = (next(filter(fits, map(_shorten, ends)), value) for ends in (lows, highs))
+        return str(Space("log" if is_rate else "linear", low, high)) if low < high else [value]
     return [] if value is None else [value]
+
+
+def _shorten(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def parse_over(text: str) -> tuple[str, Any]:

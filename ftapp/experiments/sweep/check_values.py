@@ -60,9 +60,31 @@ def find_value_problems(base: Recipe, spaces: Mapping[str, Space], metric: Metri
             continue
         found: Found = {}
         for value in space.extremes:
-            for each in dict.fromkeys(_check_change(tables, format_override(key, value))):
+            for each in dict.fromkeys(check_value(tables, key, value)):
                 found.setdefault(each, []).append(value)
         yield from _name_values(key, space, found)
+
+
+def check_value(tables: Mapping[str, Any], key: str, value: Any) -> list[tuple[str, str]]:
+    """List what is wrong with a recipe after a key has got a value, each a key and a message.
+
+    Args:
+        tables: The recipe's raw tables.
+        key: The dotted key, with the name of a phase.
+        value: Its value.
+    """
+    try:
+        change = parse_override(format_override(key, value))
+        if unknown := list(find_unknown_keys(change, tables)):
+            return unknown
+        changed, problems = validate(merge(tables, change))
+        if changed and not problems:
+            check_installed(changed)
+    except ValueError as error:
+        return [("", str(error))]
+    except RecipeError as error:
+        return [(each.key, each.message) for each in error.problems]
+    return problems
 
 
 def find_obstacle(key: str) -> str | None:
@@ -143,19 +165,3 @@ def _name_values(key: str, space: Space, found: Found) -> Iterator[Problem]:
         kind = ("choice" if space.kind == "choices" else "end") + "s" * (len(values) > 1)
         named = f"the {kind} {', '.join(map(format_value, values))}: " if len(values) < len(space.extremes) else ""
         yield Problem("--over", key, f"{named}{place}{message}")
-
-
-def _check_change(tables: dict[str, Any], override: str) -> list[tuple[str, str]]:
-    """List what is wrong with a recipe after an override, each a key and a message."""
-    try:
-        change = parse_override(override)
-        if unknown := list(find_unknown_keys(change, tables)):
-            return unknown
-        changed, problems = validate(merge(tables, change))
-        if changed and not problems:
-            check_installed(changed)
-    except ValueError as error:
-        return [("", str(error))]
-    except RecipeError as error:
-        return [(each.key, each.message) for each in error.problems]
-    return problems

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments.options import Options
 from ftapp.experiments.sweep import search
-from ftapp.experiments.sweep.check_values import find_rule_problems
+from ftapp.experiments.sweep.check_values import check_value, find_rule_problems
 from ftapp.recipe import parse_value
 from ftapp.recipe.raw_tables import flatten_tables
 from ftapp.recipe.spaces import propose_space
@@ -105,7 +105,11 @@ def search_field(form: Form, field: Field) -> Draft:
     key, lines = form.key(field.key), list_lines(form.tables)
     value = form.value(key)
     choices = field.choices if field.kind == "choice" else ()
-    line = make_line(key, propose_space(field.default if value is None else value, choices))
+
+    def fits(each: Any) -> bool:
+        return not any(where.startswith(key) for where, _ in check_value(form.tables, key, each))
+
+    line = make_line(key, propose_space(field.default if value is None else value, choices, fits))
     if not any(each.partition("=")[0].strip() == key for each in lines):
         lines = [*lines, line]
     draft = form.draft

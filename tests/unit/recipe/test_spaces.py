@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ftapp.recipe.raw_tables import flatten_tables
-from ftapp.recipe.spaces import parse_over, parse_space
+from ftapp.recipe.spaces import parse_over, parse_space, propose_space
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,29 @@ def test_keys_are_split_from_values_and_tables_are_flattened() -> None:
         "phase.head.epochs": [1, 2],
         "model.dropout": "linear(0, 1)",
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "choices", "least", "most", "proposed"),
+    [
+        (0.001, (), 0.0, 1.0, "log(0.0001, 0.01)"),
+        (0.002, (), 0.001, 0.01, "log(0.001, 0.004)"),
+        (0.5, (), 0.0, 1.0, "linear(0.0, 1.0)"),
+        (1.0, (), 0.01, 1.0, "linear(0.1, 1.0)"),
+        (0.0, (), 0.0, 1.0, "linear(0.0, 0.5)"),
+        (1, (), 0.0, 2.0, "linear(0.0, 2.0)"),
+        (0.0, (), 0.0, 0.0, [0.0]),
+        ("adam", ("adam", "sgd"), 0.0, 0.0, ["adam", "sgd"]),
+        (True, (), 0.0, 0.0, [False, True]),
+        (None, (), 0.0, 0.0, []),
+    ],
+)
+def test_values_around_a_value_are_proposed_that_the_key_can_have(
+    value: Any, choices: tuple[str, ...], least: float, most: float, proposed: Any
+) -> None:
+    assert propose_space(value, choices, lambda each: least <= each <= most) == proposed
+
+
+@pytest.mark.parametrize(("value", "proposed"), [(32, [16, 32, 64]), (1, [1, 2]), (100, [50, 100])])
+def test_whole_numbers_are_proposed_for_a_key_of_whole_numbers(value: int, proposed: list[int]) -> None:
+    assert propose_space(value, (), lambda each: isinstance(each, int) and 1 <= each <= 100) == proposed
