@@ -1,7 +1,8 @@
 """What the checks of image files found, kept in the cache until a file changes.
 
-A file is known by its device and inode, its size, and the times of its last changes. Files that changed within the last
-two seconds are not kept, since a file system may give two changes the same time.
+A file is known by its device and inode, its size, and the times of its last changes. Files that changed within the two
+seconds before a check began, or since then, are not kept: a file system may give two changes the same time, and only
+one of them was seen.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ class KeptChecks:
         facts: What the files are known by, structured (files,), with zeros where that is not known.
         records: What is kept, ascending by inode.
         known: For each file the position of its record, -1 where there is none, int64 (files,).
+        begun: When the check began, in nanoseconds since the Unix epoch.
     """
 
     path: Path | None
     facts: Records
     records: Records
     known: NDArray[np.int64]
+    begun: int
 
     def look_up(self, known: NDArray[np.int64]) -> tuple[Hashes, Hashes]:
         """Return the hashes of the bytes and of the images of some records."""
@@ -58,14 +61,14 @@ class KeptChecks:
             self.facts[name][places] = column
 
     def keep(self, digests: Hashes, pixels: Hashes) -> None:
-        """Keep the checks of all files that could be decoded and have not changed just now.
+        """Keep the checks of all files that could be decoded and had not changed just before.
 
         Args:
             digests: The hash of each file's bytes; zeros where it could not be decoded.
             pixels: The hash of its image.
         """
         newest = np.maximum(self.facts["modified"], self.facts["changed"])
-        settled = digests.any(axis=1) & (newest < time.time_ns() - _SETTLED) & (self.facts["inode"] > 0)
+        settled = digests.any(axis=1) & (newest < self.begun - _SETTLED) & (self.facts["inode"] != 0)
         records = self.facts[settled]
         records["digest"], records["pixels"] = _to_void(digests[settled]), _to_void(pixels[settled])
         records = records[np.argsort(records["inode"], kind="stable")]
@@ -82,11 +85,11 @@ def load(files: FileList) -> KeptChecks:
     Returns:
         The kept checks.
     """
-    path = _find_path(files)
+    begun, path = time.time_ns(), _find_path(files)
     kept = (cache_files.load(path) if path else None) or b""
     content = kept.removeprefix(_FORMAT) if kept.startswith(_FORMAT) and _holds_records(kept) else b""
     records = np.frombuffer(content, _RECORD)
-    found = KeptChecks(path, np.zeros(len(files), _RECORD), records, np.full(len(files), -1))
+    found = KeptChecks(path, np.zeros(len(files), _RECORD), records, np.full(len(files), -1), begun)
     if len(records):
         found.note(np.arange(len(files)), _read_facts(files))
         places = np.searchsorted(records["inode"], found.facts["inode"])

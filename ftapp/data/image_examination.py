@@ -68,8 +68,9 @@ def examine(contents: Sequence[Content], *, whole: bool) -> Examined:
 
 
 def list_facts(status: os.stat_result) -> tuple[int, ...]:
-    """List the `FACTS` of a file."""
-    return status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    """List the `FACTS` of a file as signed integers of 64 bits. Larger ones, such as a time after 2262, wrap around."""
+    facts = status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return tuple((fact + 2**63) % 2**64 - 2**63 for fact in facts)
 
 
 def _hash_pixels(image: Image.Image) -> bytes:

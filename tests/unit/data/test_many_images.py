@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from ftapp import data
-from ftapp.data import checked_images, image_check, image_examination, image_workers
+from ftapp.data import checked_images, image_check, image_examination, image_workers, images
 from ftapp.data.duplicates import drop_duplicates
 from ftapp.data.examples import Examples
 from ftapp.data.file_list import FileList
@@ -188,3 +189,31 @@ def test_images_that_changed_just_now_are_checked_again(
     checks()
     load(pets)
     assert checks() == 20
+
+
+def test_an_image_that_changes_during_a_check_is_checked_again(
+    pets: Path, checks: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked_images, "_SETTLED", 0)
+    file, read = pets / "cat" / "01.png", images.read_content
+
+    def touch_and_read(path: Path) -> Any:
+        if path == file:
+            time.sleep(0.02)  # longer than a tick of the clock that files get their times from
+            os.utime(file)
+        return read(path)
+
+    monkeypatch.setattr(images, "read_content", touch_and_read)
+    load(pets)
+    assert checks() == 20
+    load(pets)
+    assert checks() == 1
+
+
+def test_images_may_have_any_time_that_a_file_can_have(pets: Path, checks: Callable[[], int]) -> None:
+    os.utime(pets / "cat" / "01.png", (13e9, 13e9))  # in the year 2381, beyond 64 bits of nanoseconds
+    os.utime(pets / "dog" / "00.png", (-1e9, -1e9))
+    first = load(pets)
+    assert checks() == 20
+    assert load(pets) == first
+    assert checks() == 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from ftapp.runs import run_filter
 from ftapp.runs.run_filter import Facts, FilterError, parse_filter
 
 RUNS: dict[str, Facts] = {
@@ -87,3 +90,21 @@ def test_a_pattern_that_takes_long_is_refused() -> None:
             found.keeps({"note": f"{'a' * 60}!"})
     with pytest.raises(FilterError, match="too many parts within each other"):
         parse_filter(f"note~{'(' * 5000}{')' * 5000}")
+
+
+def test_a_pattern_is_not_refused_because_other_threads_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_filter, "_PATIENCE", 0.02)
+    has_ended = threading.Event()
+
+    def work() -> None:
+        while not has_ended.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        found = parse_filter("note~of.the.day")
+        assert all(found.keeps({"note": f"run {number} of the day"}) for number in range(5000))
+    finally:
+        has_ended.set()
+        thread.join()
