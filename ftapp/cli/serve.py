@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ftapp.cli.failure import refuse, refuse_bad_recipes
 from ftapp.cli.options import OfflineOption, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.cli.web.class_record import ClassRecord
 
 _CLASS = "--class"
 
@@ -102,17 +105,20 @@ def serve(
     if host not in LOOPBACK or links is None:
         print(_warn(host, port, has_token=has_token), file=sys.stderr)
     os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes of visitors
-    data = tuple(each.absolute() for each in folders or ())
+    data = tuple(each.resolve() if ".." in each.parts else each.absolute() for each in folders or ())
     options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline, data)
-    if is_class and (weakness := _find_weakness()):
-        print(weakness, file=sys.stderr)
     if is_class:
+        _check_secrecy(record.file, folder, data)
+        if weakness := _find_weakness():
+            print(weakness, file=sys.stderr)
+        if has_new_links and given is not None:
+            print(f"{TOKEN_VARIABLE} sets the links, so they stay; --new-links only frees the names", file=sys.stderr)
         sessions = sessions or _choose_sessions()
     limits = SessionLimits(sessions, sessions_per_person)
     server = WebServer(options, links, host, port, names or (), limits=limits, hides_token=given is not None)
     try:
         with _share_queue(folder, at_once, per_person) if is_class else nullcontext():
-            record.save()  # once no other server has the class
+            _keep(record)  # once no other server has the class
             server.serve()
     except OSError as error:
         refuse(f"{host}:{port} cannot be listened on: {explain_error(error)}")
@@ -151,6 +157,19 @@ def _share_queue(folder: Path, at_once: int | None, per_person: int) -> Iterator
         yield
 
 
+def _keep(record: ClassRecord) -> None:
+    """Write the record of a class down, or say that its links end with this server."""
+    from ftapp.common.safe_files import explain_error
+
+    try:
+        record.save()
+    except OSError as error:
+        print(
+            f"{record.file} cannot be written: {explain_error(error)}; the next server of this class has other links",
+            file=sys.stderr,
+        )
+
+
 def _choose_sessions() -> int:
     """Choose how many sessions a class has at most: as many as take half of the memory, at 60 MiB each."""
     import psutil
@@ -170,6 +189,23 @@ def _warn(host: str, port: int, *, has_token: bool) -> str:
         f"{who} reaches {host}:{port} can start runs and read files here; the connection is not encrypted, so others "
         "can read it on the way"
     )
+
+
+def _check_secrecy(file: Path | None, runs: Path, data: tuple[Path, ...]) -> None:
+    """Refuse to open folders to students in which they could read the token of the class.
+
+    Args:
+        file: Where the token lies.
+        runs: The folder of runs.
+        data: The folders with data.
+    """
+    from ftapp.common.confinement import Confinement
+
+    if file and (opening := Confinement.make("a student", runs, data).find_opening(file)):
+        refuse(
+            f"students can read {opening}, and the token of the class in it, {file}; open another folder to them, or "
+            "set FTAPP_CONFIG to a folder elsewhere"
+        )
 
 
 def _find_weakness() -> str:

@@ -85,10 +85,21 @@ class Confinement:
             OSError: The student's folder cannot be made, or the kernel has refused the rules.
         """
         self._temporary.mkdir(parents=True, exist_ok=True)
-        self._link_data()
+        for folder in _find_caches():  # a new account has none, and no process can make one later
+            with suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
         os.environ.update(self.environment)
         tempfile.tempdir = None
-        landlock.confine((*_find_programs(), *self.data), (*_find_writable(), self.runs))
+        landlock.confine(self._find_readable(), self._find_writable())
+
+    def find_opening(self, path: Path) -> Path | None:
+        """Find the folder through which the student's processes can open a file; None where they cannot.
+
+        Args:
+            path: The file. Links in it are followed.
+        """
+        found = _follow_links(path)
+        return next((each for each in (*self._find_writable(), *self._find_readable()) if _is_in(found, each)), None)
 
     def find_obstacle(self, path: Path, *, writes: bool = False) -> str | None:
         """Explain why a student may not name a file or folder; None where nothing speaks against it.
@@ -108,14 +119,33 @@ class Confinement:
         folders = join_names([str(each) for each in (self.own, *self.data)])
         return f"'{path}' is outside of the folders of this class; use a file in {folders}"
 
-    def _link_data(self) -> None:
-        """Make links to the folders with data in the student's own folder, where dialogs and short paths begin."""
-        for link in self.own.iterdir():
-            if link.is_symlink() and link.readlink() not in self.data:
-                link.unlink(missing_ok=True)
+    def link_data(self) -> None:
+        """Make links to the folders with data in the student's own folder, where dialogs and short paths begin.
+
+        Raises:
+            OSError: The student's folder cannot be read or written.
+        """
+        links: dict[Path, Path] = {}
         for folder in self.data:
+            names = (folder.name, *(f"{folder.name}-{number}" for number in range(2, len(self.data) + 1)))
+            links[next(self.own / name for name in names if self.own / name not in links)] = folder
+        for link in self.own.iterdir():
+            with suppress(FileNotFoundError):  # another session of the student has removed it
+                if link.is_symlink() and link.readlink() != links.get(link):
+                    link.unlink()
+        for link, folder in links.items():
             with suppress(FileExistsError):
-                (self.own / folder.name).symlink_to(folder)
+                link.symlink_to(folder)
+
+    def _find_readable(self) -> Iterator[Path]:
+        yield from _find_programs()
+        yield from self.data
+
+    def _find_writable(self) -> Iterator[Path]:
+        yield from (Path("/dev", name) for name in _DEVICES)
+        yield from Path("/dev").glob("nvidia*")
+        yield from _find_caches()
+        yield self.runs
 
     @property
     def _temporary(self) -> Path:
@@ -186,12 +216,9 @@ def _find_programs() -> Iterator[Path]:
     yield from (Path(os.environ[name]) for name in _FILE_VARIABLES if os.environ.get(name))
 
 
-def _find_writable() -> Iterator[Path]:
-    home = Path.home()
-    yield from (Path("/dev", name) for name in _DEVICES)
-    yield from Path("/dev").glob("nvidia*")
+def _find_caches() -> Iterator[Path]:
     yield user_folders.cache()
-    yield from (home / name for name in _CACHES)
+    yield from (Path.home() / name for name in _CACHES)
     yield from (Path(os.environ[name]) for name in _CACHE_VARIABLES if os.environ.get(name))
 
 

@@ -37,6 +37,7 @@ def run_piped(
     from ftapp.tui.app import run_app
 
     if student := confinement.enter():
+        student.link_data()
         os.chdir(student.own)  # where recipes of their own lie, and where a path without a folder leads
 
     run_app(runs_dir, offline=offline)

@@ -51,7 +51,7 @@ class Room:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
     runs = tmp_path_factory.mktemp("room") / "runs"
-    environment = {**os.environ, "FTAPP_CONFIG": str(runs.parent)}
+    environment = {**os.environ, "FTAPP_CONFIG": str(runs.parent), "HOME": str(runs.parent)}
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [

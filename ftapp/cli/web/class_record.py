@@ -65,14 +65,18 @@ class ClassRecord(msgspec.Struct):
         key, now = name.casefold(), time.time()
         if now - self.names.get(key, 0.0) > _NEWS_SECONDS:
             self.names[key] = now
-            self.save()
+            with suppress(OSError):  # it lasts until the server ends
+                self.save()
 
     def save(self) -> None:
-        """Write it, for its user alone. Where that fails, it lasts until the server ends."""
+        """Write it, for its user alone.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         if self.file is None:
             return
         kept = {"token": self.token, "names": self.names, "guests": self.guests}
-        with suppress(OSError):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.file.parent.chmod(0o700)
-            replace_file(self.file, msgspec.json.encode(kept))
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.parent.chmod(0o700)
+        replace_file(self.file, msgspec.json.encode(kept))

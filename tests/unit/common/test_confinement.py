@@ -17,8 +17,9 @@ from ftapp.recipe import find_name_problem, presets, sources
 _TRY = """
 import os, subprocess, sys, tempfile
 from pathlib import Path
-from ftapp.common import confinement
+from ftapp.common import confinement, user_folders
 student = confinement.enter()
+student.link_data()
 def attempt(what, act):
     try:
         act()
@@ -37,6 +38,8 @@ attempt("write beside it", (secret.parent / "new").touch)
 attempt("write an own file", (student.own / "mine.csv").touch)
 attempt("move it among the runs", lambda: (student.own / "mine.csv").rename(student.runs / "mine.csv"))
 attempt("write a temporary file", tempfile.TemporaryFile)
+attempt("download", (user_folders.cache() / "new").touch)
+attempt("download a data set", (Path.home() / "scikit_learn_data" / "new").touch)
 child = f"open({str(secret)!r})"
 print("read it in another process", subprocess.run([sys.executable, "-c", child], stderr=subprocess.DEVNULL).returncode)
 """
@@ -92,10 +95,34 @@ def test_a_recipe_of_a_student_names_no_other_file(student: Confinement, monkeyp
     assert local_files.expand("mine.csv") == Path("mine.csv")
 
 
+def test_each_folder_with_data_has_a_link_of_its_own(student: Confinement) -> None:
+    (data,) = student.data
+    others = (data.parent / "b" / "data", data.parent / "c" / "data-2")
+    Confinement.make("Zoé", student.runs, (*others, data)).link_data()
+    more = Confinement.make("Zoé", student.runs, (data, *others))
+    more.link_data()  # the server was started again with them in another order
+    found = {each.name: each.readlink() for each in more.own.iterdir()}
+    assert found == {"data": data, "data-2": others[0], "data-2-2": others[1]}
+    (more.own / "data-2").unlink()
+    (more.own / "data-2").write_text("the student's")
+    student.link_data()
+    assert {each.name for each in more.own.iterdir()} == {"data", "data-2"}
+
+
+def test_what_a_student_can_open(student: Confinement, tmp_path: Path) -> None:
+    assert student.find_opening(tmp_path / "secret" / "key.csv") is None
+    assert student.find_opening(tmp_path / "data" / "new") == tmp_path / "data"
+    assert student.find_opening(student.runs / "new") == student.runs
+    wide = Confinement.make("Zoé", student.runs, (tmp_path / "way",))
+    (tmp_path / "way").symlink_to(tmp_path / "secret")
+    assert wide.find_opening(tmp_path / "secret" / "key.csv") == tmp_path / "way"
+
+
 @pytest.mark.skipif(not find_version(), reason="this kernel has no Landlock")
 def test_the_kernel_refuses_what_lies_outside(student: Confinement, tmp_path: Path) -> None:
     command = [*make_python_command(), "-c", _TRY, str(student.data[0]), str(tmp_path / "secret" / "key.csv")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(confinement.__file__).parents[2])}
+    account = {"HOME": str(tmp_path / "home"), "FTAPP_CACHE": str(tmp_path / "cache")}  # a new one, without caches
+    environment = {**os.environ, **account, "PYTHONPATH": str(Path(confinement.__file__).parents[2])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "read the data done",
@@ -108,6 +135,8 @@ def test_the_kernel_refuses_what_lies_outside(student: Confinement, tmp_path: Pa
         "write an own file done",
         "move it among the runs done",
         "write a temporary file done",
+        "download done",
+        "download a data set done",
         "read it in another process 1",
     ]
     assert (tmp_path / "secret" / "key.csv").read_text() == "k"
