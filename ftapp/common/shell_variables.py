@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import os
 
-_BEGINNINGS = ("CUDA_", "JAX_", "KERAS_", "TF_", "XLA_")
+_DEVICES = "CUDA_"
+_BEGINNINGS = (_DEVICES, "JAX_", "KERAS_", "TF_", "XLA_")
 _NAMES = (
     *("FTAPP_CACHE", "FTAPP_FEATURES_GIB", "FTAPP_GUTENBERG", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
 
 
-def read_shell_variables() -> dict[str, str]:
-    """Read the variables of this process. Those with a password, as proxies may have, are left out."""
+def read_shell_variables(*, is_for_here: bool = True) -> dict[str, str]:
+    """Read the variables of this process. Those with a password, as proxies may have, are left out.
+
+    Args:
+        is_for_here: Whether they are for a run on this machine. Elsewhere, Slurm or Ray chooses the devices.
+    """
     found = {name: value for name, value in os.environ.items() if _decides(name)}
+    if not is_for_here:
+        found = {name: value for name, value in found.items() if not name.startswith(_DEVICES)}
     return {name: value for name, value in found.items() if not ("://" in value and "@" in value)}
 
 

@@ -182,7 +182,9 @@ class Queue:
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise
-            environment = read_shell_variables() | (dict(made.environment) if isinstance(made, RunStart) else {})
+            environment = read_shell_variables(is_for_here=on == "local")
+            if isinstance(made, RunStart):
+                environment |= made.environment
             if student := Confinement.read():
                 environment |= student.environment
             kind: Literal["run", "experiment"] = "run" if isinstance(made, RunStart) else "experiment"

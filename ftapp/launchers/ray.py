@@ -76,13 +76,14 @@ class RayEngine:
             KeyboardInterrupt: Ctrl-C has ended the helper process.
         """
         kept = _KEPT if self._target.has_shared_disk else (*_KEPT, *_FOLDERS)
-        own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED) and key not in kept}
+        own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED)}
+        passed = {key: value for key, value in {**own, **environment}.items() if key not in kept}
         request = {
             "address": self._target.place,
             "is_shared": self._target.has_shared_disk,
             "folder": str(folder),
             "launch": launch,
-            "environment": {**own, **environment},
+            "environment": passed,
             "options": dict(self._target.options),
         }
         try:

@@ -37,10 +37,10 @@ def queue(tmp_path: Path) -> Queue:
     return Queue.of(tmp_path / "runs")
 
 
-def add(queue: Queue, name: str = "gpt2-full", *overrides: str, repeats: int = 1) -> Entry:
+def add(queue: Queue, name: str = "gpt2-full", *overrides: str, repeats: int = 1, on: str = "local") -> Entry:
     options = Options(repeats)
     prepare = partial(prepare_job, recipes.find(name), "quick", overrides, options, command=["ftapp"])
-    return queue.add(f"{name} (quick)", prepare)
+    return queue.add(f"{name} (quick)", prepare, on)
 
 
 def order(queue: Queue) -> list[int]:
@@ -273,6 +273,10 @@ def test_an_entry_has_the_variables_of_the_shell_that_adds_it(queue: Queue, monk
     monkeypatch.setenv("https_proxy", "http://name:secret@proxy:8080")
     monkeypatch.setenv("FTAPP_TOKEN", "secret")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_of_a_test")
+    elsewhere = add(queue, on="slurm").environment
+    assert elsewhere["XLA_FLAGS"] == "--xla_of_a_test"
+    assert "CUDA_VISIBLE_DEVICES" not in elsewhere  # Slurm sets it
     first = add(queue)
     assert first.environment["CUDA_VISIBLE_DEVICES"] == ""
     assert first.environment["KERAS_BACKEND"] == "tensorflow"  # the recipe's, and not that of the shell
