@@ -5,7 +5,8 @@ the copy. Nothing else is remembered, so a copy, a source or the connection betw
 
 - Logs only grow, so the bytes behind those that the copy has are sent. The end of what it has must be the same in the
   source. Otherwise the run was resumed from an earlier step, and the log is sent as a whole, into a new file.
-- Other files are replaced as a whole. Two are the same where size and time are, so a copy takes over the time.
+- Other files are replaced as a whole. Two are the same where size and time are, so a copy takes over the time, as
+  exactly as its file system keeps it.
 - A checkpoint, or the model, appears in the copy once all its files have arrived.
 - Logs come before files, so a copy has all events that belong to a checkpoint.
 """
@@ -27,6 +28,7 @@ from ftapp.runs import annotation
 
 _LIMIT = 2**23  # bytes that are sent at once: 8 MiB
 _TAIL = 4096  # bytes at the end of a log by which two are told apart: events have times, so they differ there
+_UNITS = (1, 100, 10**3, 10**6, 10**9, 2 * 10**9)  # nanoseconds, in which file systems keep times, rounded down
 
 _COMMANDS, _REPLAY, _CHECKPOINTS, _MODEL = "control.jsonl", "replay.jsonl", "checkpoints/", "model/"
 _LOGS = ("events.jsonl", "train.log", _COMMANDS)
@@ -246,12 +248,17 @@ def _read_log(folder: Path, path: str, mark: Mark | None, limit: int) -> Piece |
 def _read_file(folder: Path, path: str, mark: Mark | None, limit: int) -> Piece | None:
     with open_file(folder / path) as file:
         facts = os.fstat(file.fileno())
-        is_same = mark is not None and mark.size <= facts.st_size and mark.version == str(facts.st_mtime_ns)
+        is_same = mark is not None and mark.size <= facts.st_size and _is_time_of(int(mark.version), facts)
         if mark and is_same and mark.size == facts.st_size:
             return None
         offset = mark.size if mark and is_same else 0
         file.seek(offset)
         return Piece(path, offset, file.read(limit), facts.st_size, facts.st_mtime_ns)
+
+
+def _is_time_of(kept: int, facts: os.stat_result) -> bool:
+    """Return whether a copy's time is that of a file, as exactly as the copy's file system keeps it."""
+    return any(kept == facts.st_mtime_ns // unit * unit for unit in _UNITS)
 
 
 def _hash_end(file: BinaryIO, size: int) -> str:
@@ -263,12 +270,17 @@ def _hash_end(file: BinaryIO, size: int) -> str:
 
 def _append(path: Path, piece: Piece) -> None:
     if not piece.offset:
-        if not (path.exists() and path.read_bytes() == piece.data):  # the same piece has come before
+        if not _holds(path, piece.data):
             replace_file(path, piece.data)
         return
     with open_to_append(path) as file:
         if os.fstat(file.fileno()).st_size == piece.offset:
             file.write(piece.data)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Return whether these bytes are a whole file: the same piece has come before."""
+    return path.exists() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 def _keep(path: Path, piece: Piece) -> None:

@@ -117,7 +117,7 @@ class Keeper:
             try:
                 ray.get(self._task)
             except Exception as error:
-                self._give_up(str(error).strip().splitlines()[-1])
+                self._give_up(give_reason(error))
         ray.kill(me)
 
     def _tend(self) -> bool:
@@ -141,6 +141,11 @@ class Keeper:
             write_end(self._run, "failed", f"Ray has given the run up: {reason}")
             with suppress(OSError):
                 self._run.leases.replace(entry.number, msgspec.structs.replace(entry.lease, state="ended"))
+
+
+def give_reason(error: Exception) -> str:
+    """Give the reason of an error of Ray, whose message may have a traceback before it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def make_keeper(name: str, *arguments: Any) -> Any:

@@ -13,6 +13,7 @@ which begins with the relay's copy. The relay takes nothing more from a former t
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -40,7 +41,13 @@ from ftapp.launchers.folder_copy import (
     list_marks,
     read_changes,
 )
-from ftapp.launchers.ray_keeper import NAMESPACE, WorkerKilledError, make_actor_options, make_task_options
+from ftapp.launchers.ray_keeper import (
+    NAMESPACE,
+    WorkerKilledError,
+    give_reason,
+    make_actor_options,
+    make_task_options,
+)
 from ftapp.runs.held_lease import TIED
 from ftapp.runs.leases import Lease, LeaseState, read_seconds
 from ftapp.runs.run_folder import RunFolder
@@ -140,7 +147,7 @@ class Relay:
         try:
             ray.get(self._task)
         except Exception as error:
-            self._error = "" if self._is_cancelled else str(error).strip().splitlines()[-1]
+            self._error = "" if self._is_cancelled else give_reason(error)
         self._has_ended = True
 
     def open_attempt(self, host: str) -> int:
@@ -215,7 +222,7 @@ def do_relayed_attempt(name: str, launch: str, environment: Mapping[str, str]) -
     host = socket.gethostname()
     number: int = ray.get(relay.open_attempt.remote(host))
     place = _find_place(f"{name}.{number}")
-    for former in place.parent.glob(f"{name}.*"):  # what a task has left here that was killed
+    for former in place.parent.glob(f"{glob.escape(name)}.*"):  # what a task has left here that was killed
         shutil.rmtree(former, ignore_errors=True)
     folder = place / name
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import sys
 from array import array
-from typing import IO, Any, TypeAlias, cast
+from typing import IO, Any, NamedTuple, TypeAlias, cast
 
 from ftapp.common.errors import RunError
 from ftapp.common.unnamed_files import open_unnamed, reserve
@@ -18,8 +18,15 @@ Values: TypeAlias = "array[Any] | memoryview[Any]"
 """The numbers of a column so far. NumPy's `asarray` does not copy them."""
 
 
+class _InFile(NamedTuple):
+    """A file that has numbers, and room for more."""
+
+    file: IO[bytes]
+    whole: mmap.mmap
+
+
 class StepColumn:
-    """A column of numbers of eight bytes. What `view` gave stays as it is when numbers come.
+    """A column of numbers of eight bytes. Numbers that `view` gave stay as they are; more may come behind them.
 
     A long column takes memory while it is looked at, and only if the system has memory to spare. Where the disk has no
     room for it, it stays in memory.
@@ -32,9 +39,7 @@ class StepColumn:
             code: The type of its numbers, as `array` has it.
         """
         self._code = code
-        self._values = array(code)  # all numbers, or none where they are in the file
-        self._file: IO[bytes] | None = None
-        self._map: mmap.mmap | None = None
+        self._numbers: array[Any] | _InFile = array(code)  # one attribute: another thread may look while they are moved
         self._length, self._room = 0, IN_MEMORY  # numbers
 
     def __len__(self) -> int:
@@ -42,10 +47,10 @@ class StepColumn:
 
     def view(self) -> Values:
         """Return the numbers so far."""
-        values, file = self._values, self._file  # in this order: another thread may be moving the numbers
-        if file is None:
-            return values
-        mapped = mmap.mmap(file.fileno(), self._length * _SIZE, access=mmap.ACCESS_READ)
+        numbers = self._numbers
+        if isinstance(numbers, array):
+            return numbers
+        mapped = mmap.mmap(numbers.file.fileno(), self._length * _SIZE, access=mmap.ACCESS_READ)
         return memoryview(mapped).cast(cast(Any, self._code))
 
     def extend(self, values: bytes) -> None:
@@ -53,28 +58,29 @@ class StepColumn:
         length = self._length + len(values) // _SIZE
         if length > self._room:
             self._make_room(length)
-        if self._map is not None:
-            self._map[self._length * _SIZE : length * _SIZE] = values
-        else:
+        numbers = self._numbers
+        if isinstance(numbers, array):
             try:
-                self._values.frombytes(values)
+                numbers.frombytes(values)
             except BufferError:  # it is looked at
-                self._values = array(self._code, self._values.tobytes() + values)
+                self._numbers = array(self._code, numbers.tobytes() + values)
+        else:
+            numbers.whole[self._length * _SIZE : length * _SIZE] = values
         self._length = length
 
     def _make_room(self, length: int) -> None:
         """Let the file hold so many numbers. Where the disk has no room, all numbers are in memory from now on."""
+        numbers, size = self._numbers, self._length * _SIZE
         room = -(-length // IN_MEMORY) * IN_MEMORY
         try:
-            file = self._file or open_unnamed()
+            file = open_unnamed() if isinstance(numbers, array) else numbers.file
             reserve(file, room * _SIZE)
-            mapped = mmap.mmap(file.fileno(), room * _SIZE)  # anew, so that pages of the former one are given back
+            whole = mmap.mmap(file.fileno(), room * _SIZE)  # anew, so that pages of the former one are given back
         except (OSError, RunError):
-            self._values = array(self._code, self.view().tobytes())
-            self._file = self._map = None
+            if not isinstance(numbers, array):
+                self._numbers = array(self._code, numbers.whole[:size])
             self._room = sys.maxsize
             return
-        if self._file is None:
-            mapped[: self._length * _SIZE] = self._values.tobytes()
-        self._map, self._file, self._room = mapped, file, room
-        self._values = array(self._code)
+        if isinstance(numbers, array):
+            whole[:size] = numbers.tobytes()
+        self._numbers, self._room = _InFile(file, whole), room

@@ -91,3 +91,14 @@ def test_commands_and_results_go_in_opposite_directions(source: Path) -> None:
     paths = set(list_marks(source))
     assert [path for path in paths if is_command_log(path)] == ["control.jsonl"]
     assert {path for path in paths if is_of_run(path)} == paths - {"control.jsonl"}
+
+
+def test_a_copy_on_a_disk_that_keeps_whole_seconds_has_all(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_times = os.utime
+    monkeypatch.setattr(os, "utime", lambda path, ns: set_times(path, ns=tuple(time // 10**9 * 10**9 for time in ns)))
+    update(source, tmp_path / "copy")
+    assert update(source, tmp_path / "copy") == []
+    os.utime(source / "status.json", ns=(0, 0))
+    assert update(source, tmp_path / "copy") != []
