@@ -45,7 +45,10 @@ async def test_smoothing_draws_the_mean_over_the_points() -> None:
         assert len(lines(chart)) == 2
         assert np.ptp(lines(chart)[1].y[20:]) < 0.5 < np.ptp(lines(chart)[0].y)
         assert chart.border_subtitle == "mean of 10 steps"
-        await pilot.press("tab", "s")
+        means = lines(chart)[1].y
+        await pilot.press("tab", "l")
+        assert np.allclose(lines(chart)[1].y, np.log10(means)), "the mean does not depend on the axis"
+        await pilot.press("l", "s")
         assert len(lines(chart)) == 1
         assert not chart.border_subtitle
 

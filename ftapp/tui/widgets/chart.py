@@ -90,7 +90,7 @@ class Chart(Plot):
             if curve.noisy and self.smooth and window_size(curve.count) > 1:
                 faint = color.blend(self.color("background"), _FAINT)
                 self.plot(*thin(x, y, low, high, buckets), line_style=faint.hex, hires_mode=mode)
-                x, y = self._scale(*curve.means) if curve.means else (x, smooth(y))
+                x, y = self._scale(*(curve.means or (curve.x, smooth(curve.y))))
             self.plot(*thin(x, y, low, high, 2 * buckets), line_style=color.hex, hires_mode=mode)
             sign = (curve.mark or "•") if mode else "o"
             if curve.dots and len(x) <= buckets:
