@@ -64,7 +64,7 @@ def follow_run(
     outcome = build_outcome(run, start.name, history, start.recipe)
     is_explained = find_refusal(history, begun) is not None and not debug
     if outcome["status"] in ("failed", "crashed", "refused") and not is_explained:
-        explain(run, history, outcome["status"], debug=debug)
+        explain(run, history, outcome["status"], debug=debug, was_stopped=interruption.requested)
     if run_folder.remove_refused(run, history):
         outcome["run"] = None
     return outcome

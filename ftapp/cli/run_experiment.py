@@ -74,7 +74,8 @@ def run_experiment(
             code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
             await_tracking(experiment, interruption)
             if not experiment.remove_refused():
-                print_experiment(experiment, as_json=as_json)
+                with interruption.excuse_full_disk("the result"):
+                    print_experiment(experiment, as_json=as_json)
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 2

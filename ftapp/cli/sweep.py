@@ -181,5 +181,6 @@ def carry_out(experiment: Experiment, *, as_json: bool, offline: bool) -> int:
         code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug(), offline=offline)
         await_tracking(experiment, interruption)
         if not experiment.remove_refused():
-            print_experiment(experiment, as_json=as_json)
+            with interruption.excuse_full_disk("the result"):
+                print_experiment(experiment, as_json=as_json)
     return code

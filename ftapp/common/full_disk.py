@@ -43,13 +43,16 @@ class FullDisk:
 
     The process holds the lock on a file meanwhile (`ftapp.common.locks.is_locked`), which takes no room, and dies with
     it. waiting: whether it waits; seconds: how long it has waited in all; is_patient: whether it waits at all, or lets
-    errors pass; confirm: called before each write, ends a process that may not write any more.
+    errors pass; confirm: called before each write, ends a process that may not write any more; look: called again and
+    again while it waits, with the seconds of this wait so far. It may write, and what it raises ends the wait.
     """
 
     def __init__(self, lock_file: Path, confirm: Callable[[], None] = lambda: None) -> None:
         self._lock = lock_file.open("ab")
         self.confirm = confirm
+        self.look: Callable[[float], None] = lambda seconds: None
         self.waiting = False
+        self._begun = 0.0  # when it began to wait
         self.seconds = 0.0
         self.is_patient = True
 
@@ -59,7 +62,7 @@ class FullDisk:
         size: bytes that have to be free before it is worth trying again; after ten seconds it is tried in any case,
         since a quota may be what is full.
         """
-        begun = 0.0
+        has_begun = False  # not where `look` writes, and what it waits in goes on
         try:
             while True:
                 try:
@@ -70,19 +73,20 @@ class FullDisk:
                     if not (self.is_patient and is_full(error)):
                         raise
                 if not self.waiting:
-                    begun, self.waiting = time.perf_counter(), True
+                    self._begun, self.waiting, has_begun = time.perf_counter(), True, True
                     fcntl.flock(self._lock, fcntl.LOCK_EX)
                 self._pause(folder, size)
         finally:
-            if begun:
+            if has_begun:
                 self.waiting = False
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
-                self.seconds += time.perf_counter() - begun
+                self.seconds += time.perf_counter() - self._begun
 
     def _pause(self, folder: Path, size: int) -> None:
         begun = time.monotonic()
         while True:
             time.sleep(_PAUSE_SECONDS)
+            self.look(time.perf_counter() - self._begun)
             if shutil.disk_usage(folder).free >= size or time.monotonic() - begun >= _LONG_SECONDS:
                 return
 

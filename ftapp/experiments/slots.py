@@ -184,7 +184,7 @@ class Slots:
         slot.narrator.__exit__(None, None, None)
         status = slot.run.status(slot.history)
         if status in ("failed", "crashed", "refused"):
-            explain(slot.run, slot.history, status, debug=self._debug)
+            explain(slot.run, slot.history, status, debug=self._debug, was_stopped=self._interruption.requested)
         slot.watcher.on_end(slot.run, status, slot.history)
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
+from ftapp.common.full_disk import is_full
 from ftapp.runs.event_types import Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher, name_end
 
@@ -77,6 +81,20 @@ class Interruption:
         """Return what is to be said of signals that have come since the last call. A handler must not print."""
         messages, self._messages = self._messages, []
         return messages
+
+    @contextmanager
+    def excuse_full_disk(self, what: str) -> Iterator[None]:
+        """Do without what is written last where the disk is full: a command that was asked to end does not wait.
+
+        Args:
+            what: What is written, in words.
+        """
+        try:
+            yield
+        except OSError as error:
+            if not (self.requested and is_full(error)):
+                raise
+            print(f"the disk is full, so {what} is not written", file=sys.stderr)
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         before, self._last = self._last, time.monotonic()

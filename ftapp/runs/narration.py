@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ftapp.common import formatting
 from ftapp.recipe.metrics import get_metric
+from ftapp.runs.control import PATIENCE_SECONDS
 from ftapp.runs.events import (
     AnyEvent,
     BestRestored,
@@ -33,7 +34,10 @@ from ftapp.runs.phase_events import (
 
 ENGINES = {"keras": "Keras", "openvino": "OpenVINO"}
 """What the libraries that compute features are called, by the names that recipes give them."""
-FULL_DISK = "the disk with the run's folder is full: the run waits, and continues when there is space"
+FULL_DISK = (
+    "the disk with the run's folder is full: the run waits, and continues when there is space; if it is asked to end "
+    f"meanwhile, it does so after {PATIENCE_SECONDS:.0f} seconds without saving"
+)
 
 
 def narrate(event: AnyEvent) -> list[str]:

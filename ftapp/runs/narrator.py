@@ -124,9 +124,12 @@ def _format_metrics(event: Stepped, history: History) -> str:
     return f"loss {event.loss:.4f}{measured}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
 
 
-def explain(run: RunFolder, history: History, status: str, *, debug: bool) -> None:
-    """Say on stderr why a run did not end well."""
+def explain(run: RunFolder, history: History, status: str, *, debug: bool, was_stopped: bool = False) -> None:
+    """Say on stderr why a run did not end well. was_stopped: whether its user has asked it to end."""
     ended = history.ended
+    if ended is None and was_stopped:
+        print(f"ended without saving; 'ftapp resume {run.folder.name}' goes on from what was saved", file=sys.stderr)
+        return
     if ended is not None and ended.problems:
         for parts in ended.problems:
             print(Problem(*parts), file=sys.stderr)

@@ -74,7 +74,8 @@ def run_sweep(
         sweep.search()
     if sweep.status == "done":
         sweep.compare()
-    _write_search(experiment, status=sweep.status)
+    with interruption.excuse_full_disk("the end of the sweep"):
+        _write_search(experiment, status=sweep.status)
     return EXIT_CODES[sweep.status]
 
 

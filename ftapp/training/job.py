@@ -21,7 +21,7 @@ from ftapp.models import backend, saved_model
 from ftapp.models.structure import describe_structure
 from ftapp.recipe import Recipe
 from ftapp.runs.checkpoints import CheckpointFacts, ResumePoint, hash_recipe
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import DataLoaded, ModelSaved, Progressed

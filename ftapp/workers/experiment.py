@@ -48,7 +48,8 @@ def _carry_out(experiment: Experiment) -> int:
         if experiment.list_members():
             from ftapp.report.experiment import write_result  # here, so that the runs have the memory that it takes
 
-            write_result(experiment)
+            with interruption.excuse_full_disk("the result"):
+                write_result(experiment)
     return code
 
 

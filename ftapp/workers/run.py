@@ -19,7 +19,7 @@ from ftapp.common.errors import HubError, RecipeError, RunError, explain_way_out
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.quick_imports import hide_libraries, quick_imports
 from ftapp.common.watchdog import Watchdog
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.environment import MAX_SECONDS
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.event_reader import read_last_time

@@ -90,8 +90,8 @@ def test_a_model_is_saved_once_there_is_room(disk: Path, make: Make, fork: Fork,
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
 
 
-def test_a_person_who_does_not_want_to_wait_ends_the_run(disk: Path, start_on_disk: Start) -> None:
-    process = start_on_disk("--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
+def test_a_person_who_does_not_want_to_wait_ends_the_runs(disk: Path, start_on_disk: Start) -> None:
+    process = start_on_disk("--repeat", "2", "--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
     run = wait_for(lambda: find_run(disk, trains), process)
     assert run is not None
     fill(disk)
@@ -100,8 +100,41 @@ def test_a_person_who_does_not_want_to_wait_ends_the_run(disk: Path, start_on_di
     time.sleep(1.2)
     assert run.waits_for_room()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert f"ended without saving; 'ftapp resume {run.folder.name}'" in stderr
+    assert stderr.endswith("the disk is full, so the result is not written\n")
+    assert not run.alive()
+
+
+def test_a_run_that_is_told_to_stop_waits_no_more(disk: Path, make: Make, fork: Fork, image_recipe: str) -> None:
+    run = make(image_recipe, "phase.head.epochs=2000", "evaluate.every=1000000", folder=disk)
+    forks = fork(run)
+    wait_for(lambda: find_run(disk, trains))
+    filler = fill(disk)
+    wait_for(run.waits_for_room)
+    commands.send(run, Stop())
+    assert forks.wait(run) == 130
+    assert filler.exists()
+    steps = [event.step for event in read(run.events_file) if isinstance(event, Stepped)]
+    assert steps == list(range(1, len(steps) + 1))
+
+
+@pytest.mark.slow
+def test_a_sweep_that_a_batch_system_ends_waits_for_room_no_more(disk: Path, start_on_disk: Start) -> None:
+    process = start_on_disk(
+        *("--over", "phase.head.learning_rate=[0.01, 0.02]", "--set", "phase.head.epochs=2000"),
+        *("--set", "evaluate.every=1000000"),
+        command="sweep",
+    )
+    run = wait_for(lambda: find_run(disk, trains), process)
+    assert run is not None
+    fill(disk)
+    wait_for(run.waits_for_room, process)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 75, stderr
+    assert "the disk is full, so the end of the sweep is not written" in stderr
     assert not run.alive()
 
 

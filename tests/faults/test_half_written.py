@@ -10,7 +10,8 @@ import pytest
 
 from ftapp.common.locks import hold_lock
 from ftapp.runs import commands
-from ftapp.runs.commands import Control, Stop
+from ftapp.runs.commands import Stop
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader, read
 from ftapp.runs.events import Controlled, Noted

@@ -34,7 +34,7 @@ from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
 from ftapp.runs import commands, launcher, narration, outcome, run_folder
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import AnyEvent

@@ -14,7 +14,7 @@ from ftapp.common.full_disk import is_full
 from ftapp.common.safe_files import explain_error
 from ftapp.recipe import Checkpoints
 from ftapp.runs.checkpoints import CheckpointFacts, list_checkpoints, name_checkpoint
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Noted, StateSaved
 from ftapp.runs.run_folder import RunFolder

@@ -12,7 +12,8 @@ from ftapp.models import saved_model
 from ftapp.recipe import Phase
 from ftapp.recipe.layer_rules import Selections
 from ftapp.recipe.rule_problems import find_unmatched
-from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Freeze, Rate, Unfreeze
+from ftapp.runs.commands import AnyCommand, Checkpoint, Freeze, Rate, Unfreeze
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog, ProgressLog
 from ftapp.runs.events import Checkpointed
 from ftapp.runs.replay import ReplayedCommand

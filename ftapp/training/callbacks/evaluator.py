@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Evaluated
 from ftapp.training.batch import StepResult

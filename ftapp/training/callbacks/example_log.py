@@ -14,7 +14,7 @@ from ftapp.common.safe_files import explain_error
 from ftapp.data import thumbnails
 from ftapp.data.dataset import EncodedDataset
 from ftapp.recipe.templates import Exchange
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
 from ftapp.runs.run_folder import RunFolder
 from ftapp.training.answers import AnswerKind, Answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import LayersChanged, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.training.callbacks.callback import Callback

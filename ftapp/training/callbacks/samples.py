@@ -18,7 +18,7 @@ from ftapp.models import backend
 from ftapp.models.build import Pretrained
 from ftapp.models.generation import get_longest
 from ftapp.recipe import Recipe
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Sampled, TokensShared
 from ftapp.training.averages import Averages

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Stepped
 from ftapp.training.batch import StepResult

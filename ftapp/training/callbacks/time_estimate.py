@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from ftapp.runs.commands import Control
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import PhaseTimed
 from ftapp.training.batch import StepResult

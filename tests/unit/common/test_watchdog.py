@@ -80,7 +80,7 @@ def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:
 def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom ftapp.workers import run as worker\n"
-        "from ftapp.runs.commands import Control\n"
+        "from ftapp.runs.control import Control\n"
         "from ftapp.runs.event_log import EventLog\nfrom ftapp.runs.run_folder import RunFolder\n"
         "run = RunFolder(Path(sys.argv[1]))\n"
         "log = EventLog(run.events_file)\ncontrol = Control(run, log)\n"

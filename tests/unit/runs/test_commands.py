@@ -13,7 +13,8 @@ import pytest
 
 from ftapp.common.errors import RunError
 from ftapp.runs import commands
-from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
+from ftapp.runs.commands import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
+from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Controlled, RunEnded
