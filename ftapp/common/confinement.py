@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -34,14 +34,14 @@ _OF_USER = (".config/pip", ".pip", ".netrc", ".kaggle")
 _FILE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CONFIG_FILE")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "shm", "dri", "kfd", "nvidia-caps")
 _CACHES = (
-    ".cache/huggingface",
-    ".cache/kagglehub",
-    ".cache/matplotlib",
-    ".keras",
-    "scikit_learn_data",
-    "tensorflow_datasets",
+    *(".cache/huggingface", ".cache/kagglehub", ".cache/matplotlib", ".config/matplotlib", ".keras"),
+    *("scikit_learn_data", "tensorflow_datasets"),
 )
-_CACHE_VARIABLES = ("HF_HOME", "HF_HUB_CACHE", "KAGGLEHUB_CACHE", "KERAS_HOME", "TFDS_DATA_DIR", "CUDA_CACHE_PATH")
+_XDG_CACHES = ("huggingface", "matplotlib")  # which lie in the folder that XDG_CACHE_HOME names
+_CACHE_VARIABLES = (
+    *("HF_HOME", "HF_HUB_CACHE", "KAGGLEHUB_CACHE", "KERAS_HOME", "MPLCONFIGDIR", "SCIKIT_LEARN_DATA", "TFDS_DATA_DIR"),
+    "CUDA_CACHE_PATH",
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,12 @@ class Confinement:
         Raises:
             ValueError: The variable is damaged.
         """
-        given = os.environ.get(VARIABLE)
-        return msgspec.json.decode(given, type=cls, dec_hook=_decode) if given else None
+        if not (given := os.environ.get(VARIABLE)):
+            return None
+        try:
+            return msgspec.json.decode(given, type=cls, dec_hook=_decode)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{VARIABLE} is damaged: {error}; `ftapp serve` sets it, so unset it here") from error
 
     @property
     def environment(self) -> dict[str, str]:
@@ -206,20 +210,27 @@ def _find_bundled() -> tuple[Path, ...]:
 
 
 def _find_programs() -> Iterator[Path]:
-    home = Path.home()
     yield from map(Path, _SYSTEM)
     yield from (Path("/etc", name) for name in _SETTINGS)
     yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(os.path.isabs, sys.path)})
     yield from (_PACKAGE, *_find_bundled())
     yield from (user_folders.settings() / name for name in ("settings.toml", "interface.json"))
-    yield from (home / name for name in _OF_USER)
+    yield from _find_in_home(_OF_USER)
     yield from (Path(os.environ[name]) for name in _FILE_VARIABLES if os.environ.get(name))
 
 
 def _find_caches() -> Iterator[Path]:
     yield user_folders.cache()
-    yield from (Path.home() / name for name in _CACHES)
+    yield from _find_in_home(_CACHES)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        yield from (Path(caches, name) for name in _XDG_CACHES)
     yield from (Path(os.environ[name]) for name in _CACHE_VARIABLES if os.environ.get(name))
+
+
+def _find_in_home(names: Iterable[str]) -> Iterator[Path]:
+    with suppress(RuntimeError):  # there is no home folder
+        home = Path.home()
+        yield from (home / name for name in names)
 
 
 def _decode(kind: type, value: str) -> Path:

@@ -118,6 +118,22 @@ def test_what_a_student_can_open(student: Confinement, tmp_path: Path) -> None:
     assert wide.find_opening(tmp_path / "secret" / "key.csv") == tmp_path / "way"
 
 
+def test_an_account_without_a_home_folder_has_folders_too(
+    student: Confinement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    assert student.find_opening(tmp_path / "data" / "new") == tmp_path / "data"
+
+
+def test_a_variable_that_is_set_by_accident_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(confinement.VARIABLE, "1")
+    with pytest.raises(ValueError, match="FTAPP_CONFINED is damaged"):
+        confinement.find_obstacle(Path("a.csv"))
+
+
 @pytest.mark.skipif(not find_version(), reason="this kernel has no Landlock")
 def test_the_kernel_refuses_what_lies_outside(student: Confinement, tmp_path: Path) -> None:
     command = [*make_python_command(), "-c", _TRY, str(student.data[0]), str(tmp_path / "secret" / "key.csv")]
