@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ftapp import recipe as recipes
+from ftapp.common import confinement
 from ftapp.common.errors import RunError
 from ftapp.recipe import TASKS
 from ftapp.rpc.messages import HeldOut, Loaded, Meaning, Prediction
@@ -162,12 +163,24 @@ def _make_prediction(trained: TrainedModel, scores: Any) -> Prediction:
     )
 
 
+def find_allowed_file(file: str) -> Path:
+    """Return the path of an image file, which the person who uses this process may name.
+
+    Raises:
+        RunError: The person is a student, and the file is outside of the folders of the class.
+    """
+    path = Path(file).expanduser()
+    if obstacle := confinement.find_obstacle(path):
+        raise RunError(obstacle)
+    return path
+
+
 def _read_pixels(file: str, preprocessor: Any) -> Any:
     """Read the RGB image in a file as in training: uint8 (height, width, 3)."""
     from ftapp.data import images
     from ftapp.data.encoding import get_longer_side
 
     try:
-        return images.read(Path(file).expanduser(), get_longer_side(preprocessor))
+        return images.read(find_allowed_file(file), get_longer_side(preprocessor))
     except images.BrokenImageError as error:
         raise RunError(f"'{file}' cannot be decoded: {error}") from error

@@ -16,6 +16,7 @@ from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.server import Request
 from ftapp.runs.explanations import Explanation, ShadedWord
 from ftapp.runs.run_folder import RunFolder
+from ftapp.workers.classify_requests import find_allowed_file
 from ftapp.workers.predict_requests import make_reader, make_row
 from ftapp.workers.run_models import RunModels
 
@@ -89,10 +90,10 @@ class ExplainRequests:
             image: The path of the image file.
 
         Raises:
-            RunError: The model writes text, or the image cannot be decoded.
+            RunError: The model writes text, or the image cannot be decoded, or the person may not name it.
         """
         trained, explainer = self._load(request, run)
-        content: Any = Path(image or "").expanduser() if TASKS[trained.task].inputs == "images" else text
+        content: Any = find_allowed_file(image or "") if TASKS[trained.task].inputs == "images" else text
         request.report_progress("explaining")
         with self._models.lock:
             return _explain_best(request, trained, explainer, content)

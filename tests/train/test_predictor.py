@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from ftapp import data, recipe
+from ftapp.common import confinement
+from ftapp.common.confinement import Confinement
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
 from ftapp.models import build, generation, saved_model
@@ -35,7 +37,9 @@ def asked(handler: Callable[..., Any], run: RunFolder, lines: list[Any] | None =
     return handler(request, str(run.folder), **parameters)
 
 
-def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path) -> None:
+def test_it_classifies_an_image_file(
+    image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, _, run = do(image_recipe)
     handlers = make_handlers(RunModels(), tmp_path)
     ready = asked(handlers["load"], run)
@@ -62,6 +66,11 @@ def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_
             asked(handlers["classify"], run, **given)
     with pytest.raises(RunError, match="only a causal language model writes text"):
         asked(handlers["generate-base"], run, prompt="the")
+    student = Confinement.make("ana", run.folder.parent, ())
+    monkeypatch.setenv(confinement.VARIABLE, student.environment[confinement.VARIABLE])
+    for question in ("classify", "explain-one"):
+        with pytest.raises(RunError, match="outside of the folders of this class"):
+            asked(handlers[question], run, text=None, image=str(file))
 
 
 def outcome(true: list[int], scores: Any) -> list[list[int]]:

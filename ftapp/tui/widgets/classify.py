@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from ftapp.common import formatting
+from ftapp.common import confinement, formatting
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Task
 from ftapp.rpc.messages import HeldOut, Prediction
@@ -250,6 +250,8 @@ class Classify(Container):
             self.query_one(ExplainedText).say(activity, style)
 
     async def _show_picture(self, file: Path) -> None:
+        if confinement.find_obstacle(file):
+            return  # the answer says so
         size = await self.query_one(Picture).show(file)
         self.query_one("#given").border_subtitle = Content(size)
 
