@@ -7,6 +7,7 @@ for good, when the interface lists the runs.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -112,8 +113,17 @@ def _move(folder: Path, runs_dir: Path, name: Path) -> Deleted:
     )  # before the move, so that no other process takes it for one deleted long ago
     with suppress(FileNotFoundError):
         _remove(target)
-    folder.rename(target)
+    _rename(folder, target)
     return Deleted(target, folder, time.time())
+
+
+def _rename(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.move(folder, target)  # a copy: before Linux 5.19, no student's process moves between folders
 
 
 def restore(deleted: Deleted) -> None:
@@ -129,7 +139,7 @@ def restore(deleted: Deleted) -> None:
         raise RunError(f"{deleted.place} exists; {deleted.folder} can be restored when its place is free")
     try:
         deleted.place.parent.mkdir(parents=True, exist_ok=True)
-        deleted.folder.rename(deleted.place)
+        _rename(deleted.folder, deleted.place)
     except FileNotFoundError:
         raise RunError(f"{deleted.place.name} is no longer in the trash") from None
     except OSError as error:

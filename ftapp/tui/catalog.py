@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp.common import local_files
+from ftapp.common import confinement, local_files
 from ftapp.common.resources import bundled
 from ftapp.recipe.tasks import TASKS, get_title
 from ftapp.tui.search import rank
@@ -119,7 +119,7 @@ class Catalog:
         files: list[tuple[Path, str, str]] = []
         for path, group in (
             *((path, FOLDER) for path in _toml_files(folder)),
-            *((Path(name), RECENT) for name in recent),
+            *((path, RECENT) for path in map(Path, recent) if confinement.find_obstacle(path) is None),
         ):
             if path.resolve() not in known:
                 known.add(path.resolve())

@@ -156,3 +156,31 @@ def test_the_kernel_refuses_what_lies_outside(student: Confinement, tmp_path: Pa
         "read it in another process 1",
     ]
     assert (tmp_path / "secret" / "key.csv").read_text() == "k"
+
+
+@pytest.mark.skipif(not find_version(), reason="this kernel has no Landlock")
+def test_runs_are_deleted_where_the_kernel_has_the_first_landlock(student: Confinement) -> None:
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from ftapp.common import confinement, landlock
+        from ftapp.experiments.trash import delete_run, restore
+        from ftapp.runs.run_folder import RunFolder
+        landlock.find_version = lambda: 1
+        confinement.enter()
+        deleted = delete_run(RunFolder(Path(sys.argv[1])))
+        print((deleted.folder / "model" / "weights").read_text(), deleted.place.exists())
+        restore(deleted)
+    """
+    run = student.runs / "20260101-101010-tiny-abcd"
+    (run / "model").mkdir(parents=True)
+    (run / "model" / "weights").write_text("w")
+    done = subprocess.run(
+        [*make_python_command(), "-c", code, str(run)],
+        env=os.environ | {"PYTHONPATH": str(Path(confinement.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "w False\n"
+    assert (run / "model" / "weights").read_text() == "w"

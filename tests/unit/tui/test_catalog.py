@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe
+from ftapp.common import confinement
+from ftapp.common.confinement import Confinement
 from ftapp.recipe import Recipe
 from ftapp.recipe.structure import Layer, Structure
 from ftapp.rpc import structure_cache
@@ -54,7 +56,7 @@ def test_what_is_listed_does_not_wait_for_the_check(tmp_path: Path) -> None:
     assert entries.read(tmp_path, [], check=False) == checked
 
 
-def test_own_recipes_come_first_and_each_once(tmp_path: Path) -> None:
+def test_own_recipes_come_first_and_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, far = tmp_path / "here", tmp_path / "far.toml"
     here.mkdir()
     near = here / "near.toml"
@@ -64,6 +66,10 @@ def test_own_recipes_come_first_and_each_once(tmp_path: Path) -> None:
     entries = Catalog().read(here, [str(far), str(near), bundled, str(tmp_path / "gone.toml")])
     assert [(entry.name, entry.group) for entry in entries[:2]] == [("near.toml", FOLDER), (str(far), RECENT)]
     assert all(entry.bundled for entry in entries[2:])
+    student = Confinement.make("ana", tmp_path / "runs", (here,))
+    monkeypatch.setenv(confinement.VARIABLE, student.environment[confinement.VARIABLE])
+    entries = Catalog().read(here, [str(far)])  # that of the teacher
+    assert [entry.name for entry in entries if not entry.bundled] == ["near.toml"]
 
 
 @pytest.mark.parametrize("text", ["[project]\nname = 'x'\n", "", "= nonsense", "[tool.task]\n"])
