@@ -169,7 +169,7 @@ def pause(runs_dir: RunsDirOption = None) -> None:
 
 @app.command()
 def start(runs_dir: RunsDirOption = None) -> None:
-    """Carry out what waits. A run that the end of the machine has cut off goes on from its newest checkpoint."""
+    """Carry out what waits. Runs that the end of the machine has cut off go on from their newest checkpoints."""
     with _explain_errors():
         _find_queue(runs_dir).start()
 

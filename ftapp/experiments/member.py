@@ -16,13 +16,23 @@ _RECORDED = ("command", "hubless_profiles", "jobs")
 _HOW = ("offline", "verify_cache")
 
 
+def choose_seed(recipe: Recipe, of: Round) -> int:
+    """Choose the seed of a run: each repeat has its own, which all of its arms and folds share.
+
+    Args:
+        recipe: The recipe of the run's arm, with the seed of the experiment.
+        of: The run's round.
+    """
+    return (recipe.seed + of.repeat - 1) % MOST_SEEDS
+
+
 def make_member(experiment: Experiment, arm: str, of: Round, recipe: Recipe, **more: Any) -> RunStart:
     """Make the folder of a run of an experiment, and write down that the run belongs to it.
 
     Args:
         experiment: The experiment.
         arm: The name of the run's arm.
-        of: Its round. A repeat has a seed of its own, which all of its arms and folds share.
+        of: Its round.
         recipe: The recipe of the arm, with the seed and the fold of the experiment.
         more: What else the experiment writes down of the run.
 
@@ -33,7 +43,7 @@ def make_member(experiment: Experiment, arm: str, of: Round, recipe: Recipe, **m
         OSError: The folder cannot be written.
     """
     facts = experiment.facts
-    chosen: dict[str, Any] = {"seed": (recipe.seed + of.repeat - 1) % MOST_SEEDS}
+    chosen: dict[str, Any] = {"seed": choose_seed(recipe, of)}
     if of.fold:
         chosen["data"] = recipe.data.model_copy(update={"fold": of.fold})
     resolved = recipe.model_copy(update=chosen)

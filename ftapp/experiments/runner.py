@@ -1,4 +1,8 @@
-"""`ftapp run` of recipes with arms: each arm is a run in a process of its own, several at once if asked."""
+"""`ftapp run` of recipes with arms: each arm is a run in a process of its own, several at once if asked.
+
+All that an experiment needs to go on is in its folder: runs that were cut off go on from their checkpoints, those that
+have ended stay, and those that never began start.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.experiments.member import make_member
+from ftapp.experiments.member import choose_seed, make_member
 from ftapp.experiments.slots import Slots, Watcher
 from ftapp.runs import run_folder
 from ftapp.runs.history import History
@@ -15,9 +19,12 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
 
+# One that is interrupted was ended by its user alone.
+_CUT_OFF = ("running", "waiting", "unfinished", "crashed")
+
 
 def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:
-    """Run all arms of an experiment as its folder has it.
+    """Run all arms of an experiment as its folder has it, or go on with it.
 
     It ends when the data of an arm are refused: without that arm there is nothing to compare.
 
@@ -35,11 +42,19 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     facts, arms = experiment.facts, experiment_folder.load_recipes(experiment)
     slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     watcher = _Arms(experiment)
+    known = {(member.arm, member.round): member.run for member in experiment.list_members()}
     for of, arm in schedule(list(arms), experiment.list_rounds()):
         if not slots.wait_for_room() or experiment.refusal:
             break
-        made = make_member(experiment, arm, of, arms[arm])
         name = f"{arm}, fold {of.fold}" if of.fold else arm
+        if run := known.get((arm, of)):
+            if (status := run.status()) in _CUT_OFF:
+                seed = choose_seed(arms[arm], of)
+                slots.resume(run, f"{name}, seed {seed}", watcher, offline=facts["offline"])
+            else:
+                watcher.statuses.append(status)
+            continue
+        made = make_member(experiment, arm, of, arms[arm])
         slots.start(made.run, f"{name}, seed {made.recipe.seed}", made.environment, watcher)
     slots.wait_for_all()
     ends = [*watcher.statuses, *([interruption.status] if interruption.status else [])]

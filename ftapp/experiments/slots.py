@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ftapp.common.console import PlainConsole
-from ftapp.common.errors import RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.commands import Stop, send
 from ftapp.runs.event_reader import EventReader, read_last_time
@@ -18,6 +18,7 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher, LocalLauncher, do_nothing
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.starting import prepare_resume
 
 _POLL_SECONDS = 0.1
 
@@ -137,14 +138,31 @@ class Slots:
         self._take(_Slot(run, narrator, watcher, lambda: self._launcher.alive(run), begun))
         self._interruption.add(run)
 
-    def adopt(self, run: RunFolder, name: str, watcher: Watcher) -> None:
-        """Follow a run whose process an earlier command has started.
+    def resume(self, run: RunFolder, name: str, watcher: Watcher, *, offline: bool) -> None:
+        """Go on with a run that was cut off. One that cannot go on has failed, and the others go on.
 
         Args:
-            run: The run.
+            run: The run; where a process that an earlier command has started works on it, it is followed.
             name: What to call it.
             watcher: Takes the events of the run.
+            offline: Whether the process makes no network call.
+
+        Raises:
+            OSError: The process cannot be started.
         """
+        if run.alive():
+            self._adopt(run, name, watcher)
+            return
+        try:
+            start = prepare_resume(run, offline=offline)
+        except (RecipeError, RunError) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            watcher.on_end(run, "failed", run.history())
+            return
+        self.start(run, name, start.environment, watcher, start.prepare)
+
+    def _adopt(self, run: RunFolder, name: str, watcher: Watcher) -> None:
+        """Follow a run whose process an earlier command has started."""
         begun = read_last_time(run.events_file)
         if isinstance(self._launcher, LocalLauncher):
             self._adopted.append(run)

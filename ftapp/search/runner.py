@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from ftapp.common.durations import parse_duration
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError
 from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.member import make_member
@@ -39,7 +39,6 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder
-from ftapp.runs.starting import prepare_resume
 from ftapp.search.study import Asked, SweepStudy, explain_faults
 
 _CUT_OFF = ("running", "waiting", "interrupted", "unfinished", "crashed")
@@ -191,16 +190,7 @@ class _Sweep:
 
     def _go_on(self, member: Member, watcher: _TrialWatcher | _FinalWatcher) -> None:
         """Go on with a run that was cut off; one that cannot go on has no result."""
-        if member.run.alive():
-            self._slots.adopt(member.run, self._introduce(member), watcher)
-            return
-        try:
-            start = prepare_resume(member.run, offline=self._facts["offline"])
-        except (RecipeError, RunError) as error:
-            print(f"{member.arm}: {error}", file=sys.stderr)
-            watcher.on_end(member.run, "failed", member.run.history())
-            return
-        self._slots.start(start.run, self._introduce(member), start.environment, watcher, start.prepare)
+        self._slots.resume(member.run, self._introduce(member), watcher, offline=self._facts["offline"])
 
     def _introduce(self, member: Member) -> str:
         """Return what to call a run in its narration; among others, its values are told once, before its lines."""

@@ -32,7 +32,7 @@ def main(folder: Path) -> int:
     """Carry out what waits in a queue, until nothing does. Returns the exit code.
 
     What another process of the queue has started is waited for. A run that a crash of the machine has ended goes on
-    from its newest checkpoint, and so does a sweep with its runs.
+    from its newest checkpoint, and so does an experiment or a sweep with its runs.
     """
     queue = Queue(folder)
     drop_shell_variables()  # each entry has those of its own shell
@@ -91,14 +91,12 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
 
 
 def can_start(experiment: Experiment) -> bool:
-    """Tell whether an experiment has not begun, or is a sweep that goes on after a crash of the machine.
+    """Tell whether an experiment or a sweep has not begun, or goes on after a crash of the machine.
 
     Args:
         experiment: An experiment that no process works on.
     """
-    if experiment.is_sweep:
-        return experiment.status([]) == "crashed" and not experiment.is_stopping()
-    return not experiment.result_file.exists() and not experiment.list_members()
+    return experiment.status([]) == "crashed" and not experiment.is_stopping()
 
 
 def _find_status(job: RunFolder | Experiment) -> str:

@@ -41,7 +41,7 @@ closed and when the connection is lost. `n` in *Recipes* and in *Configure* adds
 other starts. Enter opens a run that has started, where `x` ends it.
 
 After a restart of the machine, `p` continues the queue. A run that was cut off then continues from its newest
-checkpoint, and a sweep continues with its runs.
+checkpoint, and an experiment or a sweep continues with its runs.
 
 In a class, people take turns: the first run of each comes before the second of anyone. You can drop your own runs. The
 teacher can drop and move all.

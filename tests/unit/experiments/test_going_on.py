@@ -1,0 +1,73 @@
+"""An experiment that was cut off: whether the queue goes on with it, and which of its runs do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from ftapp import recipe as recipes
+from ftapp.common.errors import RunError
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.arms import Round
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.options import Options
+from ftapp.experiments.runner import run_experiment
+from ftapp.report.experiment import write_result
+from ftapp.runs.event_types import Status
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import JobFolder, LocalLauncher, do_nothing
+from ftapp.workers.queue import can_start
+from tests.support.recorded_runs import record_run
+
+
+class Refusing(LocalLauncher):
+    """A target that takes no run, and notes which it was to start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def start(self, job: JobFolder, environment: Mapping[str, str], prepare: Callable[[], None] = do_nothing) -> None:
+        """Refuse a run."""
+        self.asked.append(job.folder.name)
+        raise RunError("the queue is closed")
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    """Three repeats of a recipe, of which none has begun."""
+    return experiment_folder.prepare(
+        recipes.find("bert-full"), None, (), Options(repeats=3), tmp_path / "runs", command=[]
+    )
+
+
+def add(experiment: Experiment, repeat: int, status: Status | None) -> str:
+    """Add a run that has ended, or that was cut off where it has no status, and return its name."""
+    run = record_run(experiment.folder.parent.parent, status=status)
+    experiment.add("bert-full", Round(repeat), run)
+    return run.folder.name
+
+
+def test_the_queue_goes_on_with_an_experiment_until_it_has_a_result_or_is_ended(experiment: Experiment) -> None:
+    assert can_start(experiment)
+    add(experiment, 1, None)
+    assert can_start(experiment)
+    experiment.stop()
+    assert not can_start(experiment)
+    experiment.forget_stop()
+    write_result(experiment)
+    assert not can_start(experiment)
+
+
+@pytest.mark.parametrize("ended", ["done", "failed", "interrupted"])
+def test_runs_that_have_ended_stay_and_those_that_were_cut_off_go_on(ended: Status, experiment: Experiment) -> None:
+    first, second = add(experiment, 1, ended), add(experiment, 2, None)
+    launcher = Refusing()
+    with Interruption(launcher) as interruption:
+        assert run_experiment(experiment, launcher, interruption, debug=False) == (130 if ended == "interrupted" else 1)
+    members = experiment.list_members()
+    assert [member.round.repeat for member in members] == [1, 2, 3]
+    assert [member.run.folder.name for member in members[:2]] == [first, second]
+    assert launcher.asked == [second, members[2].run.folder.name]
