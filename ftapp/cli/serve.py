@@ -80,6 +80,7 @@ def serve(
     from ftapp.cli.web.server import WebServer
     from ftapp.cli.web.sessions import SessionLimits
     from ftapp.common import user_folders
+    from ftapp.common.formatting import join_names
     from ftapp.common.safe_files import explain_error
     from ftapp.common.web_access import LOOPBACK, TOKEN_VARIABLE, make_token, read_token
 
@@ -88,8 +89,8 @@ def serve(
     if folders and not is_class:
         refuse(f"--folder names data for the students of a class; it needs {_CLASS}")
     for folder in folders or ():
-        if not folder.is_dir():
-            refuse(f"there is no folder '{folder}'; --folder names a folder with data for the class")
+        if not (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):  # noqa: PTH112 - Path's raises
+            refuse(f"there is no folder '{folder}' that can be read; --folder names a folder with data for the class")
     if has_new_links and not is_class:
         refuse(f"--new-links is about the links of a class, which are kept; it needs {_CLASS}")
     if is_class and not has_token:
@@ -113,6 +114,8 @@ def serve(
             print(weakness, file=sys.stderr)
         if has_new_links and given is not None:
             print(f"{TOKEN_VARIABLE} sets the links, so they stay; --new-links only frees the names", file=sys.stderr)
+        if data:
+            print(f"students can read {join_names(list(map(str, data)))}", file=sys.stderr)
         sessions = sessions or _choose_sessions()
     limits = SessionLimits(sessions, sessions_per_person)
     server = WebServer(options, links, host, port, names or (), limits=limits, hides_token=given is not None)

@@ -80,7 +80,7 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
                 launcher.start(job, entry.environment)
                 launcher.wait(job)
             elif job.status() == "crashed":
-                start = prepare_resume(job, offline="FTAPP_OFFLINE" in entry.environment)
+                start = prepare_resume(job, offline=entry.environment.get("FTAPP_OFFLINE") == "1")
                 replace(start, environment={**entry.environment, **start.environment}).start(launcher)
                 launcher.wait(job)
     except (OSError, RecipeError, RunError) as error:

@@ -29,7 +29,7 @@ async def open_report(app: FtApp, run: RunFolder) -> None:
             app.notify(wrong, title="The report was not made", severity="error", timeout=12, markup=False)
             return
     elif not is_there:
-        app.notify("This run has no report yet. Its owner and the teacher can make it.", severity="warning")
+        app.notify("This run has no report yet, and a link that only shows makes none.", severity="warning")
         return
     app.open_path(file)
 
