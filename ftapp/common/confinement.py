@@ -32,7 +32,7 @@ _SETTINGS = (
 )
 _OF_USER = (".config/pip", ".pip", ".netrc", ".kaggle")
 _FILE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CONFIG_FILE")
-_DEVICES = ("null", "zero", "full", "random", "urandom", "shm", "dri", "kfd", "nvidia-caps")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "shm", "dri", "kfd", "nvidia-caps", "dxg")
 _CACHES = (
     *(".cache/huggingface", ".cache/kagglehub", ".cache/matplotlib", ".config/matplotlib", ".keras"),
     *("scikit_learn_data", "tensorflow_datasets"),
@@ -213,6 +213,8 @@ def _find_programs() -> Iterator[Path]:
     yield from map(Path, _SYSTEM)
     yield from (Path("/etc", name) for name in _SETTINGS)
     yield from map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(os.path.isabs, sys.path)})
+    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)  # where clusters have CUDA, for example
+    yield from map(Path, filter(os.path.isabs, libraries))
     yield from (_PACKAGE, *_find_bundled())
     yield from (user_folders.settings() / name for name in ("settings.toml", "interface.json"))
     yield from _find_in_home(_OF_USER)

@@ -109,7 +109,9 @@ def test_each_folder_with_data_has_a_link_of_its_own(student: Confinement) -> No
     assert {each.name for each in more.own.iterdir()} == {"data", "data-2"}
 
 
-def test_what_a_student_can_open(student: Confinement, tmp_path: Path) -> None:
+def test_what_a_student_can_open(student: Confinement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"lib:{tmp_path}/cuda")
+    assert student.find_opening(tmp_path / "cuda" / "libcudart.so") == tmp_path / "cuda"
     assert student.find_opening(tmp_path / "secret" / "key.csv") is None
     assert student.find_opening(tmp_path / "data" / "new") == tmp_path / "data"
     assert student.find_opening(student.runs / "new") == student.runs
