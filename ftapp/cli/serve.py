@@ -80,7 +80,6 @@ def serve(
     from ftapp.cli.web.server import WebServer
     from ftapp.cli.web.sessions import SessionLimits
     from ftapp.common import user_folders
-    from ftapp.common.formatting import join_names
     from ftapp.common.safe_files import explain_error
     from ftapp.common.web_access import LOOPBACK, TOKEN_VARIABLE, make_token, read_token
 
@@ -98,8 +97,8 @@ def serve(
     with refuse_bad_recipes():
         given = read_token()
     students = _read_names(people) if people else []
-    folder = user_folders.runs(runs_dir)
-    record = ClassRecord.load(folder, begins_anew=has_new_links) if is_class else ClassRecord()
+    runs = user_folders.runs(runs_dir)
+    record = ClassRecord.load(runs, begins_anew=has_new_links) if is_class else ClassRecord()
     if given is None:
         record.token = record.token or make_token()
     links = Links(given or record.token, students, is_class=is_class, record=record) if has_token else None
@@ -109,18 +108,15 @@ def serve(
     data = tuple(each.resolve() if ".." in each.parts else each.absolute() for each in folders or ())
     options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline, data)
     if is_class:
-        _check_secrecy(record.file, folder, data)
-        if weakness := _find_weakness():
-            print(weakness, file=sys.stderr)
+        _check_secrecy(record.file, runs, data)
         if has_new_links and given is not None:
             print(f"{TOKEN_VARIABLE} sets the links, so they stay; --new-links only frees the names", file=sys.stderr)
-        if data:
-            print(f"students can read {join_names(list(map(str, data)))}", file=sys.stderr)
+        _tell_reach(data)
         sessions = sessions or _choose_sessions()
     limits = SessionLimits(sessions, sessions_per_person)
     server = WebServer(options, links, host, port, names or (), limits=limits, hides_token=given is not None)
     try:
-        with _share_queue(folder, at_once, per_person) if is_class else nullcontext():
+        with _share_queue(runs, at_once, per_person) if is_class else nullcontext():
             _keep(record)  # once no other server has the class
             server.serve()
     except OSError as error:
@@ -209,6 +205,16 @@ def _check_secrecy(file: Path | None, runs: Path, data: tuple[Path, ...]) -> Non
             f"students can read {opening}, and the token of the class in it, {file}; open another folder to them, or "
             "set FTAPP_CONFIG to a folder elsewhere"
         )
+
+
+def _tell_reach(data: tuple[Path, ...]) -> None:
+    """Say which folders students can read, and what weakens the walls around their processes, if anything does."""
+    from ftapp.common.formatting import join_names
+
+    if data:
+        print(f"students can read {join_names([str(each) for each in data])}", file=sys.stderr)
+    if weakness := _find_weakness():
+        print(weakness, file=sys.stderr)
 
 
 def _find_weakness() -> str:
