@@ -272,6 +272,7 @@ def test_an_entry_has_the_variables_of_the_shell_that_adds_it(queue: Queue, monk
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("https_proxy", "http://name:secret@proxy:8080")
     monkeypatch.setenv("FTAPP_TOKEN", "secret")
+    monkeypatch.setenv("TF_VAR_password", "secret")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.setenv("XLA_FLAGS", "--xla_of_a_test")
     elsewhere = add(queue, on="slurm").environment
