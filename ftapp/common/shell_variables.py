@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 
+OF_TERRAFORM = ("TF_CLI_", "TF_TOKEN_", "TF_VAR_")
+"""Beginnings of the variables of another program. They begin as those of TensorFlow do, and may be secret."""
+
 _DEVICES = "CUDA_"
 _BEGINNINGS = (_DEVICES, "JAX_", "KERAS_", "TF_", "XLA_")
-_OF_TERRAFORM = ("TF_CLI_", "TF_TOKEN_", "TF_VAR_")  # another program's, which may be secret
 _NAMES = (
     *("FTAPP_CACHE", "FTAPP_FEATURES_GIB", "FTAPP_GUTENBERG", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -35,6 +37,6 @@ def drop_shell_variables() -> None:
 
 
 def _decides(name: str) -> bool:
-    if name.startswith(_OF_TERRAFORM):
+    if name.startswith(OF_TERRAFORM):
         return False
     return name.startswith(_BEGINNINGS) or name.upper() in _NAMES

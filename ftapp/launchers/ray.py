@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ftapp.common.errors import Problem, RecipeError, RunError, shorten
 from ftapp.common.processes import make_child_environment, make_module_command
+from ftapp.common.shell_variables import OF_TERRAFORM
 from ftapp.launchers.target import LaunchTarget
 
 _REACH_SECONDS = 5.0
@@ -76,7 +77,8 @@ class RayEngine:
             KeyboardInterrupt: Ctrl-C has ended the helper process.
         """
         kept = _KEPT if self._target.has_shared_disk else (*_KEPT, *_FOLDERS)
-        own = {key: value for key, value in os.environ.items() if key.startswith(_PASSED)}
+        names = (name for name in os.environ if name.startswith(_PASSED) and not name.startswith(OF_TERRAFORM))
+        own = {name: os.environ[name] for name in names}
         passed = {key: value for key, value in {**own, **environment}.items() if key not in kept}
         request = {
             "address": self._target.place,
