@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import ray
@@ -29,7 +30,7 @@ _TRIES = 3  # after which a cluster that does not know the run has lost it
 _ANSWER_SECONDS = 60.0  # for 8 MiB over a slow line
 _SILENT_SECONDS = 60.0  # without the cluster, after which the run counts as waiting, so that its user can cancel it
 
-_LONGEST_SECONDS = 3600.0  # without the cluster, for which it is to be told that the run was cancelled
+_LONGEST_SECONDS = 3600.0  # without the cluster, for which it is to be told that nobody wants its copy any more
 
 
 class Fetcher:
@@ -66,11 +67,13 @@ class Fetcher:
                 if isinstance(error, SystemExit) and not isinstance(error.code, str):  # a signal, rather than `connect`
                     raise
                 print(f"{time.ctime()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                if self._has_ended:  # its user need not wait until the relay is closed
+                    self._hold("ended", "", self._lease.attempt)
             finally:
                 with suppress(Exception):
                     ray.shutdown()
             silent = time.monotonic() - self._heard
-            if silent >= _LONGEST_SECONDS and not self._is_wanted():
+            if silent >= _LONGEST_SECONDS and (self._has_ended or not self._is_wanted()):
                 return  # the cluster, which would be told so, is gone
             if silent >= _SILENT_SECONDS and self._lease.state == "working":
                 self._hold("waiting", "", self._lease.attempt)
@@ -83,9 +86,17 @@ class Fetcher:
             self._missed += 1
             if self._missed < _TRIES:
                 raise ConnectionError(f"the cluster does not know the run, {self._missed} of {_TRIES} times")
-            self._end("the cluster has lost the run: its head node was started anew", self._lease.attempt)
-        if relay is None:
-            return
+            self._end("the cluster has lost the run: its head node was started anew")
+        if relay is not None:
+            self._exchange(relay)
+            if not self._is_taken_over():
+                with suppress(RayActorError):  # it ends in the midst of its answer
+                    ray.get(relay.close.remote(), timeout=_ANSWER_SECONDS)
+        if self._has_ended:
+            self._hold("ended", "", self._lease.attempt)
+
+    def _exchange(self, relay: Any) -> None:
+        """Fetch from the relay until the run has ended, or is not wanted any more."""
         self._missed = 0
         marks = ray.get(relay.list_marks.remote(), timeout=_ANSWER_SECONDS)
         while not self._has_ended and self._is_wanted():
@@ -97,13 +108,13 @@ class Fetcher:
             apply_changes(self._run.folder, report.changes)
             if report.changes:
                 continue
+            # The lease ends once the relay is closed, so that a later start makes a relay of its own.
+            state = self._lease.state if report.state == "ended" else report.state
+            self._hold(state, report.host, report.attempt)
             if report.state == "ended":
-                self._end(f"Ray has given the run up: {report.error}" if report.error else "", report.attempt)
+                self._end(f"Ray has given the run up: {report.error}" if report.error else "")
             else:
-                self._hold(report.state, report.host, report.attempt)
                 time.sleep(_POLL_SECONDS)
-        with suppress(RayActorError):  # it ends in the midst of its answer
-            ray.get(relay.close.remote(), timeout=_ANSWER_SECONDS)
 
     def _is_wanted(self) -> bool:
         """Return whether nobody has cancelled the run here, taken it over, or removed it."""
@@ -112,12 +123,21 @@ class Fetcher:
         except OSError:
             return self._run.folder.is_dir()
 
-    def _end(self, error: str, attempt: int) -> None:
-        """Write down that the launch has come to its end."""
+    def _is_taken_over(self) -> bool:
+        """Return whether a later start of the run goes on with the relay."""
+        entry = self._run.leases.find_newest()
+        return (
+            entry is not None
+            and entry.number != self._number
+            and entry.lease.target == self._lease.target
+            and entry.lease.state != "ended"
+        )
+
+    def _end(self, error: str) -> None:
+        """Take note that the run has come to its end. error: the reason, if Ray has ended it."""
         if error:
             write_end(self._run, "failed", error)
         self._has_ended = True
-        self._hold("ended", "", attempt)
 
     def _hold(self, state: LeaseState, host: str, attempt: int) -> None:
         """Write into the lease how the run stands."""

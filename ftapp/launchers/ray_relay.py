@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 
 from ftapp import recipe as recipes
 from ftapp.common import user_folders
@@ -284,11 +285,14 @@ def make_relay(folder: Path, launch: str, environment: Mapping[str, str], option
         options: Those of the target.
     """
     relay = find_relay(folder.name)
+    try:
+        if relay and ray.get(relay.has_begun.remote(), timeout=_WAIT_SECONDS):
+            return
+    except RayActorError:  # the end of a former start has just closed it
+        relay = None
     if relay is None:
         kind: Any = ray.remote(Relay).options(**make_actor_options(folder.name))
         relay = kind.remote(folder.name, launch, environment, options)
-    if ray.get(relay.has_begun.remote(), timeout=_WAIT_SECONDS):
-        return
     marks: Marks = ray.get(relay.list_marks.remote())
     while changes := read_changes(folder, marks):
         marks = ray.get(relay.upload.remote(changes))

@@ -157,6 +157,7 @@ def test_a_run_without_a_shared_disk_is_fetched_as_it_grows_and_outlives_its_nod
             server.kill()  # the connection to this machine
         node.kill()
         wait_for(lambda: not run.alive())
+        assert not find_processes("ray::Relay"), "a later start makes its own"
         check_equal(run, whole)
         assert run.has_model()
         last = run.leases.find_newest()
