@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ftapp.common.formatting import format_size
 from ftapp.common.safe_files import explain_error
 
 KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, JPEG 2000 or AVIF"
@@ -23,6 +24,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 Image.init()  # else PIL knows only the first few of them
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 _ORIENTATION = 0x0112
+_LARGEST = 2**31  # bytes of a file: more than the most pixels that PIL decodes have, at eight bytes each
 _SOURCES = {
     "exif",
     "Raw profile type exif",
@@ -75,11 +77,14 @@ def read_content(path: Path) -> tuple[bytes, os.stat_result]:
         Its bytes, and its status right before they were read.
 
     Raises:
-        BrokenImageError: The file cannot be read.
+        BrokenImageError: The file cannot be read, or is too large.
     """
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - takes half the time of `Path.read_bytes`
             status = os.fstat(file.fileno())
+            if status.st_size > _LARGEST:
+                most = format_size(_LARGEST)
+                raise BrokenImageError(f"it has {format_size(status.st_size)}, and files of up to {most} are read")
             return file.read(), status
     except OSError as error:
         raise BrokenImageError(f"it cannot be read: {explain_error(error)}") from error

@@ -113,6 +113,12 @@ def test_a_fraction_shows_the_same_picture() -> None:
     assert np.abs(means - part).max() < 4
 
 
+def test_a_file_that_is_larger_than_any_picture_is_a_problem(pets: Path) -> None:
+    with (pets / "cat" / "disk.png").open("wb") as file:
+        file.truncate(2**40)  # takes no room on the disk
+    assert "disk.png: data.source: this image cannot be decoded: it has 1.0 TiB, and files of" in problems(pets)[0]
+
+
 def test_a_picture_of_far_too_many_pixels_is_a_problem(pets: Path) -> None:
     (pets / "cat" / "huge.png").write_bytes(png(20_000, 20_000, 8, 2, b""))
     assert (
