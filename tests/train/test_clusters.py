@@ -147,10 +147,17 @@ def test_a_run_without_a_shared_disk_is_fetched_as_it_grows_and_outlives_its_nod
     hidden.mkdir()
     monkeypatch.setenv("FTAPP_CACHE", str(hidden / "cache"))
     with ray_cluster.start_cluster(hidden) as address:
-        run = start_run(text_recipe, parse_target(f"{address}?shared=no"), tmp_path)
+        target = parse_target(f"{address}?shared=no")
+        run = start_run(text_recipe, target, tmp_path)
         _, whole, _ = do(text_recipe)  # meanwhile
         wait_for_step(run)
         assert run.status() == "running"
+        [former] = find_processes("ftapp.launchers.ray_fetch", run.folder.name)
+        former.suspend()  # as with a machine that sleeps
+        wait_for(lambda: not run.alive())
+        make_launcher(target).start(run, {})  # fetches again
+        former.resume()
+        former.wait(60)
         [worker] = find_processes("ftapp.workers.run", run.folder.name)
         [node] = [each for each in worker.parents() if each.name() == "raylet"]
         for server in find_processes("ray.util.client.server", "--mode=specific-server"):
