@@ -48,7 +48,7 @@ class Control:
     process has made a step, so that a run which is resumed again and again comes to its end.
 
     A run that is asked to end while it waits for room on its disk waits for PATIENCE_SECONDS more, and then ends as by
-    AT_ONCE: who asks by a signal kills it soon, and no later than that costs the same.
+    AT_ONCE. A batch system would kill it soon, and that costs the same: the steps since the newest checkpoint.
 
     Attributes:
         stop_status: The status with which the run is to end after its current step; None while it goes on.
