@@ -1,13 +1,16 @@
-"""`ftapp resume`: goes on with a run that was killed, stopped or has ended."""
+"""`ftapp resume`: goes on with a run that was killed, stopped or has ended, or with an experiment."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ftapp.cli import failure
 from ftapp.cli.options import JsonOption, MaxTimeOption, OfflineOption, OnOption, RunArgument, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.experiments.experiment_folder import Experiment
 
 
 def resume(
@@ -27,10 +30,15 @@ def resume(
     as_json: JsonOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted."""
+    """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted.
+
+    An experiment or a sweep goes on with all of its runs that did not come to their ends.
+    """
     from ftapp.cli.follow_run import follow_run
     from ftapp.cli.run_result import tell_outcome
+    from ftapp.common import user_folders
     from ftapp.common.errors import RunError
+    from ftapp.experiments import experiment_folder
     from ftapp.experiments.find_run import find_run
     from ftapp.launchers.choose import choose_target, find_former, make_launcher
     from ftapp.runs import run_folder
@@ -38,6 +46,13 @@ def resume(
     from ftapp.runs.starting import prepare_resume
 
     max_seconds = failure.parse_max_time(max_time)
+    if experiment := experiment_folder.find(run, user_folders.runs(runs_dir)):
+        if steps or epochs or anyway or max_time or on:
+            failure.refuse(
+                f"{experiment.folder.name} is an experiment, which goes on as it was begun; beside its name, only "
+                "--runs-dir, --json and --offline can be given"
+            )
+        raise typer.Exit(_resume_experiment(experiment, as_json=as_json, offline=offline))
     with failure.refuse_bad_recipes():
         found = find_run(run, runs_dir)
         try:
@@ -51,3 +66,20 @@ def resume(
             failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)
     raise typer.Exit(run_folder.combine_exit_codes([launcher.wait(found)]))
+
+
+def _resume_experiment(experiment: Experiment, *, as_json: bool, offline: bool) -> int:
+    """Go on with an experiment or a sweep in the foreground, and return the exit code."""
+    from ftapp.cli import run_experiment, sweep
+    from ftapp.launchers.choose import choose_target
+
+    with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
+        if reason := experiment.damage() or experiment.refusal:
+            failure.refuse(f"{experiment.folder.name} cannot go on: {reason}")
+        if experiment.is_sweep:
+            return sweep.carry_out(experiment, as_json=as_json, offline=offline)
+        target = choose_target(experiment.facts.get("on", "local"))
+        with experiment.hold_alone():
+            if offline:
+                experiment.write_facts(experiment.facts | {"offline": True})
+            return run_experiment.carry_out(experiment, target, as_json=as_json, debug=failure.is_debug())

@@ -98,8 +98,8 @@ def run(
     if experiments and (resume or max_time):
         option = "--resume" if resume else "--max-time"
         failure.refuse(
-            f"{option} is for single runs, and '{experiments[0]}' is an experiment here; 'ftapp resume RUN' goes on "
-            "with one of its runs"
+            f"{option} is for single runs, and '{experiments[0]}' is an experiment here; 'ftapp resume NAME' goes "
+            "on with an experiment that was cut off"
         )
     if not experiments:
         raise typer.Exit(

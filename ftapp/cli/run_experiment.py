@@ -18,6 +18,7 @@ from ftapp.launchers.choose import make_launcher
 from ftapp.launchers.target import LaunchTarget
 from ftapp.runs.annotation import Annotations, store
 from ftapp.runs.interruption import Interruption
+from ftapp.runs.run_folder import EXIT_CODES
 
 if TYPE_CHECKING:
     from ftapp.analysis.records import Arm
@@ -69,19 +70,42 @@ def run_experiment(
             on=target.text,
         )
         store(experiment.folder, annotations)
-        launcher = make_launcher(target)
-        with experiment.hold(), Interruption(launcher) as interruption:
-            code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
-            await_tracking(experiment, interruption)
-            if not experiment.remove_refused():
-                with interruption.excuse_full_disk("the result"):
-                    print_experiment(experiment, as_json=as_json)
+        with experiment.hold():
+            code = carry_out(experiment, target, as_json=as_json, debug=debug)
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
         print(f"the folder of runs, {folder}, cannot be written: {error}", file=sys.stderr)
         return 2
+    return code
+
+
+def carry_out(experiment: Experiment, target: LaunchTarget, *, as_json: bool, debug: bool) -> int:
+    """Run the arms of an experiment that this process holds, or go on with it, and print how they compare.
+
+    Args:
+        experiment: The experiment.
+        target: Where the runs go.
+        as_json: Whether the comparison is printed as JSON.
+        debug: Whether the output of failed runs is shown.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        RecipeError: The target cannot be reached, or the recipe in the folder is not valid.
+        OSError: The folder cannot be written.
+    """
+    launcher = make_launcher(target)
+    with Interruption(launcher) as interruption:
+        code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
+        await_tracking(experiment, interruption)
+        if not experiment.remove_refused():
+            with interruption.excuse_full_disk("the result"):
+                print_experiment(experiment, as_json=as_json)
+            if code in (EXIT_CODES["interrupted"], EXIT_CODES["unfinished"]):
+                print(f"'ftapp resume {experiment.folder.name}' goes on with the experiment", file=sys.stderr)
     return code
 
 

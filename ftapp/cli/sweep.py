@@ -152,7 +152,7 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
     if damage := found.damage():
         raise RecipeError([Problem("--resume", "", f"{found.folder.name} cannot go on: {damage}")])
     if not found.is_sweep:
-        message = f"{found.folder.name} is no sweep; 'ftapp resume RUN' goes on with one of its runs"
+        message = f"{found.folder.name} is no sweep; 'ftapp resume {found.folder.name}' goes on with it"
         raise RecipeError([Problem("--resume", "", message)])
     return found
 

@@ -82,7 +82,7 @@ class Experiment:
 
     def read_result(self) -> dict[str, Any] | None:
         """Read the result, without values of wrong types; None before the end, and where the file is not readable."""
-        return read_object(self.result_file, RESULT)[0] or None
+        return None if self.alive() else read_object(self.result_file, RESULT)[0] or None
 
     def damage(self) -> str | None:
         """Find what is wrong with the experiment's files, in words; None when nothing is."""

@@ -19,7 +19,6 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
 
-# One that is interrupted was ended by its user alone.
 _CUT_OFF = ("running", "waiting", "unfinished", "crashed")
 
 
@@ -42,13 +41,15 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     facts, arms = experiment.facts, experiment_folder.load_recipes(experiment)
     slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     watcher = _Arms(experiment)
+    # Without a result, the experiment itself was cut off; a run that is interrupted then was ended by its user alone.
+    cut_off = {*_CUT_OFF, "interrupted"} if experiment.result_file.exists() else _CUT_OFF
     known = {(member.arm, member.round): member.run for member in experiment.list_members()}
     for of, arm in schedule(list(arms), experiment.list_rounds()):
         if not slots.wait_for_room() or experiment.refusal:
             break
         name = f"{arm}, fold {of.fold}" if of.fold else arm
         if run := known.get((arm, of)):
-            if (status := run.status()) in _CUT_OFF:
+            if (status := run.status()) in cut_off:
                 seed = choose_seed(arms[arm], of)
                 slots.resume(run, f"{name}, seed {seed}", watcher, offline=facts["offline"])
             else:

@@ -23,9 +23,10 @@ COMMANDS_FROM = "FTAPP_COMMANDS_FROM"
 INEXACT = "FTAPP_RESUME_ANYWAY"
 """The variable that is 1 where a run may go on inexactly."""
 
-_ENDED_EARLY = ("unfinished", "interrupted", "crashed")
+ENDED_EARLY = ("unfinished", "interrupted", "crashed")
+"""The statuses of runs, and of experiments, that ended before they were done."""
 
-RESUMABLE = ("done", "failed", "pruned", *_ENDED_EARLY)
+RESUMABLE = ("done", "failed", "pruned", *ENDED_EARLY)
 """The statuses of runs that can go on."""
 
 
@@ -51,7 +52,7 @@ def find_same(folder: Path, recipe: Recipe) -> RunFolder | None:
         except RecipeError:
             continue
         has_ended = is_same and not run.alive() and run.environment().get("experiment") is None
-        if has_ended and run.status() in _ENDED_EARLY:
+        if has_ended and run.status() in ENDED_EARLY:
             return run
     return None
 

@@ -113,6 +113,26 @@ def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: 
     assert [member.arm for member in experiment.list_members()] == ["A full"]
 
 
+@pytest.mark.slow
+def test_an_experiment_that_was_ended_goes_on_with_its_runs(recipe_with_arms: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    process = start(recipe_with_arms, folder, "--set", "phase.finetune.steps=400", "--set", "evaluate.every=400")
+    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=240)
+    (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
+    name = experiment.folder.name
+    assert f"'ftapp resume {name}' goes on with the experiment" in stderr
+    command = make_command("ftapp.cli", "resume", name, "--runs-dir", str(folder), "--json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [each["name"] for each in json.loads(done.stdout)["runs"]] == ["A full", "B targeted"]
+    members = experiment.list_members()
+    assert [(member.arm, member.run.status()) for member in members] == [("A full", "done"), ("B targeted", "done")]
+    assert [len(member.run.history().resumed) for member in members] == [1, 0]
+    assert [len(member.run.history().steps) for member in members] == [400, 400]
+
+
 _STARTS = """
 import sys
 from pathlib import Path

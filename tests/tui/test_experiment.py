@@ -10,9 +10,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
+from ftapp.common.person import Person
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.arms import Round, make_slug
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.runs.launcher import LocalLauncher
 from ftapp.tui import desktop
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
@@ -224,6 +226,26 @@ async def test_an_experiment_is_stopped_after_a_question(write_experiment: Any) 
             await pilot.press("x", "left", "enter")
             assert experiment.is_stopping()
             await until(pilot, lambda: "stopping" in head(screen))
+
+
+async def test_an_experiment_that_was_cut_off_goes_on(write_experiment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = write_experiment("done", "interrupted")
+    resumed: list[Experiment] = []
+    monkeypatch.setattr(LocalLauncher, "start", lambda launcher, job, *more: resumed.append(job))
+    app = Opened()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot, experiment)
+        await pilot.press("g")
+        await until(pilot, lambda: resumed == [experiment])
+        app.person = Person("ana", "student")  # what runs in a class takes turns
+        screen.refresh_bindings()
+        await until(pilot, lambda: "g" not in screen.active_bindings)
+        app.person = Person()
+        await pilot.press("escape", "2")
+        await listed(pilot, 3)
+        await pilot.press("g")
+        await until(pilot, lambda: app.explored == [experiment])
+        assert len(resumed) == 2
 
 
 async def test_findings_verdicts_and_the_report_of_an_ended_experiment(

@@ -12,6 +12,7 @@ from textual.widgets import OptionList, Static
 from ftapp.common.person import Person
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.report.experiment import write_result
+from ftapp.runs.launcher import LocalLauncher
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.screens.sweep import SweepScreen
 from tests.support.sweeps import SEARCHED, make_sweep
@@ -75,7 +76,7 @@ async def test_a_sweep_that_goes_on_is_followed_and_can_be_stopped(tmp_path: Pat
             await pilot.press("x")
             await until(pilot, lambda: isinstance(app.screen, Dialog))
             said = " ".join(str(each.visual) for each in app.screen.query(Static))
-            assert f"'ftapp sweep --resume {sweep.folder.name}' goes on." in said
+            assert "g resumes a stopped sweep." in said
             await pilot.press("enter")
             await until(pilot, lambda: isinstance(app.screen, SweepScreen))
             app.person = Person("ana", "student")  # it is not hers
@@ -87,14 +88,14 @@ async def test_a_sweep_that_was_cut_off_says_why_and_goes_on(tmp_path: Path, mon
     sweep = make_sweep(tmp_path / "runs", SEARCHED[:2], {}, status=None)
     sweep.log_file.write_text("trial 1: 0.8\nthe study cannot be used: the disk is full\n", "utf-8")
     resumed: list[Experiment] = []
-    monkeypatch.setattr("ftapp.tui.screens.sweep.resume_sweep", resumed.append)
+    monkeypatch.setattr(LocalLauncher, "start", lambda launcher, job, *more: resumed.append(job))
     app = Opened()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await show(pilot, sweep)
         assert text(screen, "#conclusions Static") == "There is no result: the study cannot be used: the disk is full"
         await pilot.press("g")
         await until(pilot, lambda: resumed == [sweep])
-        app.person = Person("ana", "student")  # sweeps of a class take turns
+        app.person = Person("ana", "student")  # what runs in a class takes turns
         screen.refresh_bindings()
         await until(pilot, lambda: "g" not in screen.active_bindings)
 

@@ -1,4 +1,4 @@
-"""Resuming a run or a sweep from the interface: its questions, and the start of its process."""
+"""Resuming a run, an experiment or a sweep from the interface: the questions, and the start of the process."""
 
 from __future__ import annotations
 
@@ -88,19 +88,25 @@ async def _confirm(app: FtApp, point: ResumePoint, steps: int) -> bool:
     return await app.push_screen_wait(dialog) in ("Begin again", "Resume")
 
 
-def resume_sweep(experiment: Experiment) -> None:
-    """Start the process of a sweep again, which takes up what is in its folder.
+async def resume_experiment(app: FtApp, experiment: Experiment) -> bool:
+    """Start the process of an experiment or a sweep again, which takes up what is in its folder.
 
     Args:
-        experiment: The sweep.
+        app: Shows why it cannot go on.
+        experiment: The experiment or the sweep, whose process has ended.
 
-    Raises:
-        RecipeError: Optuna is not installed.
-        RunError: A process works on it already.
-        OSError: The process cannot be started.
+    Returns:
+        Whether the process was started.
     """
-    check_optuna()
-    LocalLauncher().start(experiment, {}, experiment.forget_stop)
+    try:
+        if experiment.is_sweep:
+            check_optuna()
+        await asyncio.to_thread(LocalLauncher().start, experiment, {}, experiment.forget_stop)
+    except (OSError, RecipeError, RunError) as error:
+        what = "sweep" if experiment.is_sweep else "experiment"
+        app.notify(str(error), title=f"This {what} cannot go on", severity="error", timeout=12)
+        return False
+    return True
 
 
 async def await_refused_resume(app: FtApp, run: RunFolder, begun: float) -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 
 from ftapp.common.person import Access, Person
-from ftapp.runs.resuming import RESUMABLE
+from ftapp.runs.resuming import ENDED_EARLY, RESUMABLE
 from ftapp.runs.run_folder import GOING_ON
 from ftapp.tui.actions.target import Target
 
 if TYPE_CHECKING:
+    from ftapp.experiments.experiment_folder import Experiment
     from ftapp.tui.app import FtApp
 
 
@@ -73,7 +74,16 @@ def _try_model(app: FtApp, targets: Sequence[Target]) -> None:
 
 
 def _resume(app: FtApp, targets: Sequence[Target]) -> None:
-    app.resume(targets[0].run)
+    from ftapp.tui.actions.resume import resume_experiment
+
+    async def go_on(experiment: Experiment) -> None:
+        if await resume_experiment(app, experiment):
+            app.open_experiment(experiment)
+
+    if experiment := targets[0].experiment:
+        app.run_worker(go_on(experiment), exclusive=True, group="resume")
+    else:
+        app.resume(targets[0].run)
 
 
 def _stop(app: FtApp, targets: Sequence[Target]) -> None:
@@ -134,9 +144,8 @@ def _explain_no_model(target: Target) -> str | None:
 
 
 def _explain_not_resumable(target: Target) -> str | None:
-    if target.experiment:
-        return "An experiment cannot be resumed. Choose a run below it."
-    return None if target.status in RESUMABLE else f"{target.recipe} is {target.status}, so it cannot be resumed."
+    resumable = ENDED_EARLY if target.experiment else RESUMABLE
+    return None if target.status in resumable else f"{target.recipe} is {target.status}, so it cannot be resumed."
 
 
 def _explain_not_running(target: Target) -> str | None:
@@ -173,7 +182,7 @@ _TABLE = (
         "resume",
         "g",
         "Resume",
-        "Continue an ended run from its newest checkpoint",
+        "Continue an ended run from its newest checkpoint, or an experiment",
         _resume,
         _explain_not_resumable,
         is_hidden=True,

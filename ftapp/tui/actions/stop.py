@@ -28,8 +28,8 @@ def stop_experiment(app: FtApp, experiment: Experiment) -> None:
         except OSError as error:
             app.notify(f"{experiment.folder} cannot be written: {error.strerror}", severity="error")
 
-    is_sweep, name = experiment.is_sweep, experiment.folder.name
-    going_on = f"'ftapp sweep --resume {name}' goes on." if is_sweep else "A stopped experiment cannot be resumed."
-    text = f"Running runs end after their current step and keep their models. No other run starts. {going_on}"
-    title = f"Stop this {'sweep' if is_sweep else 'experiment'}?"
-    app.push_screen(Dialog(title, text, ["Stop", "Continue"]), confirm)
+    what = "sweep" if experiment.is_sweep else "experiment"
+    text = "Running runs end after their current step and keep their models. No other run starts."
+    if app.person.find_obstacle("manage") is None:
+        text = f"{text} g resumes a stopped {what}."
+    app.push_screen(Dialog(f"Stop this {what}?", text, ["Stop", "Continue"]), confirm)

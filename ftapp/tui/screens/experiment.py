@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -20,8 +20,10 @@ from ftapp.experiments.arms import Round, name_control
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
+from ftapp.runs.resuming import ENDED_EARLY
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui import recipe_words
+from ftapp.tui.actions.resume import resume_experiment
 from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.experiment_head import describe_experiment
 from ftapp.tui.page import looks
@@ -71,6 +73,8 @@ repeat or fold.
 
 The folds of one recipe are repeats, and none is better than another. The list has a line for each fold, and *Results*
 has the mean over the folds.
+
+`g` goes on with an experiment that was stopped or cut off, as `ftapp resume NAME` does. Runs that have ended stay.
 """
     DEFAULT_CSS = """
     ExperimentScreen {
@@ -88,6 +92,7 @@ has the mean over the folds.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", "Stop", tooltip="End the experiment early and keep its runs"),
+        Binding("g", "resume", "Resume", tooltip="Go on with the experiment"),
         Binding("e", "report", "Report", tooltip="Open the report"),
         Binding("r", "next_repeat", "Next repeat", tooltip="Show the runs of the next repeat or fold"),
     ]
@@ -212,6 +217,12 @@ has the mean over the folds.
         """End the experiment and its runs."""
         stop_experiment(self.app, self.experiment)
 
+    @work(exclusive=True, group="resume")
+    async def action_resume(self) -> None:
+        """Go on with the experiment, detached from the interface."""
+        if await resume_experiment(self.app, self.experiment):
+            self._follow()
+
     @looks
     def action_report(self) -> None:
         """Open the report."""
@@ -234,6 +245,9 @@ has the mean over the folds.
         if action == "stop":
             is_running = standing is not None and standing.summary.status == "running"
             return is_running and self.app.person.find_obstacle("change", self._owner) is None
+        if action == "resume":
+            is_cut = standing is not None and standing.summary.status in ENDED_EARLY
+            return is_cut and self.app.person.find_obstacle("manage") is None  # it would not wait for its turn
         if action == "report":
             return bool(standing and standing.result and standing.result.get("report"))
         if action == "next_repeat":

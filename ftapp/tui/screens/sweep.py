@@ -18,15 +18,16 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp.common import formatting
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import OWN, SEARCH, SweepTrial, list_search, rank_trials, read_trial, shorten_keys
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.toml_text import format_override, format_value
+from ftapp.runs.resuming import ENDED_EARLY
 from ftapp.runs.run_folder import RunFolder, read_last_lines
-from ftapp.tui.actions.resume import resume_sweep
+from ftapp.tui.actions.resume import resume_experiment
 from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.experiment_head import describe_experiment
 from ftapp.tui.page import Page, looks
@@ -240,12 +241,8 @@ over the time of each trial; no other trial is both cheaper and better than one 
     @work(exclusive=True, group="resume")
     async def action_resume(self) -> None:
         """Go on with the sweep, detached from the interface."""
-        try:
-            await asyncio.to_thread(resume_sweep, self.experiment)
-        except (OSError, RecipeError, RunError) as error:
-            self.notify(str(error), title="This sweep cannot go on", severity="error", timeout=12)
-            return
-        self._follow()
+        if await resume_experiment(self.app, self.experiment):
+            self._follow()
 
     @looks
     def action_report(self) -> None:
@@ -258,9 +255,9 @@ over the time of each trial; no other trial is both cheaper and better than one 
             if standing is None or standing.summary.status != "running":
                 return False
             return self.app.person.find_obstacle("change", standing.summary.owner) is None
-        if action == "resume":  # in a class, sweeps take turns in the queue
-            is_cut = standing is not None and standing.summary.status in ("interrupted", "unfinished", "crashed")
-            return is_cut and not self.app.person.name and self.app.person.find_obstacle("change") is None
+        if action == "resume":
+            is_cut = standing is not None and standing.summary.status in ENDED_EARLY
+            return is_cut and self.app.person.find_obstacle("manage") is None  # it would not wait for its turn
         if action == "report":
             return standing is not None and standing.report
         return super().check_action(action, parameters)

@@ -71,3 +71,13 @@ def test_runs_that_have_ended_stay_and_those_that_were_cut_off_go_on(ended: Stat
     assert [member.round.repeat for member in members] == [1, 2, 3]
     assert [member.run.folder.name for member in members[:2]] == [first, second]
     assert launcher.asked == [second, members[2].run.folder.name]
+
+
+def test_an_experiment_that_its_user_has_ended_goes_on_with_the_runs_that_ended_with_it(experiment: Experiment) -> None:
+    add(experiment, 1, "done")
+    second = add(experiment, 2, "interrupted")
+    write_result(experiment)
+    launcher = Refusing()
+    with Interruption(launcher) as interruption:
+        run_experiment(experiment, launcher, interruption, debug=False)
+    assert launcher.asked == [second, experiment.list_members()[2].run.folder.name]
