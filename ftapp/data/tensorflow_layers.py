@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import numpy as np
-from keras.src.utils.backend_utils import TFGraphScope
 
 # TensorFlow takes Keras's seeds modulo this number. Smaller ones do not overflow on JAX, where Keras adds in 32 bits.
 _SEEDS = 2**31 - 2
@@ -27,7 +27,7 @@ def on_tensorflow(layer: Any, key: Sequence[int]) -> Iterator[None]:
         key: Whole numbers from which these follow.
     """
     layer.backend.set_backend("tensorflow")
-    with TFGraphScope():
+    with keras.src.utils.backend_utils.TFGraphScope():
         state = np.random.SeedSequence(list(key)).generate_state(2, dtype=np.uint32)
         layer._get_seed_generator("tensorflow").state.assign(state % _SEEDS)
         yield

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-from keras_hub.src.utils.preset_utils import get_preset_loader
+import keras_hub
 
 # Where optimizers keep what they remember of each weight: lists in the order of the weights that they were built for.
 _MOMENTS = {
@@ -57,7 +57,7 @@ def rust_tokenizer(tokenizer: Any) -> Any | None:
 
 def find_backbone_kind(preset: str) -> type:
     """Return the class of the backbone of a preset: a folder, or a name of which one file is fetched."""
-    found: type = get_preset_loader(preset).check_backbone_class()
+    found: type = keras_hub.src.utils.preset_utils.get_preset_loader(preset).check_backbone_class()
     return found
 
 

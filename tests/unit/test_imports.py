@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -76,6 +77,12 @@ def test_data_needs_no_keras() -> None:
     }
     names = set(modules("data")) - {f"ftapp.data.{name}" for name in encoding}
     assert not loaded("\n".join(f"import {name}" for name in sorted(names))) & KERAS
+
+
+def test_no_module_imports_a_part_of_keras_before_keras() -> None:
+    """Two threads that import both at once would find one of them half made: a process answers requests in threads."""
+    found = re.compile(r"^(?:from|import) (?:keras|keras_hub)\.src\b", re.MULTILINE)
+    assert [path.name for path in PACKAGE.rglob("*.py") if found.search(path.read_text())] == []
 
 
 def test_reports_need_no_keras() -> None:
