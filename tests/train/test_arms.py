@@ -45,6 +45,13 @@ def start(file: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def interrupt(process: subprocess.Popen[str], folder: Path) -> str:
+    """Send Ctrl-C once a run of the folder trains, and return what the process has told at its end."""
+    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=240)[1]
+
+
 def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     stdout, stderr = (process := start(recipe_with_arms, folder, "--control", "--jobs", "3", "--json")).communicate()
@@ -101,9 +108,7 @@ def test_hashes_tell_what_a_run_began_from_and_has_seen(image_recipe: str, do: D
 def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     process = start(recipe_with_arms, folder, "--set", "phase.finetune.epochs=10000", "--set", "evaluate.every=100000")
-    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=240)
+    stderr = interrupt(process, folder)
     assert process.returncode == 130
     assert "ending after this step" in stderr
     assert "the arms are not compared" in stderr
@@ -117,9 +122,7 @@ def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: 
 def test_an_experiment_that_was_ended_goes_on_with_its_runs(recipe_with_arms: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     process = start(recipe_with_arms, folder, "--set", "phase.finetune.steps=400", "--set", "evaluate.every=400")
-    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=240)
+    stderr = interrupt(process, folder)
     (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
     name = experiment.folder.name
     assert f"'ftapp resume {name}' goes on with the experiment" in stderr
