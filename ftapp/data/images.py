@@ -25,12 +25,8 @@ Image.init()  # else PIL knows only the first few of them
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 _ORIENTATION = 0x0112
 _LARGEST = 2**31  # bytes of a file: more than the most pixels that PIL decodes have, at eight bytes each
-_SOURCES = {
-    "exif",
-    "Raw profile type exif",
-    "XML:com.adobe.xmp",
-    "xmp",
-}  # of an orientation, but in TIFF
+# What PIL has of a file that may tell its orientation. TIFF has it in a tag.
+_SOURCES = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftapp.common.processes import make_child_environment, make_module_command
@@ -23,7 +24,7 @@ async def open_report(app: FtApp, run: RunFolder) -> None:
     """
     file = run.folder / "report.html"
     is_there = await asyncio.to_thread(file.is_file)
-    if app.person.find_obstacle("use") is None and not (is_there and await asyncio.to_thread(_is_new, run)):
+    if app.person.find_obstacle("use") is None and not (is_there and await asyncio.to_thread(_is_current, file, run)):
         app.notify("It opens when it is made.", title="Making the report")
         if wrong := await _make(run):
             app.notify(wrong, title="The report was not made", severity="error", timeout=12, markup=False)
@@ -34,9 +35,9 @@ async def open_report(app: FtApp, run: RunFolder) -> None:
     app.open_path(file)
 
 
-def _is_new(run: RunFolder) -> bool:
+def _is_current(file: Path, run: RunFolder) -> bool:
     with suppress(OSError):
-        return (run.folder / "report.html").stat().st_mtime >= run.events_file.stat().st_mtime
+        return file.stat().st_mtime >= run.events_file.stat().st_mtime
     return True
 
 
