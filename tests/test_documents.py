@@ -220,11 +220,11 @@ def test_sweeps_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path))
     seen: list[Experiment] = []
 
-    def carry_out(sweep: Experiment, **options: object) -> int:
+    def resume_experiment(sweep: Experiment, **options: object) -> int:
         seen.append(sweep)
         return 0
 
-    monkeypatch.setattr("ftapp.cli.sweep.carry_out", carry_out)
+    monkeypatch.setattr("ftapp.cli.run_experiment.resume_experiment", resume_experiment)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     loaded = recipe.load_experiment(seen[0].recipe_file).sweep
     assert loaded is not None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ftapp.cli import failure
 from ftapp.cli.options import JsonOption, MaxTimeOption, OfflineOption, OnOption, RunArgument, RunsDirOption
-
-if TYPE_CHECKING:
-    from ftapp.experiments.experiment_folder import Experiment
 
 
 def resume(
@@ -35,6 +32,7 @@ def resume(
     An experiment or a sweep goes on with all of its runs that did not come to their ends.
     """
     from ftapp.cli.follow_run import follow_run
+    from ftapp.cli.run_experiment import resume_experiment
     from ftapp.cli.run_result import tell_outcome
     from ftapp.common import user_folders
     from ftapp.common.errors import RunError
@@ -52,7 +50,9 @@ def resume(
                 f"{experiment.folder.name} is an experiment, which goes on as it was begun; beside its name, only "
                 "--runs-dir, --json and --offline can be given"
             )
-        raise typer.Exit(_resume_experiment(experiment, as_json=as_json, offline=offline))
+        with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
+            code = resume_experiment(experiment, as_json=as_json, offline=offline, debug=failure.is_debug())
+        raise typer.Exit(code)
     with failure.refuse_bad_recipes():
         found = find_run(run, runs_dir)
         try:
@@ -66,20 +66,3 @@ def resume(
             failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)
     raise typer.Exit(run_folder.combine_exit_codes([launcher.wait(found)]))
-
-
-def _resume_experiment(experiment: Experiment, *, as_json: bool, offline: bool) -> int:
-    """Go on with an experiment or a sweep in the foreground, and return the exit code."""
-    from ftapp.cli import run_experiment, sweep
-    from ftapp.launchers.choose import choose_target
-
-    with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
-        if reason := experiment.damage() or experiment.refusal:
-            failure.refuse(f"{experiment.folder.name} cannot go on: {reason}")
-        if experiment.is_sweep:
-            return sweep.carry_out(experiment, as_json=as_json, offline=offline)
-        target = choose_target(experiment.facts.get("on", "local"))
-        with experiment.hold_alone():
-            if offline:
-                experiment.write_facts(experiment.facts | {"offline": True})
-            return run_experiment.carry_out(experiment, target, as_json=as_json, debug=failure.is_debug())

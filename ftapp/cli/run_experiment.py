@@ -1,4 +1,4 @@
-"""Runs of a recipe's arms in the foreground, and how they compare, on stdout."""
+"""Experiments and sweeps in the foreground, and their results on stdout."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from ftapp import recipe
 from ftapp.common import tables, user_folders
-from ftapp.common.errors import RecipeError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments import experiment_folder, runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
-from ftapp.launchers.choose import make_launcher
+from ftapp.launchers.choose import choose_target, make_launcher
 from ftapp.launchers.target import LaunchTarget
 from ftapp.runs.annotation import Annotations, store
 from ftapp.runs.interruption import Interruption
@@ -71,7 +71,7 @@ def run_experiment(
         )
         store(experiment.folder, annotations)
         with experiment.hold():
-            code = carry_out(experiment, target, as_json=as_json, debug=debug)
+            code = _carry_out(experiment, as_json=as_json, debug=debug)
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 2
@@ -81,13 +81,13 @@ def run_experiment(
     return code
 
 
-def carry_out(experiment: Experiment, target: LaunchTarget, *, as_json: bool, debug: bool) -> int:
-    """Run the arms of an experiment that this process holds, or go on with it, and print how they compare.
+def resume_experiment(experiment: Experiment, *, as_json: bool, offline: bool, debug: bool) -> int:
+    """Go on with an experiment or a sweep, or begin it, and print its result.
 
     Args:
-        experiment: The experiment.
-        target: Where the runs go.
-        as_json: Whether the comparison is printed as JSON.
+        experiment: The experiment or the sweep.
+        as_json: Whether the result is printed as JSON.
+        offline: Whether its runs make no network call from now on, whatever its folder says.
         debug: Whether the output of failed runs is shown.
 
     Returns:
@@ -95,16 +95,32 @@ def carry_out(experiment: Experiment, target: LaunchTarget, *, as_json: bool, de
 
     Raises:
         RecipeError: The target cannot be reached, or the recipe in the folder is not valid.
+        RunError: It cannot go on, or another process works on it.
         OSError: The folder cannot be written.
     """
-    launcher = make_launcher(target)
+    if reason := experiment.damage() or (not experiment.is_sweep and experiment.refusal):
+        raise RunError(f"{experiment.folder.name} cannot go on: {reason}")
+    with experiment.hold_alone():
+        if offline:
+            experiment.write_facts(experiment.facts | {"offline": True})
+        return _carry_out(experiment, as_json=as_json, debug=debug)
+
+
+def _carry_out(experiment: Experiment, *, as_json: bool, debug: bool) -> int:
+    """Carry out an experiment or a sweep that this process holds, and print its result."""
+    launcher = make_launcher(choose_target(experiment.facts.get("on", "local")))
     with Interruption(launcher) as interruption:
-        code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
+        if experiment.is_sweep:
+            from ftapp.search.runner import run_sweep  # here, since only a sweep needs Optuna
+
+            code = run_sweep(experiment, launcher, interruption, debug=debug)
+        else:
+            code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
         await_tracking(experiment, interruption)
         if not experiment.remove_refused():
             with interruption.excuse_full_disk("the result"):
                 print_experiment(experiment, as_json=as_json)
-            if code in (EXIT_CODES["interrupted"], EXIT_CODES["unfinished"]):
+            if not experiment.is_sweep and code in (EXIT_CODES["interrupted"], EXIT_CODES["unfinished"]):
                 print(f"'ftapp resume {experiment.folder.name}' goes on with the experiment", file=sys.stderr)
     return code
 

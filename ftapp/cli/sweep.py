@@ -72,6 +72,7 @@ def sweep(
     """Search better values of a recipe's keys. The best are repeated with new seeds before one is named the winner."""
     from ftapp import recipe as recipes
     from ftapp.cli.check_search import check_search
+    from ftapp.cli.run_experiment import resume_experiment
     from ftapp.common import user_folders
     from ftapp.experiments.sweep.prepare import prepare_sweep
     from ftapp.experiments.sweep.search import check_optuna, load_search
@@ -117,7 +118,7 @@ def sweep(
                 store(experiment.folder, annotations)
             except OSError as error:
                 failure.refuse(f"the folder of runs, {folder}, cannot be written: {error}")
-        raise typer.Exit(carry_out(experiment, as_json=as_json, offline=offline))
+        raise typer.Exit(resume_experiment(experiment, as_json=as_json, offline=offline, debug=failure.is_debug()))
 
 
 def find_sweep(name: str, runs_dir: Path) -> Experiment:
@@ -155,32 +156,3 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
         message = f"{found.folder.name} is no sweep; 'ftapp resume {found.folder.name}' goes on with it"
         raise RecipeError([Problem("--resume", "", message)])
     return found
-
-
-def carry_out(experiment: Experiment, *, as_json: bool, offline: bool) -> int:
-    """Carry a sweep out in the foreground, and print its result.
-
-    Args:
-        experiment: The sweep.
-        as_json: Whether the result is printed as JSON.
-        offline: Whether its runs make no network call from now on.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        RecipeError: Its target cannot be reached.
-    """
-    from ftapp.cli.run_experiment import await_tracking, print_experiment
-    from ftapp.launchers.choose import choose_target, make_launcher
-    from ftapp.runs.interruption import Interruption
-    from ftapp.search.runner import run_sweep
-
-    launcher = make_launcher(choose_target(experiment.facts.get("on", "local")))
-    with failure.fail_on_run_errors(2), experiment.hold_alone(), Interruption(launcher) as interruption:
-        code = run_sweep(experiment, launcher, interruption, debug=failure.is_debug(), offline=offline)
-        await_tracking(experiment, interruption)
-        if not experiment.remove_refused():
-            with interruption.excuse_full_disk("the result"):
-                print_experiment(experiment, as_json=as_json)
-    return code

@@ -12,14 +12,12 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.member import choose_seed, make_member
-from ftapp.experiments.slots import Slots, Watcher
+from ftapp.experiments.slots import CUT_OFF, Slots, Watcher
 from ftapp.runs import run_folder
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
-
-_CUT_OFF = ("running", "waiting", "unfinished", "crashed")
 
 
 def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:
@@ -42,7 +40,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     watcher = _Arms(experiment)
     # Without a result, the experiment itself was cut off; a run that is interrupted then was ended by its user alone.
-    cut_off = {*_CUT_OFF, "interrupted"} if experiment.result_file.exists() else _CUT_OFF
+    cut_off = CUT_OFF if experiment.result_file.exists() else CUT_OFF - {"interrupted"}
     known = {(member.arm, member.round): member.run for member in experiment.list_members()}
     for of, arm in schedule(list(arms), experiment.list_rounds()):
         if not slots.wait_for_room() or experiment.refusal:

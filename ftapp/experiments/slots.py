@@ -17,10 +17,13 @@ from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher, LocalLauncher, do_nothing
 from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.resuming import ENDED_EARLY
+from ftapp.runs.run_folder import GOING_ON, RunFolder
 from ftapp.runs.starting import prepare_resume
 
 _POLL_SECONDS = 0.1
+CUT_OFF = frozenset((*GOING_ON, *ENDED_EARLY))
+"""The statuses of runs with which an experiment goes on, once its former process has ended."""
 
 
 class Watcher:

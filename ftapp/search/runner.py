@@ -16,7 +16,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.member import make_member
-from ftapp.experiments.slots import Slots, Watcher, request_stop
+from ftapp.experiments.slots import CUT_OFF, Slots, Watcher, request_stop
 from ftapp.experiments.sweep.prepare import apply_values, read_value
 from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import (
@@ -41,15 +41,12 @@ from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import EXIT_CODES, RunFolder
 from ftapp.search.study import Asked, SweepStudy, explain_faults
 
-_CUT_OFF = ("running", "waiting", "interrupted", "unfinished", "crashed")
 _FAILURES = 5  # trials that fail before one has a result, after which the sweep ends
 # Keys with which trials make other steps, so that results after as many steps tell nothing.
 _STEPS = ("batch_size", "steps", "epochs", "accumulate")
 
 
-def run_sweep(
-    experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool, offline: bool = False
-) -> int:
+def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:
     """Carry a sweep out, or go on with it.
 
     Args:
@@ -57,7 +54,6 @@ def run_sweep(
         launcher: Starts the runs.
         interruption: Tells when the user wants it to end.
         debug: Whether the output of runs that did not end well is shown.
-        offline: Whether runs make no network call from now on, whatever the folder says.
 
     Returns:
         The exit code: 130 if interrupted, 75 if unfinished, 1 if trials failed and none has a result, 2 if the data
@@ -68,7 +64,7 @@ def run_sweep(
         RunError: The study in the folder cannot be read or written.
     """
     print(f"sweep {experiment.folder}", file=sys.stderr)
-    sweep = _Sweep(experiment, launcher, interruption, debug=debug, offline=offline)
+    sweep = _Sweep(experiment, launcher, interruption, debug=debug)
     with explain_faults(sweep.study.file):
         sweep.search()
     if sweep.status == "done":
@@ -86,11 +82,8 @@ class _Sweep:
         trials: The trials that have ended, by arm.
     """
 
-    def __init__(
-        self, experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool, offline: bool
-    ) -> None:
+    def __init__(self, experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> None:
         facts = experiment.facts
-        facts["offline"] = facts["offline"] or offline
         self.experiment, self.of = experiment, Search.of(experiment)
         self._facts, self._interruption = facts, interruption
         self._slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
@@ -143,7 +136,7 @@ class _Sweep:
         settled, members = self.study.list_settled(), list_search(self.experiment)
         for member in members:
             status = member.run.status()
-            if member.arm in settled or status not in _CUT_OFF:
+            if member.arm in settled or status not in CUT_OFF:
                 trial = self.trials[member.arm] = read_trial(member, self.of.metric.name)
                 if member.arm not in settled and self.study.fits(member.values):
                     reports = _list_reports(member.run.history(), self.of.metric.name)
@@ -211,7 +204,7 @@ class _Sweep:
             asked: What the study knows of it; None of the recipe's own values.
             reports: Its evaluations, by position.
         """
-        if trial.status in _CUT_OFF and self._interruption.requested:
+        if trial.status in CUT_OFF and self._interruption.requested:
             return
         self.trials[trial.arm] = trial
         if asked:
@@ -259,7 +252,7 @@ class _Sweep:
                 made = make_member(self.experiment, arm, of, resolved, values=values[arm])
                 name = self._introduce(Member(arm, of, made.run, values[arm]))
                 self._slots.start(made.run, name, made.environment, watcher)
-            elif member.run.status() in _CUT_OFF:
+            elif member.run.status() in CUT_OFF:
                 self._go_on(member, watcher)
         self._slots.wait_for_all()
 
