@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -103,7 +104,9 @@ def test_a_person_who_does_not_want_to_wait_ends_the_runs(disk: Path, start_on_d
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert f"ended without saving; 'ftapp resume {run.folder.name}'" in stderr
-    assert stderr.endswith("the disk is full, so the result is not written\n")
+    result, way_on = stderr.splitlines()[-2:]
+    assert result.endswith("the disk is full, so the result is not written")
+    assert re.fullmatch(r"'ftapp resume [\w-]+' goes on with the experiment", way_on)
     assert not run.alive()
 
 
