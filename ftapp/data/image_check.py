@@ -59,7 +59,7 @@ def check(
 ) -> CheckedImages:
     """Decode each file as in training, but reduced, and hash it.
 
-    A core checks about 500 photographs of 0.1 MB a second, or 15,000 images of 16 x 16 pixels.
+    A core checks about 500 photographs of 0.1 MB a second, or 40,000 images of 16 x 16 pixels that begin alike.
 
     Args:
         contents: The files.
@@ -117,7 +117,7 @@ def _examine_all(
     with ExitStack() as stack:
         work, size = _choose_way(contents, len(places), stack, whole=whole)
         parts = [places[start : start + size] for start in range(0, len(places), size)]
-        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
+        pool = stack.enter_context(ThreadPoolExecutor((os.cpu_count() or 1) + 1))
         for part, examined in zip(parts, pool.map(work, parts), strict=True):
             found.digests[part] = np.frombuffer(examined.digests, np.uint8).reshape(-1, SIZE)
             found.pixels[part] = np.frombuffer(examined.pixels, np.uint8).reshape(-1, SIZE)

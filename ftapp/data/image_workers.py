@@ -7,7 +7,6 @@ import queue
 import struct
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -45,7 +44,7 @@ class ImageWorkers:
             )
             for _ in range(count)
         ]
-        self._idle: queue.SimpleQueue[subprocess.Popen[bytes] | None] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         for process in self._processes:
             self._idle.put(process)
 
@@ -63,7 +62,9 @@ class ImageWorkers:
             process.wait()
 
     def examine(self, paths: Sequence[str], *, whole: bool) -> Examined:
-        """Examine files in the next idle process. As many threads as processes may call it at once.
+        """Examine files in the next idle process. Any number of threads may call it at once.
+
+        A thread more than there are processes has the next request ready when a process is idle.
 
         Args:
             paths: The files.
@@ -72,17 +73,18 @@ class ImageWorkers:
         Returns:
             What was found.
         """
+        request = msgspec.msgpack.encode(ExamineRequest(list(map(os.fsencode, paths)), whole))
         process = self._idle.get()
         try:
-            if process is not None and process.stdin and process.stdout:
-                write_frame(process.stdin, msgspec.msgpack.encode(ExamineRequest(list(map(os.fsencode, paths)), whole)))
+            if process.stdin and process.stdout:
+                write_frame(process.stdin, request)
                 if answer := read_frame(process.stdout):
                     return msgspec.msgpack.decode(answer, type=Examined)
         except OSError:
             pass
         finally:
             self._idle.put(process)
-        return examine(list(map(Path, paths)), whole=whole)
+        return examine(paths, whole=whole)
 
 
 def write_frame(file: IO[bytes], content: bytes) -> None:

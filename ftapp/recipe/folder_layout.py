@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -257,6 +258,11 @@ def _is_data(path: Path, kind: FileKind) -> bool:
 
 
 def _holds_data(folder: Path, kind: FileKind) -> bool:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:  # in most folders the first one, where all would have to be sorted to walk them
+            is_plain = entry.is_file(follow_symlinks=False)
+            if is_plain and not local_files.is_debris(entry.name) and not kind.is_other(entry.name):
+                return True
     return any(not kind.is_other(name) for _, name in local_files.walk_names(folder, lambda path, problem: None))
 
 

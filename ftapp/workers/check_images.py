@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 import msgspec
 
@@ -20,7 +19,7 @@ def main() -> None:
     os.dup2(2, 1)  # so that nothing else is written among the answers
     while frame := read_frame(requests):
         request = msgspec.msgpack.decode(frame, type=ExamineRequest)
-        paths = [Path(os.fsdecode(path)) for path in request.paths]
+        paths = list(map(os.fsdecode, request.paths))
         try:
             write_frame(answers, msgspec.msgpack.encode(examine(paths, whole=request.whole)))
         except BrokenPipeError:

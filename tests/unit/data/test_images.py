@@ -14,7 +14,7 @@ from PIL import Image
 
 from ftapp import data
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.data import folder, images
+from ftapp.data import folder
 from ftapp.data.encoded import Images
 from ftapp.data.encoding import encode_images
 from ftapp.models.saved_model import TrainedModel
@@ -184,10 +184,14 @@ def test_class_folders_that_look_alike_are_refused_or_merged(tmp_path: Path) -> 
 
 
 def test_what_may_not_be_read_is_called_so(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, *given: Any, **named: Any) -> Any:
-        raise PermissionError(13, "Permission denied", str(path))
+    system_open = os.open
 
-    monkeypatch.setattr(images, "open", refuse, raising=False)
+    def refuse(path: Any, *given: Any, **named: Any) -> int:
+        if str(path).endswith(".png"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return system_open(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
     assert problems(pets) == [
         f"{pets}: data.source: 20 files: cat/01.png, cat/03.png, cat/05.png and 17 more: this image cannot be decoded: "
         "it cannot be read: Permission denied; to leave such images out, --set data.skip_broken=true"
