@@ -39,6 +39,9 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
     if (reading := plan["reading"]) and reading["seconds"] >= _LONG:
         head.append(f"\nreading the data: {format_duration(reading['seconds'])}")
         head.append(f", {format_size(reading['memory'])} of memory")
+        if reading["check_seconds"] >= _LONG:
+            checked = f"{format_duration(reading['check_seconds'])} to check {reading['checked']:,} new images"
+            head.append(f"; {checked}, which a run does not check again")
     if plan["classes"]:
         head.append(f"\nclasses: {format_class_counts(plan['classes'], plan['counts'])}")
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))

@@ -25,6 +25,7 @@ from ftapp.data.hashes import SIZE, Hashes, find_owners
 from ftapp.data.image_examination import Content, Examined, examine
 from ftapp.data.image_workers import ImageWorkers
 
+_NEW = "checking new images"  # what the progress of a check is called that is kept
 _KEPT = 1000  # files from which on a check is kept; it takes a tenth of a second
 _MANY = 10_000  # files from which on processes check them; one takes a third of a second to start
 _BY_THREAD, _BY_PROCESS = 16, 500  # files that are examined at once
@@ -54,6 +55,31 @@ class CheckedImages:
         return CheckedImages(self.digests[whole], self.pixels[whole], {})
 
 
+class CheckTimer:
+    """A progress that measures the check of images, and passes everything on.
+
+    Args:
+        progress: Gets what is passed on.
+
+    Attributes:
+        images: How many images were checked in a check that is kept, so that later runs need not check them.
+        seconds: How long that took.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._begun = 0.0
+        self.images, self.seconds = 0, 0.0
+
+    def __call__(self, activity: str, done: int, total: int | None) -> None:
+        """Pass a progress on, and take the time if it is that of a check."""
+        if activity == _NEW:
+            now = time.monotonic()
+            self._begun = self._begun or now
+            self.images, self.seconds = done, now - self._begun
+        self._progress(activity, done, total)
+
+
 def check(
     contents: Sequence[Content], problems: Mapping[int, str] | None = None, progress: Progress | None = None
 ) -> CheckedImages:
@@ -79,7 +105,7 @@ def check(
         places, left = left[is_known], left[~is_known]
         found.digests[places], found.pixels[places] = kept.look_up(kept.known[places])
     try:
-        _examine_all(contents, left, found, progress, "checking images", kept)
+        _examine_all(contents, left, found, progress, _NEW if kept else "checking images", kept)
     finally:  # also what was found before Ctrl-C
         if kept and len(left):
             kept.keep(found.digests, found.pixels)

@@ -32,7 +32,8 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         `devices`, `precision`, `reason`, numbers of `examples`, and a table for each of `phases`. `classes`, `counts`
         and `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
         `ftapp.recipe.cautions`. `reading` has the `seconds` in which the data were read and the bytes of `memory` that
-        this took; None for data that are read beside Keras. `free` bytes are on the disk of cached features.
+        this took; None for data that are read beside Keras. In `check_seconds` of them `checked` new images were
+        checked, which a run does not do again. `free` bytes are on the disk of cached features.
 
     Raises:
         RecipeError: The recipe does not fit its model or data.
@@ -71,12 +72,13 @@ def _read(recipe: Recipe, progress: Progress) -> tuple[Splits | DocumentSplits |
     import psutil
 
     from ftapp import data
+    from ftapp.data.image_check import CheckTimer
 
-    process = psutil.Process()
+    timer, process = CheckTimer(progress), psutil.Process()
     begun, before = time.perf_counter(), process.memory_info().rss
-    found = data.read_early(recipe, progress)
-    taken = max(0, process.memory_info().rss - before)
-    return found, {"seconds": time.perf_counter() - begun, "memory": taken}
+    found = data.read_early(recipe, timer)
+    seconds, memory = time.perf_counter() - begun, max(0, process.memory_info().rss - before)
+    return found, {"seconds": seconds, "memory": memory, "checked": timer.images, "check_seconds": timer.seconds}
 
 
 def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any, begin: int) -> dict[str, Any]:

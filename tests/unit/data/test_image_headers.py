@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def profile() -> bytes:
     return encoded(draw("RGB", 0), "JPEG")[:300]
 
 
-PLAIN = {
+PLAIN: dict[str, Callable[[int], bytes]] = {
     "png": lambda seed: encoded(draw("RGB", seed), "PNG"),
     "grey png": lambda seed: encoded(draw("L", seed), "PNG"),
     "png with transparency": lambda seed: encoded(draw("RGBA", seed), "PNG"),
@@ -103,7 +103,7 @@ PLAIN = {
 }
 """Files that Pillow need not read as a whole where it has read one of the same kind."""
 
-ODD = {
+ODD: dict[str, Callable[[int], bytes]] = {
     "palette": lambda seed: encoded(draw("P", seed), "PNG"),
     "palette with transparency": lambda seed: encoded(draw("P", seed), "PNG", transparency=3),
     "one bit": lambda seed: encoded(draw("1", seed), "PNG"),
@@ -222,9 +222,7 @@ def test_pillow_opens_a_plain_file_by_the_bytes_of_its_header_alone(kind: str) -
     file = Watched(MORE[kind](0))
     with Image.open(file, formats=("JPEG", "PNG")) as image:
         assert file.furthest == file.tell()
-        assert [(tile[0], tuple(tile[1])) for tile in image.tile] == [
-            ("zip" if image.format == "PNG" else "jpeg", (0, 0, *image.size))
-        ]
+        assert [tile[:2] for tile in image.tile] == [("zip" if image.format == "PNG" else "jpeg", (0, 0, *image.size))]
 
 
 def test_few_headers_are_kept() -> None:

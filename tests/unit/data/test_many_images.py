@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ftapp import data
 from ftapp.data import checked_images, image_check, image_examination, image_workers, images
@@ -18,7 +19,7 @@ from ftapp.data.duplicates import drop_duplicates
 from ftapp.data.examples import Examples
 from ftapp.data.file_list import FileList
 from ftapp.data.hashes import Hashes, find_owners, hash_content, stack_hashes
-from tests.support.images import noise, problems, spec, write
+from tests.support.images import encoded, exif, noise, problems, spec, write
 
 _MANY = 100_000
 
@@ -152,6 +153,32 @@ def test_only_new_and_changed_images_are_checked_again(pets: Path, checks: Calla
     file.write_bytes(b"")
     assert "cat/01.png" in problems(pets)[0]
     assert "cat/01.png" in problems(pets)[0]  # what is broken is not kept
+
+
+def test_the_time_of_a_check_is_that_of_images_that_are_new(pets: Path, checks: Callable[[], int]) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    for new in (20, 0, 1):
+        timer = image_check.CheckTimer(lambda *each: told.append(each))
+        data.load(spec(f"folder:{pets}"), "image-classification", 0, timer)
+        assert (timer.images, checks()) == (new, new)
+        assert timer.seconds >= 0
+        write(pets / "cat" / "new.png", noise(99)) if not new else None
+    assert told[-1] == ("checking new images", 1, 1)
+
+
+def test_images_are_equal_whichever_way_they_are_decoded(pets: Path) -> None:
+    whole = (pets / "cat" / "03.png").read_bytes()
+    image = Image.open(pets / "cat" / "03.png")
+    palette = image.convert("P", palette=Image.Palette.ADAPTIVE)  # of all of its 54 colours
+    (pets / "cat" / "as-bmp.png").write_bytes(encoded(image, "BMP"))
+    (pets / "cat" / "ends-otherwise.png").write_bytes(whole[:-12])
+    (pets / "cat" / "palette.png").write_bytes(encoded(palette, "PNG"))
+    photo, turned = Image.fromarray(noise(70, (24, 24))), exif([(0x112, 3, 1, b"\1\0")])
+    kinds: list[dict[str, Any]] = [{}, {"exif": turned}, {"comment": b"another header"}, {"dpi": (300, 300)}]
+    for number, options in enumerate(kinds):
+        (pets / "dog" / f"photo-{number}.jpg").write_bytes(encoded(photo, "JPEG", **options))
+    splits = data.load(spec(f"folder:{pets}"), "image-classification", 0)
+    assert splits.duplicates == 3 + 3
 
 
 def test_what_was_checked_before_an_interruption_is_kept(
