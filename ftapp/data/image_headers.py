@@ -19,12 +19,13 @@ ORIENTATION_SOURCES = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xm
 """What Pillow has of a file that may tell its orientation. TIFF has it in a tag."""
 
 _MODES = {"L", "LA", "RGB", "RGBA"}  # no palette, which the decoder knows nothing of
-_CHANGING = {*ORIENTATION_SOURCES, "transparency", "interlace"}  # what in a header changes the image beside its pixels
+# What Pillow has of a header that changes the image, or how its pixels are read.
+_CHANGING = {*ORIENTATION_SOURCES, "transparency", "interlace", "bbox", "default_image"}
 _MOST = 1000  # headers; 0.6 KB each in most JPEG files
 _LONGEST = 4096  # bytes of a header
 _JPEG, _SCAN = b"\xff\xd8\xff", b"\xff\xda"
 _DATA, _END = b"IDAT", b"\0\0\0\0IEND"
-_SUM = 4  # bytes after a chunk of a PNG file
+_SUM = 4  # bytes of the checksum after a chunk of a PNG file; Pillow too leaves that of pixels to zlib's own
 
 _Key = tuple[bytes, int | None]
 
@@ -63,11 +64,11 @@ def decode(content: bytes, at_least: int | None) -> Image.Image | None:
     if content.startswith(_JPEG):
         data, header = content, content[: _find_scan(content)]
     else:
-        at = content.find(_DATA)
-        start, end = at + 4, at + 4 + int.from_bytes(content[max(0, at - 4) : max(0, at)])
-        if content[end + _SUM : end + _SUM + len(_END)] != _END:  # a chunk behind the pixels may turn the image
+        at = content.find(_DATA) - 4
+        end = at + 8 + int.from_bytes(content[at : at + 4]) if at >= 0 else 0
+        if not end or content[end + _SUM : end + _SUM + len(_END)] != _END:  # chunks behind the pixels may change them
             return None
-        data, header = content[start:end], content[: at - 4]
+        data, header = content[at + 8 : end], content[:at]
     found = _known.get((header, at_least))
     if found is None:
         return None
@@ -86,7 +87,7 @@ def remember(content: bytes, end: int, image: Image.Image, at_least: int | None)
         image: The image, opened and drafted, and not loaded.
         at_least: As in `decode`.
     """
-    if not isinstance(image, ImageFile.ImageFile) or len(image.tile) != 1:
+    if len(content) > ImageFile.MAXBLOCK or not isinstance(image, ImageFile.ImageFile) or len(image.tile) != 1:
         return
     decoder, extents, offset, arguments = image.tile[0]
     if type(image) is JpegImageFile and offset == 0 and end == _find_scan(content):

@@ -80,6 +80,15 @@ def move_behind(content: bytes, name: bytes) -> bytes:
     return content[:at] + content[end:-12] + content[at:end] + content[-12:]
 
 
+def animate_one(content: bytes) -> bytes:
+    """Make a PNG file an animation of one picture."""
+    frame = chunk(b"acTL", struct.pack(">II", 1, 0)) + chunk(
+        b"fcTL", struct.pack(">IIIIIHHBB", 0, *_SIDES, 0, 0, 1, 1, 0, 0)
+    )
+    at = content.index(b"IDAT") - 4
+    return content[:at] + frame + content[at:]
+
+
 def profile() -> bytes:
     return encoded(draw("RGB", 0), "JPEG")[:300]
 
@@ -111,6 +120,7 @@ ODD: dict[str, Callable[[int], bytes]] = {
     "transparent colour": lambda seed: encoded(draw("RGB", seed), "PNG", transparency=(1, 2, 3)),
     "interlaced": interlaced,
     "animated png": lambda seed: animated(seed, "PNG"),
+    "animated png of one picture": lambda seed: animate_one(encoded(draw("RGB", seed), "PNG")),
     "png turned by exif": lambda seed: encoded(draw("RGB", seed, (8, 24)), "PNG", exif=exif([(0x112, 3, 1, b"\6\0")])),
     "png turned behind its pixels": lambda seed: move_behind(
         encoded(draw("RGB", seed, (8, 24)), "PNG", exif=exif([(0x112, 3, 1, b"\6\0")])), b"eXIf"
