@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import keras
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ftapp.data.dataset import NumberScale
 from ftapp.models import backend
-from ftapp.models.keras_internals import graph_nodes
+from ftapp.models.keras_internals import graph_nodes, operation_of
 from ftapp.recipe import Head, Model
 
 # The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples
@@ -65,6 +65,16 @@ def add_head(
         return x
     # The layer below then learns numbers of mean 0 and variance 1, so that one learning rate suits any unit.
     return keras.layers.Rescaling(scale.deviation, scale.mean, dtype="float32", name=NUMBER_SCALE)(x)
+
+
+def find_probability_head(model: Any) -> keras.layers.Dense | None:
+    """Find the last layer of a Functional model if it makes probabilities of logits, which losses are computed from.
+
+    Of a probability below 1e-7 the loss would be 16.1 on JAX and PyTorch, and have no gradient: Keras clips it there.
+    So an example about which the model is quite wrong would not be learned from.
+    """
+    layer = operation_of(model.outputs[0])
+    return layer if isinstance(layer, keras.layers.Dense) and layer.activation in _PROBABILITIES else None
 
 
 def find_normalization(model: Any) -> Any | None:
@@ -163,7 +173,7 @@ class OneHotLoss(keras.losses.Loss):
     """A loss of one-hot labels, averaged over examples, for class numbers or shares of classes.
 
     Args:
-        measured: Gives the losses (batch,) of one-hot labels and scores, both (batch, classes).
+        measured: Gives the losses (batch,) of one-hot labels and outputs, both (batch, classes).
         weights: As for `training_loss_for`.
         soft: Whether labels are shares of classes. An example counts as its classes on average.
     """
@@ -175,11 +185,11 @@ class OneHotLoss(keras.losses.Loss):
         self._measured, self._weights, self._soft = measured, weights, soft
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the losses (batch,) of labels and scores (batch, classes).
+        """Return the losses (batch,) of labels and outputs (batch, classes).
 
         Args:
             y_true: Class numbers, (batch,) or (batch, 1), or shares of classes, (batch, classes).
-            y_pred: The scores.
+            y_pred: The outputs: logits, or the distances of a linear SVM.
         """
         classes = y_pred.shape[-1]
         if self._soft:
@@ -198,7 +208,7 @@ class SetLoss(keras.losses.Loss):
     """A loss of sets of classes, averaged over classes and examples.
 
     Args:
-        measured: Gives the losses (..., classes) -> (...) of labels of 0 and 1 and scores, averaged over classes.
+        measured: Gives the losses (..., classes) -> (...) of labels of 0 and 1 and outputs, averaged over classes.
         weights: By how much the loss of each label counts for the examples that have it, (classes,); None for 1. With
             the cross-entropy this is -(w t log p + (1 - t) log(1 - p)), PyTorch's `pos_weight`.
     """
@@ -208,7 +218,7 @@ class SetLoss(keras.losses.Loss):
         self._measured, self._weights = measured, weights
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the losses (batch,) of labels of 0 and 1 and scores, both (batch, classes)."""
+        """Return the losses (batch,) of labels of 0 and 1 and outputs, both (batch, classes)."""
         has_class = keras.ops.cast(keras.ops.reshape(y_true, (-1, y_pred.shape[-1])), y_pred.dtype)
         if self._weights is None:
             return self._measured(has_class, y_pred)
@@ -232,6 +242,40 @@ def one_vs_rest_hinge(one_hot: Any, scores: Any) -> Any:
     return keras.losses.hinge(2 * one_hot - 1, scores)
 
 
+def focal_crossentropy(one_hot: Any, logits: Any, gamma: float, label_smoothing: float = 0.0) -> Any:
+    """Compute the focal loss (Lin et al. 2017) of classes that exclude each other.
+
+    Keras computes it from probabilities, which it clips at 1e-7: a very wrong answer would have no gradient.
+
+    Args:
+        one_hot: Labels or shares of classes, (batch, classes).
+        logits: Logits (batch, classes).
+        gamma: The power of 1 - p.
+        label_smoothing: The share of each label that is spread over all classes.
+
+    Returns:
+        The losses (batch,).
+    """
+    logs = keras.ops.log_softmax(logits)
+    truth = one_hot * (1 - label_smoothing) + label_smoothing / logits.shape[-1]
+    return -keras.ops.sum(truth * (1 - keras.ops.exp(logs)) ** gamma * logs, axis=-1)
+
+
+def binary_focal_crossentropy(one_hot: Any, logits: Any, gamma: float, label_smoothing: float = 0.0) -> Any:
+    """Compute the focal loss of each class against all others, (batch,), averaged over the classes.
+
+    Args:
+        one_hot: As for `focal_crossentropy`, or sets of classes.
+        logits: Logits (batch, classes).
+        gamma: The power of 1 - p.
+        label_smoothing: The share of each answer that is spread over both answers.
+    """
+    truth = one_hot * (1 - label_smoothing) + label_smoothing / 2
+    yes, no = keras.ops.log_sigmoid(logits), keras.ops.log_sigmoid(-logits)
+    losses = truth * keras.ops.exp(gamma * no) * yes + (1 - truth) * keras.ops.exp(gamma * yes) * no
+    return -keras.ops.mean(losses, axis=-1)
+
+
 class ScaledSquaredError(keras.losses.Loss):
     """The squared error in units of the training split's variance, averaged over examples.
 
@@ -251,16 +295,13 @@ class ScaledSquaredError(keras.losses.Loss):
         return keras.ops.square(error / self._deviation)
 
 
-_MEASURED = {
-    "softmax": keras.losses.categorical_crossentropy,
-    "one-vs-rest": keras.losses.binary_crossentropy,
+_MEASURED: Mapping[Head, Callable[..., Any]] = {
+    "softmax": functools.partial(keras.losses.categorical_crossentropy, from_logits=True),
+    "one-vs-rest": functools.partial(keras.losses.binary_crossentropy, from_logits=True),
     "linear-svm": one_vs_rest_hinge,
 }
-_FOCAL = {
-    # Keras's alpha is one weight for all classes.
-    "softmax": functools.partial(keras.losses.categorical_focal_crossentropy, alpha=1.0),
-    "one-vs-rest": keras.losses.binary_focal_crossentropy,
-}
+_FOCAL: Mapping[Head, Callable[..., Any]] = {"softmax": focal_crossentropy, "one-vs-rest": binary_focal_crossentropy}
+_PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
 
 _POOLINGS = {
     "average": keras.layers.GlobalAveragePooling2D,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,11 +14,12 @@ from ftapp.models.heads import OneHotLoss, ScaledSquaredError, SetLoss, one_vs_r
 from ftapp.recipe.tasks import Head, Task
 
 _UNIT = NumberScale(0.0, 1.0)
+_binary_crossentropy = functools.partial(keras.losses.binary_crossentropy, from_logits=True)
 _LOSSES: Mapping[str, Callable[[NumberScale], keras.losses.Loss]] = {
-    "categorical-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(),
-    "binary-crossentropy": lambda scale: OneHotLoss(keras.losses.binary_crossentropy),
+    "categorical-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "binary-crossentropy": lambda scale: OneHotLoss(_binary_crossentropy),
     "hinge": lambda scale: OneHotLoss(one_vs_rest_hinge),
-    "set-crossentropy": lambda scale: SetLoss(keras.losses.binary_crossentropy),
+    "set-crossentropy": lambda scale: SetLoss(_binary_crossentropy),
     "set-hinge": lambda scale: SetLoss(one_vs_rest_hinge),
     "squared-error": ScaledSquaredError,
     "token-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -39,8 +41,8 @@ def loss_for(task: Task, head: Head, scale: NumberScale | None = None) -> keras.
         scale: the scale of the numbers of regression; not used for other tasks.
 
     Returns:
-        A loss for the labels of `ftapp.data.dataset.Dataset.get_targets` and scores (batch, outputs); for language
-        models, logits (batch, tokens, vocabulary).
+        A loss for the labels of `ftapp.data.dataset.Dataset.get_targets` and outputs (batch, outputs): logits of heads
+        that give probabilities, else scores; for language models, logits (batch, tokens, vocabulary).
     """
     return _LOSSES[task.losses[head if task.heads else None]](scale or _UNIT)
 

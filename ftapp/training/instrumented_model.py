@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.models.completion_loss import CompletionCrossentropy
+from ftapp.models.heads import find_probability_head
 from ftapp.training import gradient_norm
 from ftapp.training.tensorflow_steps import TracedStep
 
@@ -65,10 +66,13 @@ class InstrumentedModel(keras.Model):
 
     These give a dictionary for `read_values`: the metrics by name, with `gradient_norm` among those of a training step
     if the optimizer is watched (`ftapp.training.gradient_norm`). That of `test_on_batch` holds the loss of each example
-    too and, if `gives_scores` is set before the model is compiled, the model's outputs, from the same forward pass.
+    too and, if `gives_scores` is set before the model is compiled, its scores, from the same forward pass.
+
+    Its outputs are the logits where the head of the Functional model gives probabilities, and losses are computed from
+    them (`ftapp.models.heads.find_probability_head`). Metrics and scores are those of the probabilities.
 
     Attributes:
-        gives_scores: Whether batches of held-out examples give the model's outputs.
+        gives_scores: Whether batches of held-out examples give the scores of the Functional model.
         training_loss: What is trained on in place of the compiled loss, which held-out examples are measured by.
         trains_on_shares: Whether labels of training steps are shares of classes. The metrics of a step then take the
             class of the largest share for the label.
@@ -83,6 +87,17 @@ class InstrumentedModel(keras.Model):
     def compile(self, *given: Any, loss: keras.losses.Loss, **options: Any) -> None:
         """Compile the model as Keras does, with a loss that remembers those of single examples."""
         super().compile(*given, loss=WatchedLoss(loss), **options)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **options: Any) -> Any:
+        """Compute the outputs of a batch. Keras reads the arguments that it takes: those of a Functional model."""
+        head = find_probability_head(self)
+        if head is None:
+            return super().call(inputs, training=training, mask=mask, **options)
+        activation, head.activation = head.activation, keras.activations.linear
+        try:
+            return super().call(inputs, training=training, mask=mask, **options)
+        finally:
+            head.activation = activation
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what computes a training step; on TensorFlow a function that is traced once."""
@@ -115,6 +130,8 @@ class InstrumentedModel(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
         losses, counts = self.loss.take_losses()
+        head = find_probability_head(self)
+        y_pred = head.activation(y_pred) if head else y_pred
         results = super().compute_metrics(x, self._find_classes(y, y_pred), y_pred, sample_weight)
         if (norm := gradient_norm.take_norm(self.optimizer)) is not None:
             results["gradient_norm"] = norm
@@ -140,7 +157,7 @@ def instrument(model: keras.Model, *, gives_scores: bool) -> InstrumentedModel:
 
     Args:
         model: The Functional model.
-        gives_scores: Whether batches of held-out examples give its outputs too.
+        gives_scores: Whether batches of held-out examples give its scores too.
     """
     same = InstrumentedModel(model.input, model.output, name=model.name)
     same.gives_scores = gives_scores
@@ -153,7 +170,7 @@ class BatchValues(NamedTuple):
     Attributes:
         metrics: The metrics by name.
         losses: The loss of each example, float32 (examples,); None of a training step.
-        scores: The model's outputs, float (examples, ...); None where it does not give them.
+        scores: The scores, float (examples, ...); None where the model does not give them.
         counts: The number of tokens of each example that its loss is the mean of, float32 (examples,); None where all
             examples count the same.
     """

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
+from ftapp.models.objectives import loss_for
+from ftapp.recipe import TASKS
 from ftapp.training.evaluate import evaluate
 from ftapp.training.instrumented_model import instrument
 from tests.unit.training.test_answers import make_kind
@@ -20,13 +22,15 @@ def test_loss_accuracy_and_confusion_are_those_of_scikit_learn() -> None:
     random = np.random.default_rng(1)
     x, y = random.normal(0, 2, (23, 5)).astype("float32"), random.integers(0, 3, 23)
     inputs = keras.Input((5,))
-    model = instrument(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(inputs)), gives_scores=True)
-    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"], jit_compile=False)
+    plain = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(inputs))
+    model = instrument(plain, gives_scores=True)
+    loss = loss_for(TASKS["text-classification"], "softmax")
+    model.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
     dataset: Any = SimpleNamespace(make_inputs=lambda rows, _: x[rows], get_targets=lambda rows: y[rows])
     batches = np.split(np.arange(23)[::-1], [8, 16])
     measured = evaluate(model, dataset, batches, make_kind(3), lambda done, of: True)
     assert measured is not None
-    probabilities = model.predict_on_batch(x)
+    probabilities = plain.predict_on_batch(x)
     predicted = probabilities.argmax(axis=1)
     assert measured.metrics["loss"] == pytest.approx(log_loss(y, probabilities, labels=range(3)), rel=1e-5)
     assert measured.metrics["accuracy"] == pytest.approx(accuracy_score(y, predicted))

@@ -16,6 +16,7 @@ FILES = [
         "test_optimizers.py",
         "test_random_layers.py",
         "test_completion_loss.py",
+        "test_instrumented_model.py",
         "../models/test_layers.py",
         "../explain/test_grad_cam.py::test_the_map_points_at_the_square_that_makes_the_class",
         "../../train/test_adapters.py::test_adapters_go_on_exactly_on_other_backends",
