@@ -113,8 +113,10 @@ def _choose_mark(row: Mapping[str, Any]) -> str:
 
 
 def _describe_status(row: Mapping[str, Any]) -> str:
-    """Return a run's status with the damage of its files."""
+    """Return a run's status with the queue in which it waits, or with the damage of its files."""
     status, damage = row["status"], row["damage"]
+    if row.get("place"):
+        return f"waiting{row['place'].removeprefix('waits')}"
     return f"{status}: {damage}" if damage and status == "damaged" else f"{status}; {damage}" if damage else status
 
 

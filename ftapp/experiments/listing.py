@@ -39,6 +39,7 @@ class Summary:
     Attributes:
         run: The run's folder.
         status: As `Run.status` has it, or "damaged", with the reason in `error`.
+        place: In which queue it waits and why, in words; "" where it does not wait.
         recipe: The recipe's name.
         profile: The profile that was applied; None for none.
         created: When it was made, in seconds since the Unix epoch.
@@ -71,6 +72,7 @@ class Summary:
     run: RunFolder
     status: str
     recipe: str
+    place: str = ""
     profile: str | None = None
     created: float | None = None
     seconds: float | None = None
@@ -160,7 +162,7 @@ class Summaries:
 
 def _has_changed_life(summary: Summary) -> bool:
     """Return whether a run without a last event lives although it did not when it was summed up, or the reverse."""
-    if summary.goes_on and summary.run.waits_for_machine() is not (summary.status == "waiting"):
+    if summary.goes_on and summary.run.leases.describe_queue() != summary.place:
         return True
     unended = summary.goes_on or summary.status in ("crashed", "damaged")
     return unended and summary.run.alive() is not summary.goes_on
@@ -191,7 +193,7 @@ def summarize(run: RunFolder) -> Summary:
         The summary; missing and damaged files are told in it.
     """
     # Asked first: a run that ends in between has written its last event.
-    living, waits = run.alive(), run.waits_for_machine()
+    living, place = run.alive(), run.leases.describe_queue()
     events, doubtful, unreadable = _read_newest_events(run)
     environment = run.environment()
     started = _find_last(events, RunStarted)
@@ -207,7 +209,8 @@ def summarize(run: RunFolder) -> Summary:
     last_time = events[-1].time if events else None
     return Summary(
         run=run,
-        status="waiting" if waits else "running" if living and not ended else "damaged" if damage else final_status,
+        place=place,
+        status="waiting" if place else "running" if living and not ended else "damaged" if damage else final_status,
         recipe=environment.get("recipe") or (started.recipe if started else named),
         profile=environment.get("profile") or (started.profile if started else None),
         created=created,

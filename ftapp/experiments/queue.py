@@ -310,7 +310,8 @@ class Queue:
         """Describe the status of an entry in a few words: also whether a run that was started waits for a machine."""
         lease = RunFolder(self.find_job(entry).folder).find_lease() if entry.goes_on and entry.kind == "run" else None
         if lease and lease.lease.state == "waiting":
-            return f"waiting in {lease.lease.engine}"
+            reason = lease.find_reason()
+            return f"waiting in {lease.lease.engine}{f': {reason}' if reason else ''}"
         return entry.describe_status()
 
     def _find_prepared(self, entry: Entry) -> Path | None:

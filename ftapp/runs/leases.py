@@ -69,10 +69,21 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int = 0
     seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = _SECONDS
 
-    def describe(self) -> str:
-        """Describe it in words: where the run waits or works."""
+    @property
+    def is_fetched(self) -> bool:
+        """Whether the run is in a cluster that does not see its folder, from where its files are fetched."""
+        return "shared=no" in self.target.partition("?")[2].split("&")
+
+    def describe(self, reason: str = "") -> str:
+        """Describe it in words: where the run waits or works.
+
+        Args:
+            reason: Why it waits, in the engine's words.
+        """
         engine = self.engine.capitalize()
         job = f"job {self.job}" if self.job else "no job yet"
+        if reason:
+            job = f"{job}: {reason}"
         if self.state == "waiting":
             return f"waits in {engine}'s queue ({job})"
         return f"works on {self.host} ({engine}, {job})" if self.state == "working" else "has ended"
@@ -93,6 +104,16 @@ class LeaseEntry:
     lease: Lease
     renewed: float
     device: int
+
+    def find_reason(self) -> str:
+        """Find why the run waits, in Slurm's words; "" where that is not known. Asks as `slurm_queue.find_reason`."""
+        lease = self.lease
+        is_queued = lease.engine == "slurm" and lease.state == "waiting" and lease.job
+        return slurm_queue.find_reason(lease.job) if is_queued else ""
+
+    def describe(self) -> str:
+        """Describe in words where the run waits or works, and why it waits. Asks as `find_reason`."""
+        return self.lease.describe(self.find_reason())
 
 
 class LeaseFolder:
@@ -121,7 +142,8 @@ class LeaseFolder:
     def find_living(self) -> LeaseEntry | None:
         """Find the lease of a run that waits for a machine or works on one; None where there is none.
 
-        Slurm is asked about a lease that nobody renews: a job that waits in its queue has no process.
+        Slurm is asked about a lease that nobody renews: a job that waits in its queue has no process. That may take
+        seconds, so the interface's own thread does not call this.
         """
         entry = self.find_newest()
         if entry is None or entry.lease.state == "ended":
@@ -139,6 +161,11 @@ class LeaseFolder:
                 return entry if entry.lease.state == "waiting" else None
             case _:
                 return None
+
+    def describe_queue(self) -> str:
+        """Describe in which queue the run waits, and why; "" where it does not wait. Asks as `find_living`."""
+        entry = self.find_living()
+        return entry.describe() if entry and entry.lease.state == "waiting" else ""
 
     def is_expired(self, entry: LeaseEntry, part: float = 1.0) -> bool:
         """Return whether a lease was not renewed for its time, or for a part of it.

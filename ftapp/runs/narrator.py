@@ -70,7 +70,7 @@ class Narrator:
         if time.monotonic() - self._looked >= _PLACE_SECONDS:
             self._looked = time.monotonic()
             entry = self._run.find_lease()
-            place = f"the run {entry.lease.describe()}" if entry else self._place
+            place = f"the run {entry.describe()}" if entry else self._place
             if place != self._place:
                 self._place = place
                 self.say(place)

@@ -88,6 +88,7 @@ def _make_row(run: RunFolder) -> tuple[_Row, bool]:
     row = {
         "run": run.folder.name,
         "status": run.standing(history, damage),
+        "place": run.leases.describe_queue(),
         "recipe": facts.get("recipe"),
         "profile": facts.get("profile"),
         "task": recipe.task,

@@ -65,7 +65,7 @@ async def test_stop_cancels_a_run_that_waits_for_a_machine(write_run: Write) -> 
         assert "waits for a machine and is cancelled" in said
         await pilot.click("Button")
         await until(pilot, lambda: run.status() == "interrupted")
-        assert "was cancelled while it waited" in notes(app)
+        await until(pilot, lambda: "was cancelled while it waited" in notes(app))
 
 
 async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:

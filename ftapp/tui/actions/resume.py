@@ -117,7 +117,7 @@ async def await_refused_resume(app: FtApp, run: RunFolder, begun: float) -> None
         run: The run that was resumed.
         begun: The time of its last event before.
     """
-    while run.alive():
+    while await asyncio.to_thread(run.alive):
         await asyncio.sleep(_LOOK_SECONDS)
     if reason := resuming.find_refusal(await asyncio.to_thread(run.history), begun):
         app.notify(reason, title="This run cannot be resumed", severity="error", timeout=12)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from ftapp.common.errors import RunError
 from ftapp.launchers.stop import send
@@ -14,6 +16,9 @@ from ftapp.tui.dialogs.dialog import Dialog
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
+
+
+_Found = TypeVar("_Found")
 
 
 class RunCommands:
@@ -33,13 +38,33 @@ class RunCommands:
         """Send a command, if the person may change the run."""
         if not self._app.may("change", self._owner):
             return
-        try:
-            if send(self._run, command):
+
+        def try_to_send() -> bool | RunError:
+            try:
+                return send(self._run, command)
+            except RunError as error:
+                return error
+
+        def tell(outcome: bool | RunError) -> None:
+            if isinstance(outcome, RunError):
+                self._app.notify(str(outcome), severity="error")
+            elif outcome:
                 self._sent[command.id] = command.name
             else:
                 self._app.notify("The run was cancelled while it waited for a machine.")
-        except RunError as error:
-            self._app.notify(str(error), severity="error")
+
+        self._find(try_to_send, tell)
+
+    def _find(self, find: Callable[[], _Found], use: Callable[[_Found], None]) -> None:
+        """Use an answer for which Slurm may be asked. That takes seconds, so it is done aside for runs on clusters."""
+
+        async def find_aside() -> None:
+            use(await asyncio.to_thread(find))
+
+        if self._run.leases.folder.is_dir():
+            self._app.run_worker(find_aside(), group="run commands")
+        else:
+            use(find())
 
     def report_answers(self, history: History) -> None:
         """Show the run's answers to commands that were sent from here.
@@ -59,12 +84,15 @@ class RunCommands:
             if choice == "Stop":
                 self.send(commands.Stop())
 
-        if self._run.waits_for_machine():
-            text = "The run waits for a machine and is cancelled."
-        else:
-            text = "The run ends after the current step and keeps the model."
-        text = f"{text} g resumes a stopped run."
-        self._app.push_screen(Dialog("Stop this run?", text, ["Stop", "Continue"]), confirm)
+        def ask(waits: bool) -> None:
+            if waits:
+                text = "The run waits for a machine and is cancelled."
+            else:
+                text = "The run ends after the current step and keeps the model."
+            text = f"{text} g resumes a stopped run."
+            self._app.push_screen(Dialog("Stop this run?", text, ["Stop", "Continue"]), confirm)
+
+        self._find(self._run.waits_for_machine, ask)
 
     def ask_for_rate(self, history: History) -> None:
         """Ask for another base learning rate, and send it.

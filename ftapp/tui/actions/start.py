@@ -119,15 +119,20 @@ async def _check_layers(app: FtApp, draft: Draft) -> None:
             app.notify(note)
 
 
+def _is_undecided(run: RunFolder) -> bool:
+    """Return whether a run has not read its data yet. It may ask Slurm."""
+    return run.history().started is None and run.alive()
+
+
 async def await_refusal(app: FtApp, started: RunFolder | Experiment) -> None:
     """Tell that the data of a run or an experiment were refused, whatever the screen, and remove what is left.
 
     Called by a worker of the app.
     """
     if isinstance(started, RunFolder):
-        while (history := started.history()).started is None and started.alive():
+        while await asyncio.to_thread(_is_undecided, started):
             await asyncio.sleep(_SOON)
-        history = started.history()
+        history = await asyncio.to_thread(started.history)
         reason = history.ended.error if history.ended and history.started is None else None
         remove: Callable[[], bool] = partial(remove_refused, started, history)
     else:

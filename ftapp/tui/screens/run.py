@@ -148,7 +148,7 @@ back.
         ended = self.history.ended
         self._goes_on = living or more
         self._status = ended.status if ended else "running" if self._goes_on else "crashed"
-        self._place = entry.lease.describe() if entry else ""
+        self._place = entry.describe() if entry else ""
         if entry and entry.lease.state == "waiting":
             self._status = "waiting"
         return more

@@ -197,8 +197,8 @@ after a week, or when you empty the trash with `Ctrl-P`.
             lines = []
             if summary.experiment and summary.status == "running":
                 lines.append(Content(f"{summary.ended} of {summary.planned} runs have ended"))
-            elif summary.status == "waiting" and (entry := summary.run.find_lease()):
-                lines.append(Content(f"the run {entry.lease.describe()}"))
+            elif summary.place:
+                lines.append(Content(f"the run {summary.place}"))
             elif summary.error:
                 lines.append(Content.styled(summary.error, "$error"))
             elif summary.status == "crashed":

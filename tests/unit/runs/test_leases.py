@@ -165,15 +165,40 @@ def test_slurm_is_asked_about_a_lease_that_nobody_renews(
 
 def test_slurm_is_not_asked_more_often_than_every_few_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     squeue = tmp_path / "squeue"
-    squeue.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho PENDING\n")
+    squeue.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho PENDING QOSMaxJobsPerUserLimit\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert {slurm_queue.find_job_state("7") for _ in range(5)} == {"waiting"}
+    assert slurm_queue.find_reason("7") == "QOSMaxJobsPerUserLimit"
     assert (tmp_path / "log").read_text().count("asked") == 1
     squeue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Invalid job id specified' >&2\nexit 1\n")
     assert slurm_queue.find_job_state("8") == "gone"
     squeue.write_text("#!/bin/sh\nexit 1\n")
     assert slurm_queue.find_job_state("9") == "unknown"
+    squeue.write_text("#!/bin/sh\necho RUNNING None\n")
+    assert (slurm_queue.find_job_state("10"), slurm_queue.find_reason("10")) == ("working", "")
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("PENDING Resources", "waits in Slurm's queue (job 12: Resources)"),
+        ("PENDING Nodes required for job are DOWN", "waits in Slurm's queue (job 12: Nodes required for job are DOWN)"),
+        ("PENDING None", "waits in Slurm's queue (job 12)"),
+        ("", "waits in Slurm's queue (job 12)"),
+    ],
+)
+def test_a_run_that_waits_tells_the_reason_that_slurm_gives(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, told: str
+) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\necho '{says}'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    number = run.leases.take_over(make("waiting", "slurm", job="12"))
+    assert run.leases.describe_queue() == told
+    run.leases.replace(number, make("working", "slurm", job="12"))
+    assert not run.leases.describe_queue()
 
 
 def test_a_lease_is_renewed_on_a_full_disk(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
