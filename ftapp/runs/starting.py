@@ -122,12 +122,28 @@ def prepare_resume(
         raise RunError(f"{run.folder.name} goes on already, in another process")
     history, longer = run.history(), None
     if steps or epochs:
+        check_fetched(run)
         longer = lengthen_last_phase(recipe, history, steps=steps, epochs=epochs)
     elif run.status(history) == "done":
         end = f"the run has reached its end, after {len(history.steps)} steps"
         raise RunError(f"{end}; a number of further steps or epochs makes it longer, such as --steps 100")
     check_resumable(run, anyway=anyway)
     return make_resume(run, longer=longer, anyway=anyway, offline=offline, max_seconds=max_seconds)
+
+
+def check_fetched(run: RunFolder) -> None:
+    """Check that a run whose recipe is to change does not go on in a cluster from where its files were last fetched.
+
+    Raises:
+        RunError: It may.
+    """
+    entry = run.leases.find_newest()
+    if entry and entry.lease.is_fetched and entry.lease.state != "ended":
+        raise RunError(
+            f"{run.folder.name} may go on in the cluster at {entry.lease.target}, with its former length, and its "
+            f"files were not fetched to its end; 'ftapp resume {run.folder.name}' fetches them, and a number of "
+            "further steps or epochs makes it longer afterwards"
+        )
 
 
 def make_resume(

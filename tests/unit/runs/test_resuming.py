@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
 import pytest
 
 from ftapp import recipe as recipes
@@ -9,7 +14,10 @@ from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
 from ftapp.runs.events import DataLoaded, Noted, Resumed
 from ftapp.runs.history import History
+from ftapp.runs.leases import Lease, LeaseState
 from ftapp.runs.resuming import find_refusal, lengthen_last_phase
+from ftapp.runs.starting import check_fetched
+from tests.support.recorded_runs import record_run
 
 
 def load(*keys: str) -> Recipe:
@@ -41,6 +49,33 @@ def test_epochs_of_data_that_were_not_read_have_no_known_steps() -> None:
     with pytest.raises(RunError, match="has not read its data yet"):
         lengthen_last_phase(load("steps=12"), History(), epochs=1)
     assert lengthen_last_phase(load("steps=12"), History(), steps=1).phase[-1].steps == 13
+
+
+@pytest.mark.parametrize(
+    ("target", "state", "may_go_on"),
+    [
+        ("ray://head?cpus=2&shared=no", "working", True),
+        ("ray://head?shared=no", "waiting", True),
+        ("ray://head?shared=no", "ended", False),
+        ("ray://head?shared=yes", "working", False),
+        ("slurm:gpu", "working", False),
+    ],
+)
+def test_a_run_that_may_go_on_in_a_cluster_is_not_lengthened(
+    target: str, state: LeaseState, may_go_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm is asked
+    run = record_run(tmp_path)
+    engine: Literal["ray", "slurm"] = "slurm" if target.startswith("slurm") else "ray"
+    run.leases.claim(Lease(launch="a", engine=engine, target=target, state=state, job="12"), 0)
+    file = run.leases.folder / "0001.json"
+    os.utime(file, (time.time() - 600,) * 2)  # the process that fetches has ended
+    assert not run.alive()
+    if may_go_on:
+        with pytest.raises(RunError, match=rf"{run.folder.name} may go on in the cluster .*, with its former length"):
+            check_fetched(run)
+    else:
+        check_fetched(run)
 
 
 def test_the_note_of_a_process_that_did_not_go_on_is_the_reason() -> None:
