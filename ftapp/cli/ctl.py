@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _PATIENCE = 2.0  # seconds without an answer, before the command says that it waits
+_LONGEST_SECONDS = 180.0  # that a run on another machine is waited for: its cluster may be out of reach
 
 
 class Action(StrEnum):
@@ -67,11 +68,16 @@ def ctl(
         if as_json:
             print(json.dumps(outcome | {"reason": str(error)}))
         failure.refuse(str(error))
-    if not will_answer:
+    try:
+        answer = wait_for_answer(found, command, since) if will_answer else "cancelled"
+    except RunError as error:
+        print(json.dumps(outcome | {"reason": str(error)}) if as_json else error, file=None if as_json else sys.stderr)
+        raise typer.Exit(1) from error
+    if answer == "cancelled":
         outcome |= {"applied": True, "step": 0}
         print(json.dumps(outcome) if as_json else f"{action}: cancelled while it waited for a machine")
         return
-    if answer := _wait(found, command, since):
+    if answer:
         outcome |= {"applied": answer.applied, "reason": answer.reason, "step": answer.step}
     if as_json:
         print(json.dumps(outcome))
@@ -129,14 +135,28 @@ def _measure_log(run: RunFolder) -> int:
         return 0
 
 
-def _wait(run: RunFolder, command: AnyCommand, since: int) -> Controlled | None:
-    """Wait for the answer to a command; None where the run ends without one.
+def wait_for_answer(
+    run: RunFolder, command: AnyCommand, since: int, longest: float = _LONGEST_SECONDS
+) -> Controlled | Literal["cancelled"] | None:
+    """Wait for the answer to a command.
 
     Args:
         run: The run.
         command: What was sent to it.
         since: The length of its log before, in bytes.
+        longest: For how many seconds a run on another machine is waited for.
+
+    Returns:
+        The answer; cancelled, where a run that was to stop has lost its machine meanwhile and waits for another one;
+        None where the run ends without an answer.
+
+    Raises:
+        RunError: The run is on another machine, and has not answered for long.
     """
+    from ftapp.common.errors import RunError
+    from ftapp.common.formatting import format_duration
+    from ftapp.launchers.stop import cancel
+    from ftapp.runs.commands import Stop
     from ftapp.runs.event_reader import EventReader
     from ftapp.runs.events import Controlled
 
@@ -144,12 +164,21 @@ def _wait(run: RunFolder, command: AnyCommand, since: int) -> Controlled | None:
     reader.skip(since)
     begun, has_told = time.monotonic(), False
     while True:
-        living = run.alive()
+        living, entry = run.alive(), run.find_lease()
         for event in reader.read():
             if isinstance(event, Controlled) and event.id == command.id:
                 return event
         if not living and reader.caught_up:
             return None
+        if entry and entry.lease.state == "waiting" and isinstance(command, Stop):
+            if cancel(run, entry, "interrupted"):
+                return "cancelled"
+        elif entry and time.monotonic() - begun > longest:
+            raise RunError(
+                f"no answer for {format_duration(longest)}: {run.folder.name} {entry.describe()}, and that "
+                "may be out of reach, or its step is long; the command stays sent, and is carried out when the run "
+                "reads it"
+            )
         if not has_told and time.monotonic() - begun > _PATIENCE:
             has_told = True
             print("waiting for the run to end its step; Ctrl-C leaves, and the command stays sent", file=sys.stderr)

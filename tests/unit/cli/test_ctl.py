@@ -9,15 +9,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from ftapp.cli.app import app
+from ftapp.cli.ctl import wait_for_answer
+from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
 from ftapp.experiments import experiment_folder, trash
 from ftapp.experiments.arms import Round
+from ftapp.runs.commands import Stop
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled
+from ftapp.runs.leases import Lease
 from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
@@ -66,6 +71,27 @@ def test_a_deleted_run_can_be_restored(run: RunFolder, tmp_path: Path) -> None:
         code, told, _ = ctl(tmp_path, name, "pause")
         assert code == 2
         assert told["reason"] == f"'{name}' is deleted; 'ftapp runs --restore {run.folder.name}' restores it"
+
+
+def test_a_run_on_another_machine_that_does_not_answer_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    lease = Lease(launch="a", engine="ray", state="working", host="node-7", job="12")
+    run.leases.claim(lease, 0)
+    with pytest.raises(RunError, match=r"no answer for 0\.1 s: .* works on node-7 \(Ray, job 12\), .* stays sent"):
+        wait_for_answer(run, Stop(), 0, longest=0.1)
+
+
+def test_a_run_that_loses_its_machine_while_it_is_to_stop_is_cancelled(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    lease = Lease(launch="a", engine="ray", state="working", host="node-7", job="12")
+    number = run.leases.claim(lease, 0)
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(wait_for_answer(run, Stop(), 0)), daemon=True)
+    waiting.start()
+    run.leases.replace(number, msgspec.structs.replace(lease, state="waiting", host=""))
+    waiting.join(60)
+    assert found == ["cancelled"]
+    assert run.status() == "interrupted"
 
 
 def test_a_run_that_has_written_nothing_yet_takes_commands(run: RunFolder, tmp_path: Path) -> None:
