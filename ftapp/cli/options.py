@@ -128,7 +128,9 @@ OfflineOption = Annotated[bool, typer.Option("--offline", help="Make no network 
 MaxTimeOption = Annotated[
     str | None,
     typer.Option(
-        "--max-time", metavar="TIME", help="End each run after this time, such as 55m or 1h30m; resume goes on."
+        "--max-time",
+        metavar="TIME",
+        help="End each run or experiment after this time, such as 55m or 1h30m; resume goes on.",
     ),
 ]
 OnOption = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,13 +45,14 @@ def resume(
 
     max_seconds = failure.parse_max_time(max_time)
     if experiment := experiment_folder.find(run, user_folders.runs(runs_dir)):
-        if steps or epochs or anyway or max_time or on:
+        if steps or epochs or anyway or on:
             failure.refuse(
                 f"{experiment.folder.name} is an experiment, which goes on as it was begun; beside its name, only "
-                "--runs-dir, --json and --offline can be given"
+                "--runs-dir, --max-time, --json and --offline can be given"
             )
+        how: dict[str, Any] = {"as_json": as_json, "offline": offline, "debug": failure.is_debug()}
         with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
-            code = resume_experiment(experiment, as_json=as_json, offline=offline, debug=failure.is_debug())
+            code = resume_experiment(experiment, max_seconds=max_seconds, **how)
         raise typer.Exit(code)
     with failure.refuse_bad_recipes():
         found = find_run(run, runs_dir)

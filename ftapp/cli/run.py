@@ -47,7 +47,7 @@ def run(
     note: NoteOption = None,
     resume: Annotated[
         ResumeMode | None,
-        typer.Option(help="auto: go on with the newest run of the recipe that has not come to its end."),
+        typer.Option(help="auto: go on with the newest run or experiment of the recipe that has not come to its end."),
     ] = None,
     replay: Annotated[
         str | None,
@@ -95,26 +95,9 @@ def run(
     experiments = [name for name in recipes if options.given or recipe.is_experiment(name, profile, chosen)]
     if resume and len(recipes) > 1:
         failure.refuse(f"--resume auto takes one recipe, and {len(recipes)} were given; run each by its own command")
-    if experiments and (resume or max_time):
-        option = "--resume" if resume else "--max-time"
-        failure.refuse(
-            f"{option} is for single runs, and '{experiments[0]}' is an experiment here; 'ftapp resume NAME' goes "
-            "on with an experiment that was cut off"
-        )
+    how |= {"as_json": as_json, "debug": debug, "max_seconds": max_seconds}
     if not experiments:
-        raise typer.Exit(
-            run_recipes.run_all(
-                recipes,
-                profile,
-                chosen,
-                runs_dir,
-                as_json=as_json,
-                debug=debug,
-                max_seconds=max_seconds,
-                resume=resume is not None,
-                **how,
-            )
-        )
+        raise typer.Exit(run_recipes.run_all(recipes, profile, chosen, runs_dir, resume=resume is not None, **how))
     from ftapp.cli.run_experiment import run_experiment  # here, since single runs need none of it
     from ftapp.runs.run_folder import combine_exit_codes
 
@@ -123,9 +106,9 @@ def run(
         if not valid:
             codes.append(2)
         elif name not in experiments:
-            codes.append(run_recipes.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=debug, **how))
+            codes.append(run_recipes.run_all([name], profile, chosen, runs_dir, **how))
         else:
-            codes.append(run_experiment(name, profile, chosen, runs_dir, options, as_json=as_json, debug=debug, **how))
+            codes.append(run_experiment(name, profile, chosen, runs_dir, options, resume=resume is not None, **how))
         if codes[-1] in (75, 130):
             break
     raise typer.Exit(combine_exit_codes(codes))

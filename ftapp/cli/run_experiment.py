@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe
 from ftapp.common import tables, user_folders
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.experiments import experiment_folder, runner
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.find_same import find_same
 from ftapp.experiments.options import Options
 from ftapp.launchers.choose import choose_target, make_launcher
 from ftapp.launchers.target import LaunchTarget
@@ -37,6 +38,8 @@ def run_experiment(
     target: LaunchTarget,
     as_json: bool,
     debug: bool,
+    max_seconds: float | None = None,
+    resume: bool = False,
 ) -> int:
     """Run a recipe with all its arms, and print how they compare.
 
@@ -52,14 +55,26 @@ def run_experiment(
         target: Where the runs go.
         as_json: Whether the comparison is printed as JSON.
         debug: Whether the output of failed runs is shown.
+        max_seconds: After how many seconds its runs end and no other starts, if at all.
+        resume: Whether an experiment of the same recipe that has not come to its end goes on.
 
     Returns:
         The exit code.
     """
     folder = user_folders.runs(runs_dir)
     try:
+        path = recipe.find(name)
+        check_max_time(max_seconds, target)
+        if resume:
+            options.check()
+            text = recipe.load_experiment(path, profile, overrides).to_toml()
+            if experiment := find_unfinished(folder, text, repeats=options.repeats, control=options.control):
+                experiment.write_facts(experiment.facts | {"jobs": options.jobs, "on": target.text})
+                return resume_experiment(
+                    experiment, as_json=as_json, offline=offline, debug=debug, max_seconds=max_seconds
+                )
         experiment = experiment_folder.prepare(
-            recipe.find(name),
+            path,
             profile,
             overrides,
             options,
@@ -71,8 +86,8 @@ def run_experiment(
         )
         store(experiment.folder, annotations)
         with experiment.hold():
-            code = _carry_out(experiment, as_json=as_json, debug=debug)
-    except RecipeError as error:
+            code = _carry_out(experiment, as_json=as_json, debug=debug, max_seconds=max_seconds)
+    except (RecipeError, RunError) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
@@ -81,7 +96,43 @@ def run_experiment(
     return code
 
 
-def resume_experiment(experiment: Experiment, *, as_json: bool, offline: bool, debug: bool) -> int:
+def find_unfinished(folder: Path, text: str, *, is_sweep: bool = False, **facts: Any) -> Experiment | None:
+    """Find an experiment or a sweep that goes on, and say whether there is one.
+
+    Args:
+        folder: The folder of all runs.
+        text: Its recipe as TOML.
+        is_sweep: Whether it is a sweep.
+        facts: What else has to be the same, by name.
+    """
+    experiment = find_same(folder, text, is_sweep=is_sweep, **facts)
+    if experiment is None:
+        print(
+            f"no {'sweep' if is_sweep else 'experiment'} in {folder} has this recipe and can go on: a new one starts",
+            file=sys.stderr,
+        )
+    else:
+        print(f"{experiment.folder.name} has this recipe and has not come to its end: it goes on", file=sys.stderr)
+    return experiment
+
+
+def check_max_time(max_seconds: float | None, target: LaunchTarget) -> None:
+    """Check that the runs of an experiment at a target can be ended after a time.
+
+    Raises:
+        RecipeError: The target is a cluster, which starts runs again that were ended.
+    """
+    if max_seconds is not None and target.kind != "local":
+        message = (
+            f"the time of an experiment is limited on this machine alone, and its runs go to {target.text}, where they "
+            "go on without this command; there, the option time limits a job of Slurm: --on 'slurm?time=2h'"
+        )
+        raise RecipeError([Problem("--max-time", "", message)])
+
+
+def resume_experiment(
+    experiment: Experiment, *, as_json: bool, offline: bool, debug: bool, max_seconds: float | None = None
+) -> int:
     """Go on with an experiment or a sweep, or begin it, and print its result.
 
     Args:
@@ -89,6 +140,7 @@ def resume_experiment(experiment: Experiment, *, as_json: bool, offline: bool, d
         as_json: Whether the result is printed as JSON.
         offline: Whether its runs make no network call from now on, whatever its folder says.
         debug: Whether the output of failed runs is shown.
+        max_seconds: After how many seconds its runs end and no other starts, if at all.
 
     Returns:
         The exit code.
@@ -103,13 +155,15 @@ def resume_experiment(experiment: Experiment, *, as_json: bool, offline: bool, d
     with experiment.hold_alone():
         if offline:
             experiment.write_facts(experiment.facts | {"offline": True})
-        return _carry_out(experiment, as_json=as_json, debug=debug)
+        return _carry_out(experiment, as_json=as_json, debug=debug, max_seconds=max_seconds)
 
 
-def _carry_out(experiment: Experiment, *, as_json: bool, debug: bool) -> int:
+def _carry_out(experiment: Experiment, *, as_json: bool, debug: bool, max_seconds: float | None) -> int:
     """Carry out an experiment or a sweep that this process holds, and print its result."""
-    launcher = make_launcher(choose_target(experiment.facts.get("on", "local")))
-    with Interruption(launcher) as interruption:
+    target = choose_target(experiment.facts.get("on", "local"))
+    check_max_time(max_seconds, target)
+    launcher = make_launcher(target)
+    with Interruption(launcher, max_seconds) as interruption:
         if experiment.is_sweep:
             from ftapp.search.runner import run_sweep  # here, since only a sweep needs Optuna
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from ftapp.cli import failure
 from ftapp.cli.options import (
     BackendOption,
     JsonOption,
+    MaxTimeOption,
     NoteOption,
     OfflineOption,
     OnOption,
@@ -51,8 +52,14 @@ def sweep(
         str | None, typer.Option(metavar="RULE", help="median or none: whether poor trials end early.")
     ] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="EXPERIMENT", help="Go on with a sweep, by its name, or last.")
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="EXPERIMENT",
+            help="Go on with a sweep, by its name, or last. auto, beside a recipe: with one of this recipe, if any.",
+        ),
     ] = None,
+    max_time: MaxTimeOption = None,
     arm: SearchedArmOption = None,
     profile: ProfileOption = None,
     overrides: SetOption = None,
@@ -72,7 +79,7 @@ def sweep(
     """Search better values of a recipe's keys. The best are repeated with new seeds before one is named the winner."""
     from ftapp import recipe as recipes
     from ftapp.cli.check_search import check_search
-    from ftapp.cli.run_experiment import resume_experiment
+    from ftapp.cli.run_experiment import check_max_time, find_unfinished, resume_experiment
     from ftapp.common import user_folders
     from ftapp.experiments.sweep.prepare import prepare_sweep
     from ftapp.experiments.sweep.search import check_optuna, load_search
@@ -83,17 +90,18 @@ def sweep(
     settings = {"metric": metric, "trials": trials, "time": time, "finalists": finalists, "repeats": repeats}
     settings["pruning"] = pruning
     folder = user_folders.runs(runs_dir)
+    max_seconds = failure.parse_max_time(max_time)
     with failure.fail_on_run_errors(2):
         annotations = make_annotations(tags or (), note)
     with failure.refuse_bad_recipes(), failure.fail_on_run_errors(2):
-        if resume is not None:
+        if resume is not None and not (resume == "auto" and recipe):
             if not resume.strip():
                 failure.refuse("--resume has no name; 'ftapp sweep --resume last' goes on with the newest sweep")
             given = (recipe, over, chosen, profile, arm, on, jobs != 1, verify_cache, tags, note)
             if any(given) or any(value is not None for value in settings.values()):
                 failure.refuse(
-                    "--resume goes on with a sweep as it was begun; beside it, only --runs-dir, --json and --offline "
-                    "can be given"
+                    "--resume goes on with a sweep as it was begun; beside it, only --runs-dir, --max-time, --json and "
+                    "--offline can be given; --resume auto goes beside a recipe"
                 )
             check_optuna()
             experiment = find_sweep(resume, folder)
@@ -102,9 +110,12 @@ def sweep(
         else:
             target, path = choose_target(on), recipes.find(recipe)
             search = load_search(path, profile, chosen, over or (), settings, arm)
-            check_search(search, target, offline=offline)
+            check_max_time(max_seconds, target)
+            former = find_unfinished(folder, search.to_toml(), is_sweep=True) if resume else None
+            if former is None:
+                check_search(search, target, offline=offline)
             try:
-                experiment = prepare_sweep(
+                experiment = former or prepare_sweep(
                     search,
                     path,
                     profile,
@@ -115,10 +126,14 @@ def sweep(
                     verify_cache=verify_cache,
                     on=target.text,
                 )
-                store(experiment.folder, annotations)
+                if former:
+                    former.write_facts(former.facts | {"jobs": jobs, "on": target.text})
+                else:
+                    store(experiment.folder, annotations)
             except OSError as error:
                 failure.refuse(f"the folder of runs, {folder}, cannot be written: {error}")
-        raise typer.Exit(resume_experiment(experiment, as_json=as_json, offline=offline, debug=failure.is_debug()))
+        how: dict[str, Any] = {"as_json": as_json, "offline": offline, "debug": failure.is_debug()}
+        raise typer.Exit(resume_experiment(experiment, max_seconds=max_seconds, **how))
 
 
 def find_sweep(name: str, runs_dir: Path) -> Experiment:

@@ -42,21 +42,24 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     # Without a result, the experiment itself was cut off; a run that is interrupted then was ended by its user alone.
     cut_off = CUT_OFF if experiment.result_file.exists() else CUT_OFF - {"interrupted"}
     known = {(member.arm, member.round): member.run for member in experiment.list_members()}
+    is_cut_short = False
     for of, arm in schedule(list(arms), experiment.list_rounds()):
-        if not slots.wait_for_room() or experiment.refusal:
+        if (run := known.get((arm, of))) and (status := run.status()) not in cut_off:
+            watcher.statuses.append(status)
+            continue
+        if is_cut_short := not slots.wait_for_room():
+            break
+        if experiment.refusal:
             break
         name = f"{arm}, fold {of.fold}" if of.fold else arm
-        if run := known.get((arm, of)):
-            if (status := run.status()) in cut_off:
-                seed = choose_seed(arms[arm], of)
-                slots.resume(run, f"{name}, seed {seed}", watcher, offline=facts["offline"])
-            else:
-                watcher.statuses.append(status)
+        if run:
+            slots.resume(run, f"{name}, seed {choose_seed(arms[arm], of)}", watcher, offline=facts["offline"])
             continue
         made = make_member(experiment, arm, of, arms[arm])
         slots.start(made.run, f"{name}, seed {made.recipe.seed}", made.environment, watcher)
     slots.wait_for_all()
-    ends = [*watcher.statuses, *([interruption.status] if interruption.status else [])]
+    # A signal that came when all runs had ended has ended nothing.
+    ends = [*watcher.statuses, *([interruption.status] if is_cut_short and interruption.status else [])]
     return combine_exit_codes([EXIT_CODES[status] for status in ends])
 
 

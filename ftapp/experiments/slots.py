@@ -133,7 +133,7 @@ class Slots:
         begun = read_last_time(run.events_file)
         narrator = _NamedNarrator(run, name, alone=self._count == 1)
         try:
-            self._launcher.start(run, environment, prepare)
+            self._launcher.start(run, {**environment, **self._interruption.environment}, prepare)
         except RunError as error:
             print(f"{name}: {error}", file=sys.stderr)
             watcher.on_end(run, "failed", run.history())

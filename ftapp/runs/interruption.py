@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from ftapp.common.full_disk import is_full
+from ftapp.runs.environment import MAX_SECONDS
 from ftapp.runs.event_types import Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher, name_end
 
@@ -23,14 +25,20 @@ class Interruption:
     Ctrl-C (SIGINT) that comes again, after a second or more without any signal, is a person who does not want to wait:
     the runs end at once. A signal that comes twice in an instant, or another one however often, asks for no more than
     the first, which decides the runs' status.
+
+    Where the command has a limit of time, no further run starts after it. Those that go on end themselves
+    (`environment`).
     """
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, max_seconds: float | None = None) -> None:
         """Prepare the context.
 
         Args:
             launcher: The one that has started the runs.
+            max_seconds: After how many seconds from now the runs end; None where they go on to their ends.
         """
+        self._ends_at = math.inf if max_seconds is None else time.monotonic() + max_seconds
+        self._has_told_end = False
         self._first: int | None = None  # the signal that is handed on
         self._launcher = launcher
         self._jobs: list[JobFolder] = []
@@ -39,13 +47,21 @@ class Interruption:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal has come."""
-        return self._first is not None
+        """Whether a signal has come, or the time is over."""
+        return self._first is not None or time.monotonic() >= self._ends_at
 
     @property
     def status(self) -> Status | None:
-        """The status of the runs that the first signal ends; None while none has come."""
-        return None if self._first is None else name_end(self._first)
+        """The status of the runs that the first signal or the end of the time ends; None while none has come."""
+        if self._first is not None:
+            return name_end(self._first)
+        return "unfinished" if self.requested else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for a run that starts now, which ends itself when the time is over: after one step at least."""
+        left = self._ends_at - time.monotonic()
+        return {} if left == math.inf else {MAX_SECONDS: f"{max(0.0, left):.3f}"}
 
     def __enter__(self) -> Self:
         self._former = {number: signal.signal(number, self._handle_signal) for number in STOP_SIGNALS}
@@ -80,6 +96,9 @@ class Interruption:
     def take_messages(self) -> list[str]:
         """Return what is to be said of signals that have come since the last call. A handler must not print."""
         messages, self._messages = self._messages, []
+        if time.monotonic() >= self._ends_at and not self._has_told_end:
+            self._has_told_end = True
+            messages.append("the time that --max-time gives is over: runs end after their step, and no other starts")
         return messages
 
     @contextmanager
@@ -98,7 +117,7 @@ class Interruption:
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         before, self._last = self._last, time.monotonic()
-        if not self.requested:
+        if self._first is None:
             self._messages.append(
                 "ending after this step and saving; Ctrl-C again, after a second, ends at once without saving"
             )

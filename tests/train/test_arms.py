@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.find_same import is_unfinished
 from ftapp.runs import run_folder
 from ftapp.runs.example_results import read_example_results
 from ftapp.runs.history import History
@@ -134,6 +135,40 @@ def test_an_experiment_that_was_ended_goes_on_with_its_runs(recipe_with_arms: Pa
     assert [(member.arm, member.run.status()) for member in members] == [("A full", "done"), ("B targeted", "done")]
     assert [len(member.run.history().resumed) for member in members] == [1, 0]
     assert [len(member.run.history().steps) for member in members] == [400, 400]
+
+
+@pytest.mark.slow
+def test_an_experiment_that_is_called_again_and_again_comes_to_its_end(recipe_with_arms: Path, tmp_path: Path) -> None:
+    folder, codes, says = tmp_path / "runs", list[int](), list[str]()
+    while not codes or codes[-1] == 75:
+        assert len(codes) < 10, says
+        # Less than a run needs to start: each process makes one step.
+        process = start(
+            recipe_with_arms,
+            folder,
+            "--set",
+            "phase.finetune.steps=2",
+            "--resume",
+            "auto",
+            "--max-time",
+            "1s",
+            "--json",
+        )
+        out, err = process.communicate()
+        codes.append(process.returncode)
+        says.append(err)
+    assert codes[-1] == 0, says
+    assert len(codes) >= 3, "each of two runs is cut off, or the second has to wait"
+    assert "a new one starts" in says[0]
+    assert "the time that --max-time gives is over" in says[0]
+    (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
+    assert f"'ftapp resume {experiment.folder.name}' goes on with the experiment" in says[0]
+    assert all(f"{experiment.folder.name} has this recipe and has not come to its end" in each for each in says[1:])
+    assert [each["name"] for each in json.loads(out)["runs"]] == ["A full", "B targeted"]
+    members = experiment.list_members()
+    assert [(member.arm, member.run.status()) for member in members] == [("A full", "done"), ("B targeted", "done")]
+    assert [len(member.run.history().steps) for member in members] == [2, 2]
+    assert not is_unfinished(experiment)
 
 
 _STARTS = """

@@ -12,6 +12,7 @@ from ftapp.common.errors import RunError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.arms import Round
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.find_same import is_unfinished
 from ftapp.experiments.options import Options
 from ftapp.experiments.runner import run_experiment
 from ftapp.report.experiment import write_result
@@ -28,10 +29,12 @@ class Refusing(LocalLauncher):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[str] = []
+        self.environments: list[Mapping[str, str]] = []
 
     def start(self, job: JobFolder, environment: Mapping[str, str], prepare: Callable[[], None] = do_nothing) -> None:
         """Refuse a run."""
         self.asked.append(job.folder.name)
+        self.environments.append(environment)
         raise RunError("the queue is closed")
 
 
@@ -81,3 +84,29 @@ def test_an_experiment_that_its_user_has_ended_goes_on_with_the_runs_that_ended_
     with Interruption(launcher) as interruption:
         run_experiment(experiment, launcher, interruption, debug=False)
     assert launcher.asked == [second, experiment.list_members()[2].run.folder.name]
+
+
+def test_when_the_time_is_over_no_run_starts_and_the_experiment_is_unfinished(experiment: Experiment) -> None:
+    add(experiment, 1, "done")
+    launcher = Refusing()
+    with Interruption(launcher, max_seconds=0) as interruption:
+        assert run_experiment(experiment, launcher, interruption, debug=False) == 75
+    assert launcher.asked == []
+    assert is_unfinished(experiment)
+
+
+def test_runs_get_the_time_that_is_left(experiment: Experiment) -> None:
+    launcher = Refusing()
+    with Interruption(launcher, max_seconds=3600) as interruption:
+        run_experiment(experiment, launcher, interruption, debug=False)
+    left = [float(environment["FTAPP_MAX_SECONDS"]) for environment in launcher.environments]
+    assert 3600 >= left[0] > left[1] > left[2] > 0
+
+
+def test_an_experiment_all_of_whose_runs_have_ended_is_done_though_the_time_is_over(experiment: Experiment) -> None:
+    for repeat in (1, 2, 3):
+        add(experiment, repeat, "done")
+    launcher = Refusing()
+    with Interruption(launcher, max_seconds=0) as interruption:
+        assert run_experiment(experiment, launcher, interruption, debug=False) == 0
+    assert not is_unfinished(experiment)

@@ -61,6 +61,31 @@ def test_a_storm_of_signals_is_one_request(number: int, clock: list[float]) -> N
         assert len(context.take_messages()) == 1
 
 
+def test_when_the_time_is_over_no_run_starts_and_none_is_sent_a_signal(clock: list[float]) -> None:
+    launcher = Remembering()
+    with Interruption(launcher, max_seconds=60) as context:
+        context.add(RUN)
+        clock[0] += 20
+        before = context.requested, context.status
+        assert context.environment == {"FTAPP_MAX_SECONDS": "40.000"}, "a run that starts now ends itself"
+        clock[0] += 50
+        assert [before, (context.requested, context.status)] == [(False, None), (True, "unfinished")]
+        assert launcher.sent == []
+        [message] = context.take_messages()
+        assert "time" in message
+        assert not context.take_messages(), "it is said once"
+        os.kill(os.getpid(), signal.SIGINT)
+        assert launcher.sent == [signal.SIGINT], "a user does not wait for the step"
+        assert context.status == "interrupted"
+
+
+def test_without_a_limit_runs_get_none(clock: list[float]) -> None:
+    with Interruption(Remembering()) as context:
+        clock[0] += 1e9
+        assert not context.requested
+        assert context.environment == {}
+
+
 def test_sigterm_never_ends_at_once_and_ctrl_c_after_a_second_does(clock: list[float]) -> None:
     launcher = Remembering()
     with Interruption(launcher) as context:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ftapp.common.errors import RunError
+from ftapp.experiments.find_same import find_same
 from ftapp.experiments.sweep.search import Search
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import JobFolder, LocalLauncher, do_nothing
@@ -38,3 +39,13 @@ def test_the_number_of_a_trial_without_a_run_is_not_given_again(tmp_path: Path) 
         assert run_sweep(sweep, launcher, interruption, debug=False) == 0
     assert [member.arm for member in sweep.list_members()][:3] == ["recipe", "trial 1", "trial 3"]
     assert asked.values not in [member.values for member in sweep.list_members()]
+
+
+def test_a_sweep_whose_time_is_over_is_unfinished_and_the_same_command_finds_it(tmp_path: Path) -> None:
+    sweep = make_sweep(tmp_path / "runs", SEARCHED[:2], {}, status=None)
+    launcher = Refusing()
+    with Interruption(launcher, max_seconds=0) as interruption:
+        assert run_sweep(sweep, launcher, interruption, debug=False) == 75
+    assert len(sweep.list_members()) == 2, "no trial was started"
+    assert find_same(tmp_path / "runs", sweep.recipe_file.read_text("utf-8"), is_sweep=True) == sweep
+    assert find_same(tmp_path / "runs", sweep.recipe_file.read_text("utf-8")) is None
