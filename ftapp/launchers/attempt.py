@@ -51,6 +51,7 @@ class Attempt:
         self._process: subprocess.Popen[bytes] | None = None
         self._code: int | None = None
         self._steps = 0
+        self._was_stopped = False
 
     @property
     def count(self) -> int:
@@ -111,6 +112,27 @@ class Attempt:
             with suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
+    def stop(self, number: int) -> None:
+        """Send the run's process a signal of its user, who wants no other attempt either."""
+        self._was_stopped = True
+        self.interrupt(number)
+
+    def was_lost(self, code: int) -> bool:
+        """Return whether the process was killed, and not by its user, so that another attempt follows.
+
+        Args:
+            code: The exit code of the process.
+        """
+        return was_killed(code) and not self._was_stopped
+
+    def goes_on(self, code: int) -> bool:
+        """Return whether another attempt follows where time is limited: the process was lost, or its time was over.
+
+        Args:
+            code: The exit code of the process.
+        """
+        return self.was_lost(code) or (code == EXIT_CODES["unfinished"] and not self._was_stopped)
+
     def poll(self) -> int | None:
         """Return the exit code of the run's process: -N if signal N has ended it; None while it lives."""
         return self._code
@@ -132,7 +154,7 @@ class Attempt:
         every, looked = self._lease.seconds / RENEWALS, time.monotonic()
         while (code := process.poll()) is None:
             if number := self._run.leases.take_signal(self._number):
-                self.interrupt(number)
+                self.stop(number)
             if time.monotonic() - looked >= every:
                 looked = time.monotonic()
                 if not self._is_newest():

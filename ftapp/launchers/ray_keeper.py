@@ -19,7 +19,7 @@ import msgspec
 import ray
 
 from ftapp.common.errors import RunError
-from ftapp.launchers.attempt import Attempt, was_killed
+from ftapp.launchers.attempt import Attempt
 from ftapp.launchers.stop import write_end
 from ftapp.runs.leases import RENEWALS
 from ftapp.runs.run_folder import RunFolder
@@ -60,7 +60,7 @@ def do_attempt(folder: str, launch: str, environment: Mapping[str, str], name: s
     if not attempt.start():
         return 0
     code = attempt.wait()
-    if was_killed(code):
+    if attempt.was_lost(code):
         attempt.wait_again()
         raise WorkerKilledError(f"signal {-code} has ended the run's process")
     attempt.end()

@@ -32,7 +32,7 @@ from ftapp import recipe as recipes
 from ftapp.common import user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.launchers.attempt import SUPERSEDED, Attempt, was_killed
+from ftapp.launchers.attempt import SUPERSEDED, Attempt
 from ftapp.launchers.folder_copy import (
     Changes,
     Marks,
@@ -240,7 +240,7 @@ def do_relayed_attempt(name: str, launch: str, environment: Mapping[str, str]) -
         code = _send_until_end(relay, number, folder, attempt)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    if was_killed(code):
+    if attempt.was_lost(code):
         raise WorkerKilledError(f"signal {-code} has ended the run's process")
     return code
 
@@ -257,8 +257,8 @@ def _send_until_end(relay: Any, number: int, folder: Path, attempt: Attempt) -> 
             return SUPERSEDED
         apply_changes(folder, answer.commands)
         if answer.signal:
-            attempt.interrupt(answer.signal)
-        if code is None and (code := attempt.poll()) is not None and not was_killed(code):
+            attempt.stop(answer.signal)
+        if code is None and (code := attempt.poll()) is not None and not attempt.was_lost(code):
             attempt.end()  # waits for trackers, which write to the folder
         changes = read_changes(folder, answer.marks, is_of_run)
         if not changes:

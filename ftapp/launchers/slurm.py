@@ -182,7 +182,7 @@ class SlurmJob:
 
         signal.signal(signal.SIGTERM, save)
         code = attempt.wait()
-        if not self._goes_on(code):
+        if not attempt.goes_on(code):
             attempt.end()
         elif is_removed:
             attempt.wait_again()
@@ -200,7 +200,7 @@ class SlurmJob:
         attempt = self._attempts[-1]
         attempt.interrupt(signal.SIGUSR2)
         code = attempt.wait()
-        if not self._goes_on(code) or attempt.count > self.retries:
+        if not attempt.goes_on(code) or attempt.count > self.retries:
             attempt.end()
             return None
         stalled = 0 if attempt.has_made_steps() else self.stalled + 1
@@ -209,11 +209,6 @@ class SlurmJob:
             return None
         attempt.wait_again()
         return DelayedSubmission(SlurmJob(self.folder, self.launch, self.environment, self.retries, stalled))
-
-    @staticmethod
-    def _goes_on(code: int) -> bool:
-        """Return whether a run that has ended so goes on: its time was over, or it was killed."""
-        return code == EXIT_CODES["unfinished"] or was_killed(code)
 
 
 def _advise(code: int) -> str:

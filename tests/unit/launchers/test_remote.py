@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -141,6 +143,38 @@ def test_an_experiment_goes_on_where_the_engine_refuses_a_run(
     assert said.count("too many jobs") == 2
     assert "A, seed 0: too many jobs" in said
     assert "B, seed 0: too many jobs" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130), (signal.SIGQUIT, -signal.SIGQUIT)]
+)
+def test_a_run_that_its_user_has_ended_is_not_started_again(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    pytest.importorskip("submitit")
+    engine = FullCluster()
+    launcher = RemoteLauncher(parse_target("slurm"), engine)
+    launcher.start(run, {})
+    script = (
+        "import signal, sys; signal.signal(15, lambda *_: sys.exit(75)); signal.signal(2, lambda *_: sys.exit(130))"
+    )
+
+    def wait(job: object, environment: object, log: object) -> subprocess.Popen[bytes]:
+        waiting = f"{script}; print(flush=True); signal.pause()"
+        process = subprocess.Popen([sys.executable, "-c", waiting], stdout=subprocess.PIPE)
+        assert process.stdout
+        process.stdout.readline()  # its handlers are set
+        return process
+
+    monkeypatch.setattr("ftapp.launchers.attempt.start_process", wait)
+    attempt = Attempt(run.folder, engine.launch, {}, "12")
+    assert attempt.start()
+    launcher.interrupt(run, number)
+    assert attempt.wait() == code
+    job = SlurmJob(run.folder, engine.launch, {}, retries=100, _attempts=[attempt])
+    assert job.checkpoint() is None
+    assert not attempt.was_lost(code), "Ray starts it again otherwise"
+    assert not run.alive()
 
 
 def test_a_job_that_makes_no_step_is_not_queued_for_ever(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
