@@ -111,11 +111,15 @@ class RayEngine:
         return name
 
     def _start_fetching(self, folder: Path, name: str) -> None:
-        """Start the process that brings the run's files here. It outlives this one."""
+        """Start the process that brings the run's files here. It outlives this one.
+
+        When it loses its connection it makes a new one, which loses nothing. So Ray's client does not try for half a
+        minute to mend the former one.
+        """
         with (folder / "fetch.log").open("ab") as log:
             subprocess.Popen(
                 make_module_command("ftapp.launchers.ray_fetch", str(folder), self._target.place, name),
-                env=make_child_environment(),
+                env=make_child_environment({"RAY_CLIENT_RECONNECT_GRACE_PERIOD": "0"}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -27,6 +27,9 @@ from ftapp.runs.run_folder import RunFolder
 NAMESPACE = "ftapp"
 """Where the actors of ftapp are found in a cluster."""
 
+ANSWER_SECONDS = 60.0
+"""How long a client waits for the answer of a new keeper."""
+
 _RETRIES = 10
 # The share of a lease's time without a renewal after which its machine is lost: before readers take the run for ended.
 _LOST = 2 / 3
@@ -67,12 +70,6 @@ def do_attempt(folder: str, launch: str, environment: Mapping[str, str], name: s
     return code
 
 
-def is_on_head(folder: str) -> bool:
-    """Return whether the head node of the cluster sees a folder."""
-    look = ray.remote(Path.is_dir).options(num_cpus=0, resources={_HEAD: 0.001})
-    return bool(ray.get(look.remote(Path(folder))))
-
-
 def explain_missing(folder: str, host: str) -> str:
     """Explain that a machine does not see a run's folder, and what to do."""
     return (
@@ -97,16 +94,22 @@ class Keeper:
             options: Those of the target.
         """
         self._name, self._run, self._launch = name, RunFolder(Path(folder)), launch
-        task = ray.remote(do_attempt).options(**make_task_options(name, options))
-        self._task = task.remote(folder, launch, environment, name)
+        self._task: Any = None
+        if self._run.folder.is_dir():
+            task = ray.remote(do_attempt).options(**make_task_options(name, options))
+            self._task = task.remote(folder, launch, environment, name)
         threading.Thread(target=self._keep, name="keeper", daemon=True).start()
 
-    def answer(self) -> None:
-        """Answer the client: the keeper lives."""
+    def has_begun(self) -> bool:
+        """Return whether the run was begun; not where the head node does not see its folder."""
+        return self._task is not None
 
     def _keep(self) -> None:
         """Keep the run until its task has ended or the launch was cancelled, and end."""
         me = ray.get_runtime_context().current_actor
+        if self._task is None:
+            time.sleep(ANSWER_SECONDS)  # for the client, which asks whether it has begun
+            ray.kill(me)
         while True:
             done, _ = ray.wait([self._task], timeout=1.0)
             if done or not self._tend():

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_WAIT_SECONDS = 60.0
 _TRIES = 3
 _SERVER_LOST = "Starting Ray client server failed"
 
@@ -27,7 +26,7 @@ def main(request: dict[str, Any]) -> str:
     """
     import ray
 
-    from ftapp.launchers.ray_keeper import explain_missing, is_on_head, make_keeper
+    from ftapp.launchers.ray_keeper import ANSWER_SECONDS, explain_missing, make_keeper
     from ftapp.launchers.ray_relay import make_relay
 
     folder, launch = Path(request["folder"]), request["launch"]
@@ -37,12 +36,12 @@ def main(request: dict[str, Any]) -> str:
         if not request["is_shared"]:
             name = folder.name
             make_relay(folder, *arguments)
-        elif is_on_head(str(folder)):
+        else:
             name = f"{folder.name}-{launch}"
             keeper = make_keeper(name, str(folder), *arguments)
-            ray.get(keeper.answer.remote(), timeout=_WAIT_SECONDS)
-        else:
-            sys.exit(explain_missing(str(folder), "the head node"))
+            if not ray.get(keeper.has_begun.remote(), timeout=ANSWER_SECONDS):
+                ray.kill(keeper)
+                sys.exit(explain_missing(str(folder), "the head node"))
     finally:
         ray.shutdown()
     return name

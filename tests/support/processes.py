@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,8 @@ Start = Callable[..., subprocess.Popen[str]]
 _Found = TypeVar("_Found")
 SPARED: set[int] = set()
 """The numbers of processes that live as long as the tests."""
+CLUSTERS: set[int] = set()
+"""The numbers of the daemons of clusters that several tests share. What they start is found by its command alone."""
 _PATIENCE = 240.0  # seconds, of a machine that is busy
 
 
@@ -31,7 +33,9 @@ def none_left(folder: Path) -> None:
         for process in psutil.process_iter(["cmdline"])
         if any(str(folder) in word for word in process.info["cmdline"] or ())
     ]
-    found = {*named, *psutil.Process().children(recursive=True)} - {psutil.Process()}
+    shared = {daemon for daemon in psutil.Process().children() if daemon.pid in CLUSTERS}
+    shared |= {each for daemon in shared for each in daemon.children(recursive=True)}
+    found = {*named, *({*psutil.Process().children(recursive=True)} - shared)} - {psutil.Process()}
     _, alive = psutil.wait_procs([each for each in found if each.pid not in SPARED], timeout=60)
     told = []
     for process in alive:
@@ -54,6 +58,23 @@ def wait_for(find: Callable[[], _Found], process: subprocess.Popen[str] | None =
             raise AssertionError(f"the process has ended before: {process.communicate()}")
         time.sleep(0.02)
     raise AssertionError("it has not come about")
+
+
+def start_daemon(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a daemon of a cluster. log: takes its output."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+    CLUSTERS.add(process.pid)
+    return process
+
+
+def end_daemons(daemons: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask daemons to end, all at the same time, and wait until they have."""
+    for daemon in daemons:
+        daemon.terminate()
+    for daemon in daemons:
+        daemon.wait()
+        CLUSTERS.discard(daemon.pid)
 
 
 def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> RunFolder | None:

@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine: a head without processors and two nodes with one each, by `ray start`."""
+"""A Ray cluster of this machine: a head without processors and nodes with one each, by `ray start`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
-from tests.support.processes import find_ports, is_open, wait_for
+from tests.support.processes import end_daemons, find_ports, is_open, start_daemon, wait_for
 
 _START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
 _START += ["--object-store-memory=80000000"]
@@ -19,10 +20,11 @@ _TRIES = 3
 
 
 @contextmanager
-def start_cluster(hidden: Path | None = None) -> Iterator[str]:
-    """Start the nodes, and end them after the context.
+def start_cluster(nodes: int, hidden: Path | None = None) -> Iterator[str]:
+    """Start a cluster, and end it after the context.
 
     Args:
+        nodes: The number of nodes beside the head.
         hidden: A folder of which each node has one of its own in its place, as machines without a shared disk have.
 
     Yields:
@@ -33,12 +35,14 @@ def start_cluster(hidden: Path | None = None) -> Iterator[str]:
     environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
     with ExitStack() as stack:
         # A short path, since that of a socket has at most 107 characters.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True)))
+        started: list[subprocess.Popen[bytes]] = []
+        stack.callback(end_daemons, started)
         head = ["--head", f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
-        node = [f"--address=127.0.0.1:{port}", "--num-cpus=1"]
-        for number, options in enumerate(([*head, "--num-cpus=0", "--include-dashboard=false"], node, node)):
-            start = [*_hide(hidden), *_START, *options]
-            _start_node(start, environment, Path(folder) / f"node-{number}.txt", stack)
+        start = [*_hide(hidden), *_START]
+        _start_nodes([[*start, *head, "--num-cpus=0", "--include-dashboard=false"]], environment, folder, started)
+        node = [*start, f"--address=127.0.0.1:{port}", "--num-cpus=1"]
+        _start_nodes([node] * nodes, environment, folder, started)
         wait_for(lambda: is_open(client_port))
         yield f"ray://127.0.0.1:{client_port}"
 
@@ -50,18 +54,26 @@ def _hide(folder: Path | None) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs ftapp "$0" && exec "$@"', str(folder)]
 
 
-def _start_node(command: Sequence[str], environment: Mapping[str, str], told: Path, stack: ExitStack) -> None:
-    """Start a node, and again where a busy machine takes longer than the half a minute that Ray gives it."""
+def _start_nodes(
+    commands: Sequence[Sequence[str]],
+    environment: Mapping[str, str],
+    folder: Path,
+    started: list[subprocess.Popen[bytes]],
+) -> None:
+    """Start nodes at the same time, and again those that take longer than the half a minute that Ray gives them."""
+    left = list(commands)
     for _ in range(_TRIES):
-        with told.open("wb") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        stack.callback(process.wait)
-        stack.callback(process.terminate)
-
-        def has_started(process: subprocess.Popen[bytes] = process) -> bool:
-            return process.poll() is not None or _STARTED in told.read_text("utf-8")
-
-        wait_for(has_started)
-        if process.poll() is None:
+        logs = [folder / f"node-{len(started) + index}.txt" for index in range(len(left))]
+        tried = [start_daemon(command, environment, log) for command, log in zip(left, logs, strict=True)]
+        started += tried
+        for process, log in zip(tried, logs, strict=True):
+            wait_for(partial(_is_decided, process, log))
+        left = [command for command, process in zip(left, tried, strict=True) if process.poll() is not None]
+        if not left:
             return
-    raise AssertionError(f"a node of Ray does not start: {told.read_text('utf-8')}")
+    raise AssertionError(f"a node of Ray does not start: {[log.read_text('utf-8') for log in logs]}")
+
+
+def _is_decided(process: subprocess.Popen[bytes], log: Path) -> bool:
+    """Tell whether a node has started, or has ended."""
+    return process.poll() is not None or _STARTED in log.read_text("utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.processes import find_ports, wait_for
+from tests.support.processes import end_daemons, find_ports, start_daemon, wait_for
 
 _CONFIGURATION = """
 ClusterName=test
@@ -29,6 +29,7 @@ SwitchType=switch/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SchedulerType=sched/builtin
+SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
@@ -62,10 +63,10 @@ def start_cluster(folder: Path) -> Iterator[Path]:
     configuration.write_text(_CONFIGURATION.format(host=host, control=control, work=work, folder=folder))
     environment = {**os.environ, "SLURM_CONF": str(configuration)}
     with ExitStack() as stack:
-        for command in (["slurmctld", "-D", "-c"], ["slurmd", "-D", "-N", host]):
-            daemon = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            stack.callback(daemon.wait)
-            stack.callback(daemon.terminate)
+        commands = (["slurmctld", "-D", "-c"], ["slurmd", "-D", "-N", host])
+        stack.callback(
+            end_daemons, [start_daemon(command, environment, folder / f"{command[0]}.txt") for command in commands]
+        )
 
         def is_idle() -> bool:
             command = ["sinfo", "--noheader", "--format", "%T"]
