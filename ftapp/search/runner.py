@@ -67,10 +67,11 @@ def run_sweep(experiment: Experiment, launcher: Launcher, interruption: Interrup
     sweep = _Sweep(experiment, launcher, interruption, debug=debug)
     with explain_faults(sweep.study.file):
         sweep.search()
+    searched = sweep.searched  # also where no trial has come to its end, as in short slices of a batch system
     if sweep.status == "done":
         sweep.compare()
     with interruption.excuse_full_disk("the end of the sweep"):
-        _write_search(experiment, status=sweep.status)
+        _write_search(experiment, status=sweep.status, searched=searched)
     return EXIT_CODES[sweep.status]
 
 
@@ -220,7 +221,8 @@ class _Sweep:
     def _narrate(self, trial: SweepTrial) -> None:
         metric, ranked = self.of.metric, rank_trials(self.trials.values(), self.of.metric)
         if trial.value is None:
-            outcome = f"{trial.status}{f': {trial.why}' if trial.why else ''}"
+            why = trial.why.removeprefix(f"{trial.status}: ")
+            outcome = f"{trial.status}{f': {why}' if why else ''}"
         else:
             outcome = f"validation {metric.label} {metric.format_plain(trial.value)}"
         best = f"; the best so far is {ranked[0].arm}, {metric.format_plain(ranked[0].value or 0.0)}" if ranked else ""

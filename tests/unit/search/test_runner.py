@@ -43,9 +43,10 @@ def test_the_number_of_a_trial_without_a_run_is_not_given_again(tmp_path: Path) 
 
 def test_a_sweep_whose_time_is_over_is_unfinished_and_the_same_command_finds_it(tmp_path: Path) -> None:
     sweep = make_sweep(tmp_path / "runs", SEARCHED[:2], {}, status=None)
-    launcher = Refusing()
+    launcher, searched = Refusing(), sweep.facts["sweep"]["searched"]
     with Interruption(launcher, max_seconds=0) as interruption:
         assert run_sweep(sweep, launcher, interruption, debug=False) == 75
     assert len(sweep.list_members()) == 2, "no trial was started"
+    assert sweep.facts["sweep"]["searched"] > searched, "the limit of the search counts the time of all processes"
     assert find_same(tmp_path / "runs", sweep.recipe_file.read_text("utf-8"), is_sweep=True) == sweep
     assert find_same(tmp_path / "runs", sweep.recipe_file.read_text("utf-8")) is None
