@@ -14,6 +14,7 @@ from random import seed as seed_python
 # Before anything imports Keras: the tests' own process computes on TensorFlow, without its start-up notices.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TEXTUAL_FPS", "30")  # as `ftapp.tui` sets it, also where a test imports Textual first
 
 import msgspec
 import psutil

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -32,6 +31,7 @@ from ftapp.tui.terminal import capabilities, no_color, plain_text
 from ftapp.tui.terminal.control_characters import ControlCharacterFilter
 from ftapp.tui.terminal.palette import PaletteFilter
 from ftapp.tui.terminal.themes import SERIES, THEMES
+from ftapp.tui.widgets.focused_panes import mark_focused_panes
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -134,6 +134,11 @@ class FtApp(App[None]):
         self.call_after_refresh(self._count_live)
         self.call_after_refresh(_collect_garbage)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _mark_panes(self, event: events.DescendantFocus | events.DescendantBlur) -> None:
+        mark_focused_panes(event.widget)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {**super().get_theme_variable_defaults(), **SERIES}
@@ -387,7 +392,6 @@ def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     Raises:
         RunError: The user has no home folder to keep runs in.
     """
-    os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, more frames only cost bandwidth
     plain_text.prepare(sys.__stderr__)  # the stream that Textual draws on
     capabilities.query()
     app = FtApp(user_folders.runs(runs_dir), offline=offline)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.await_remove import AwaitRemove
 from textual.binding import BindingType
+from textual.events import ScreenResume
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -43,6 +44,21 @@ class Page(Screen[None]):
 
     app: FtApp
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme = ""  # the theme that the widgets were styled for
+
+    def on_compose(self) -> None:
+        """Take the classes of the terminal's size before there are widgets, which would be styled twice."""
+        self._theme = self.app.theme
+        across, down = self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS
+        columns, rows = self.app.size
+        names = [
+            *_find_size_class(columns, self.app.HORIZONTAL_BREAKPOINTS if across is None else across),
+            *_find_size_class(rows, self.app.VERTICAL_BREAKPOINTS if down is None else down),
+        ]
+        self.add_class(*names)
+
     def compose(self) -> ComposeResult:
         yield TopBar(self.PLACE)
         yield from self.body()
@@ -58,8 +74,10 @@ class Page(Screen[None]):
 
         self.set_class(bool(self.query("Picture, Pictures")) and not graphics.draws_in_cells(self.app), "-covered")
 
-    def on_screen_resume(self) -> None:
-        """Show them again."""
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Show them again. The widgets need no new styles, which take long, unless the theme has changed meanwhile."""
+        event.refresh_styles = self._theme != self.app.theme
+        self._theme = self.app.theme
         self.remove_class("-covered")
 
     @looks
@@ -84,3 +102,8 @@ class Page(Screen[None]):
     def body(self) -> Iterable[Widget]:
         """The screen's own widgets, from top to bottom."""
         raise NotImplementedError
+
+
+def _find_size_class(size: int, breakpoints: Sequence[tuple[int, str]]) -> list[str]:
+    """Find the class of a size, as Textual does: that of the highest of the breakpoints below."""
+    return [name for least, name in sorted(breakpoints) if least <= size][-1:]

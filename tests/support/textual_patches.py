@@ -8,7 +8,10 @@ from weakref import WeakKeyDictionary
 
 import pytest
 from textual.app import App
-from textual.css.model import RuleSet
+from textual.css import match
+from textual.css.model import CombinatorType, RuleSet, Selector
+from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
 from textual.screen import UPDATE_PERIOD
 
 _ROUNDS = 30_000  # of the event loop, for what never rests; half a minute, of which a machine at a stop counts nothing
@@ -85,3 +88,56 @@ def hash_rules_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     Reason: each node that gets styles hashes hundreds of rules, which takes a twentieth of the time of these tests.
     """
     monkeypatch.setattr(RuleSet, "__hash__", object.__hash__)
+
+
+_parsed: dict[object, list[RuleSet]] = {}
+
+
+def share_parsed_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All apps of a process share the rules of a style sheet that they read with the same variables.
+
+    Reason: each test starts an app, which parses the same style sheets anew. Nothing changes a rule once it is parsed.
+    """
+    parse = Stylesheet._parse_rules
+
+    def parse_once(sheet: Stylesheet, css: str, *given: Any, **options: Any) -> list[RuleSet]:
+        key = (css, given, frozenset(options.items()), frozenset(sheet._variables.items()))
+        if key not in _parsed:
+            _parsed[key] = parse(sheet, css, *given, **options)
+        return _parsed[key]
+
+    monkeypatch.setattr(Stylesheet, "_parse_rules", parse_once)
+
+
+def match_selectors_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Selectors are compared with a node itself first, and with the nodes around it only where that matches.
+
+    Reason: Textual begins with the app, for each node and each rule that names the node's class. Most of these rules
+    are about another state of the node, such as its focus.
+    """
+    check = match._check_selectors
+
+    def check_last_first(selectors: list[Selector], nodes: list[DOMNode]) -> bool:
+        if not (selectors and selectors[-1].check(nodes[-1])):
+            return False
+        is_alone = len(selectors) == 1 and selectors[0].combinator is CombinatorType.DESCENDENT
+        return is_alone or check(selectors, nodes)
+
+    monkeypatch.setattr("textual.css.match._check_selectors", check_last_first)
+    monkeypatch.setattr("textual.css.stylesheet._check_selectors", check_last_first)
+
+
+def keep_equal_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node whose styles are made anew and are the same keeps them.
+
+    Reason: Textual sets each of them again, a dozen for each widget, which changes nothing.
+    """
+    replace = Stylesheet.replace_rules
+
+    def replace_changed(node: DOMNode, rules: Any, animate: bool = False) -> None:
+        if animate or node.styles.base._rules != rules:
+            replace(node, rules, animate)
+        else:
+            node.notify_style_update()
+
+    monkeypatch.setattr(Stylesheet, "replace_rules", staticmethod(replace_changed))

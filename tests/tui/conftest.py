@@ -67,6 +67,9 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     textual_patches.cancel_work_before_widgets(monkeypatch)
     textual_patches.keep_notes(monkeypatch)
     textual_patches.hash_rules_quickly(monkeypatch)
+    textual_patches.share_parsed_rules(monkeypatch)
+    textual_patches.match_selectors_quickly(monkeypatch)
+    textual_patches.keep_equal_styles(monkeypatch)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from ftapp.recipe import TASKS, Augment
 from ftapp.rpc.messages import Grid, Rewritten, Span
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.widgets import shallow_classes
 from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 VIEWS = 4
@@ -79,12 +80,13 @@ class AugmentPane(VerticalScroll, can_focus=False):
         """Show the fields that suit the task, or why there are none."""
         task = TASKS.get(form.task)
         used = form.value("augment") is not None
-        self.update_classes(
+        shallow_classes.update_classes(
+            self,
             {
                 "-none": task is None or not task.augmentations,
                 "-texts": task is not None and task.inputs == "texts" and bool(task.augmentations),
                 "-off": not used,
-            }
+            },
         )
         with self.prevent(Switch.Changed):
             self.query_one(Switch).value = used

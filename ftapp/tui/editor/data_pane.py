@@ -16,6 +16,7 @@ from ftapp.rpc.messages import Example, Preview, Tokens
 from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.widgets import shallow_classes
 from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 _TEXT = 240  # characters of an example that are shown
@@ -107,14 +108,16 @@ class DataPane(VerticalScroll, can_focus=False):
         is_image = task is not None and task.inputs == "images"
         is_table = source.startswith(tuple(f"{scheme}:" for scheme in TABLES))
         has_rows = task is not None and task.splitter == "stratified"
-        self.update_classes(  # together, since each change makes the styles of all fields anew
+        shallow_classes.update_classes(
+            self,
             {
                 "-tables": has_rows and (is_table or not is_image),
                 "-images": is_image,
                 "-folders": source.startswith(("folder:", "text:")),
                 "-labelled": task is None or task.is_labelled,
                 "-classes": task is None or task.labels == "classes",
-            }
+            },
+            [self.query_one("#advise", Button)],
         )
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:

@@ -9,6 +9,7 @@ from textual.widgets import Static
 from ftapp.recipe import TASKS
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.widgets import shallow_classes
 
 
 class ModelPane(VerticalScroll, can_focus=False):
@@ -47,12 +48,13 @@ class ModelPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show the fields that suit the task."""
         task = TASKS.get(form.task)
-        self.update_classes(
+        shallow_classes.update_classes(
+            self,
             {
                 "-images": task is not None and task.inputs == "images",
                 "-texts": task is None or task.inputs == "texts",
                 "-classes": task is None or bool(task.heads),
-            }
+            },
         )
         if task is not None and task.heads:
             self.query_one("#heads", FieldLine).offer(task.heads)

@@ -23,6 +23,7 @@ from ftapp.tui.editor.fields import TARGET
 from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.editor.sweep_section import SweepSection
 from ftapp.tui.editor.targets import find_usual_target, list_targets
+from ftapp.tui.widgets import shallow_classes
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.texts import set_text
 
@@ -140,7 +141,9 @@ class TrainingPane(VerticalScroll, can_focus=False):
         """
         self._form = form
         task = TASKS.get(form.task)
-        self.update_classes({"-lm": task is not None and task.writes, "-classes": task is None or task.has_classes})
+        shallow_classes.update_classes(
+            self, {"-lm": task is not None and task.writes, "-classes": task is None or task.has_classes}
+        )
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         set_text(self.query_one("#phase-title", Static), f"Phase{of}")

@@ -30,8 +30,9 @@ class Keys(Footer):
         self._width = self.app.size.width
         room = self._width - sum(1 + _width(key) for key in pinned)
         for key in keys:
+            key.add_class("-compact", update=False)  # the footer makes them compact once they are styled: again
             if key in pinned:
-                key.add_class("-pinned")
+                key.add_class("-pinned", update=False)
                 yield key
             elif _width(key) <= room:
                 room -= _width(key) + 1

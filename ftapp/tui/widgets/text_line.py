@@ -26,7 +26,10 @@ class TextLine(Input):
             is_path: Whether the end of the value matters most, such as the name of a file.
             options: The options of `Input`.
         """
-        super().__init__(value, compact=True, select_on_focus=False, **options)
+        super().__init__(value, select_on_focus=False, **options)
+        # As `compact=True`, which would style the line before it has a place, and then again.
+        self.set_reactive(Input.compact, True)
+        self.set_class(True, "-textual-compact", update=False)
         self._is_path = is_path
 
     @property
