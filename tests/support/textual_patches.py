@@ -7,12 +7,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
+from textual._context import active_app
 from textual.app import App
 from textual.css import match
 from textual.css.model import CombinatorType, RuleSet, Selector
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 from textual.screen import UPDATE_PERIOD
+from textual.timer import Timer
 
 _ROUNDS = 30_000  # of the event loop, for what never rests; half a minute, of which a machine at a stop counts nothing
 
@@ -51,6 +53,22 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)
     monkeypatch.setattr("textual.app.wait_for_idle", rest)
     monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
+
+
+def pause_timers_of_apps_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers of an app that has been left are paused.
+
+    Reason: `Timer._tick` does nothing then. So the timer of frames, which the screen pauses when it draws one, goes off
+    again and again, and a pilot would wait for it in vain.
+    """
+    tick = Timer._tick
+
+    async def pause_or_tick(timer: Timer, **when: Any) -> None:
+        if active_app.get()._exit:
+            timer.pause()
+        await tick(timer, **when)
+
+    monkeypatch.setattr(Timer, "_tick", pause_or_tick)
 
 
 def cancel_work_before_widgets(monkeypatch: pytest.MonkeyPatch) -> None:

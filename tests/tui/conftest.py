@@ -64,6 +64,7 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
 def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pilot needs of Textual and asyncio on a busy machine."""
     textual_patches.wait_for_rest(monkeypatch)
+    textual_patches.pause_timers_of_apps_that_are_left(monkeypatch)
     textual_patches.cancel_work_before_widgets(monkeypatch)
     textual_patches.keep_notes(monkeypatch)
     textual_patches.hash_rules_quickly(monkeypatch)

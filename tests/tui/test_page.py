@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from PIL import Image
 from textual.color import Color
 from textual.containers import Vertical
+from textual.screen import UPDATE_PERIOD
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
@@ -115,3 +118,13 @@ async def test_widgets_of_a_page_are_made_for_the_size_of_the_terminal() -> None
         await pilot.resize_terminal(60, 40)
         await pilot.pause()
         assert page.classes == {"-narrow", "-tall"}
+
+
+async def test_a_pilot_rests_once_the_app_has_been_left() -> None:
+    app, loop = FtApp(), cast(Any, asyncio.get_running_loop())
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.screen.set_interval(UPDATE_PERIOD, app.screen.refresh)  # like the timer of frames that are due
+        app.exit()
+        await pilot.pause()
+        soon = loop.time() + UPDATE_PERIOD
+        assert not [each for each in loop._scheduled if each.when() <= soon and not each.cancelled()]
