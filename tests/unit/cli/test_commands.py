@@ -15,10 +15,11 @@ from ftapp.recipe import TASKS, presets
 from ftapp.runs import run_folder
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
+from tests.support.quick_starts import make_command
 
 
 def ftapp(*arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "ftapp.cli", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(make_command("ftapp.cli", *arguments), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -22,7 +22,6 @@ from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
 from ftapp.common.csv_cells import format_cell
 from ftapp.common.formatting import make_one_line, make_printable
-from ftapp.common.processes import make_module_command
 from ftapp.common.safe_output import ScreenedStream
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
@@ -33,6 +32,7 @@ from ftapp.runs.events import Controlled, Noted, RunEnded, RunStarted
 from ftapp.runs.narrator import Narrator
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Sampled
 from ftapp.runs.run_folder import RunFolder
+from tests.support.quick_starts import make_command
 from tests.support.recorded_runs import record_run
 
 POISON = "\x1b]0;owned\x07\x1b[31m[bold]x[/y]\x9b2J\u202egnp<script>alert(1)</script>|`*a*"
@@ -125,7 +125,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(
 )
 def test_refusals_print_no_escape_sequences(tmp_path: Path, arguments: list[str]) -> None:
     done = subprocess.run(
-        make_module_command("ftapp.cli.app", *arguments),
+        make_command("ftapp.cli.app", *arguments),
         capture_output=True,
         text=True,
         env={**os.environ, "FTAPP_RUNS": str(tmp_path)},

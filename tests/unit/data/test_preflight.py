@@ -17,6 +17,7 @@ from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.data import preflight
+from tests.support.quick_starts import make_command
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_each_command_says_it_at_once_and_leaves_nothing(arguments: tuple[str, .
 
 
 def test_a_refused_recipe_is_no_run_in_json(reviews: Path) -> None:
-    command = [sys.executable, "-m", "ftapp.cli", "run", "bert-full", "--profile", "quick", "--json"]
+    command = make_command("ftapp.cli", "run", "bert-full", "--profile", "quick", "--json")
     done = subprocess.run(
         [*command, "--set", f"data.source=csv:{reviews}"], capture_output=True, text=True, check=False
     )
@@ -81,7 +82,7 @@ def test_a_refused_recipe_is_no_run_in_json(reviews: Path) -> None:
 def test_a_broken_picture_leaves_neither_run_nor_experiment(options: tuple[str, ...], tmp_path: Path) -> None:
     broken_photos(tmp_path / "photos")
     runs = tmp_path / "runs"
-    command = [sys.executable, "-m", "ftapp.cli", "run", "vgg16-feature-extractor", "--profile", "quick", *options]
+    command = make_command("ftapp.cli", "run", "vgg16-feature-extractor", "--profile", "quick", *options)
     done = subprocess.run(
         [*command, "--set", f"data.source=folder:{tmp_path}/photos", "--set", "data.classes="],
         capture_output=True, text=True, check=False, env={**os.environ, "FTAPP_RUNS": str(runs)},
