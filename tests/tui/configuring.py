@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -69,6 +70,12 @@ async def fill(screen: ConfigureScreen, pilot: Pilot[None], key: str, text: str)
     await pilot.press("end", "ctrl+u", *typed(text))
     await pilot.pause()
     return found
+
+
+async def paste(screen: ConfigureScreen, pilot: Pilot[None], text: str) -> None:
+    """Paste a text into the field that has the focus, as a terminal does: each key that is typed takes its time."""
+    screen.app.post_message(Paste(text))
+    await pilot.pause()
 
 
 def typed(text: str) -> list[str]:
