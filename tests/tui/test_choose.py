@@ -76,27 +76,29 @@ async def test_a_table_of_images_has_the_fields_of_tables_and_of_images(images: 
         assert screen.form.value("data.image_column") == "picture"
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_data_are_chosen_from_a_list(images: Draft, size: tuple[int, int]) -> None:
-    async with opened(images, size) as (screen, pilot):
-        await pilot.press("f4")
-        await pilot.pause()
-        assert screen.active_bindings["down"].binding.description == "Choose"
-        await pilot.press("down")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseOffer))
-        await pilot.pause()
-        rows = [row for row in drawn(pilot.app.screen) if "tfds:tf_flowers" in row]
-        assert any("3,670 photos" in row for row in rows)
-        assert pilot.app.screen.query_one(OptionList).highlighted == 11  # what the field holds
-        await pilot.press(*"skl")
-        await pilot.press("enter")
-        await until(pilot, lambda: pilot.app.screen is screen)
-        await pilot.pause()
-        assert screen.form.value("data.source") == "sklearn:digits"
-        assert line(screen, "data.source").query_one(Input).value == "sklearn:digits"
-        await pilot.press("down", "escape")
-        await until(pilot, lambda: pilot.app.screen is screen)
-        assert screen.form.value("data.source") == "sklearn:digits"
+async def test_data_are_chosen_from_a_list(images: Draft) -> None:
+    async with opened(images, SIZES[0]) as (screen, pilot):
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await pilot.press("f4")
+            await pilot.pause()
+            assert screen.active_bindings["down"].binding.description == "Choose"
+            await pilot.press("down")
+            await until(pilot, lambda: isinstance(pilot.app.screen, ChooseOffer))
+            await pilot.pause()
+            rows = [row for row in drawn(pilot.app.screen) if "tfds:tf_flowers" in row]
+            assert any("3,670 photos" in row for row in rows)
+            assert pilot.app.screen.query_one(OptionList).highlighted == 11  # what the field holds
+            await pilot.press(*"skl")
+            await pilot.press("enter")
+            await until(pilot, lambda: pilot.app.screen is screen)
+            await pilot.pause()
+            assert screen.form.value("data.source") == "sklearn:digits"
+            assert line(screen, "data.source").query_one(Input).value == "sklearn:digits"
+            await pilot.press("down", "escape")
+            await until(pilot, lambda: pilot.app.screen is screen)
+            assert screen.form.value("data.source") == "sklearn:digits"
+            screen.take(images, keep_typed=False)
 
 
 async def test_a_folder_of_this_machine_is_picked(images: Draft, tmp_path: Path) -> None:

@@ -298,16 +298,15 @@ async def test_an_experiment_without_runs_yet(write_experiment: Any) -> None:
             assert "0 of 2 runs have ended" in head(screen)
 
 
-@pytest.mark.parametrize(("size", "theme"), list(zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True)))
-async def test_findings_and_curves_can_be_reached_at_every_size(
-    size: tuple[int, int], theme: str, write_experiment: Any
-) -> None:
+async def test_findings_and_curves_can_be_reached_at_every_size(write_experiment: Any) -> None:
     app = Opened()
-    async with app.run_test(size=size) as pilot:
-        app.theme = theme
+    async with app.run_test(size=SIZES[0]) as pilot:
         await shown(pilot, write_experiment("done", "done", result=RESULT))
-        seen = await reached(pilot, 8)
-        assert {"arms", "findings", "loss", "pairs", "results", "differences"} <= seen
+        for size, theme in zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True):
+            app.theme = theme
+            await pilot.resize_terminal(*size)
+            seen = await reached(pilot, 8)
+            assert {"arms", "findings", "loss", "pairs", "results", "differences"} <= seen
 
 
 async def test_the_folds_of_a_recipe_are_shown_as_repeats(write_run: Write, tmp_path: Path) -> None:
