@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.await_remove import AwaitRemove
 from textual.binding import BindingType
@@ -74,7 +75,8 @@ class Page(Screen[None]):
 
         self.set_class(bool(self.query("Picture, Pictures")) and not graphics.draws_in_cells(self.app), "-covered")
 
-    def on_screen_resume(self, event: ScreenResume) -> None:
+    @on(ScreenResume)
+    def _restore(self, event: ScreenResume) -> None:
         """Show them again. The widgets need no new styles, which take long, unless the theme has changed meanwhile."""
         event.refresh_styles = self._theme != self.app.theme
         self._theme = self.app.theme
