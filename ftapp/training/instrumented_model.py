@@ -193,6 +193,7 @@ def read_values(results: dict[str, tuple[Any]]) -> BatchValues:
     Args:
         results: What `train_on_batch` or `test_on_batch` of an `InstrumentedModel` returns.
     """
-    arrays = {name: keras.ops.convert_to_numpy(value) for name, (value,) in results.items()}
+    # Of an answer that is quite right, JAX and PyTorch give the loss -0.0. Adding 0 takes the sign away.
+    arrays = {name: keras.ops.convert_to_numpy(value) + 0 for name, (value,) in results.items()}
     losses, scores, counts = (arrays.pop(name, None) for name in ("losses", "scores", "counts"))
     return BatchValues({name: float(value) for name, value in arrays.items()}, losses, scores, counts)

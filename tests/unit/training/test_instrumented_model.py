@@ -49,6 +49,12 @@ def test_probabilities_that_are_zero_have_a_loss() -> None:
     np.testing.assert_allclose(found.scores, [[1.0, np.exp(-GAP)], [1.0, np.exp(-GAP / 2)]], rtol=1e-5)
 
 
+def test_losses_of_right_answers_are_zero_without_a_sign() -> None:
+    found = measure(build("softmax")[0], [0, 0])
+    assert not np.signbit(found.losses).any()
+    assert not np.signbit(found.metrics["loss"])
+
+
 def test_a_class_against_the_others_has_a_loss_where_its_probability_is_one() -> None:
     found = measure(build("one-vs-rest")[0], [1, 0])
     np.testing.assert_allclose(found.losses, [(GAP + np.log(2)) / 2, np.log(2) / 2], rtol=1e-6)
