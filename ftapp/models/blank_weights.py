@@ -1,4 +1,5 @@
-"""Models that are loaded without random first weights, which the loaded ones would replace at once.
+"""Models that are loaded without random first weights, which the loaded ones would replace at once, and with the names
+that they have in each process.
 
 To draw 22 million weights takes half a second on two cores, as long as all the rest of loading them.
 """
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 import keras
 import numpy as np
 
+from ftapp.models.keras_internals import fresh_names
+
 _INITIALIZERS = (
     keras.initializers.RandomNormal,
     keras.initializers.RandomUniform,
@@ -25,7 +28,7 @@ _Model = TypeVar("_Model")
 
 
 def load_over_blank(load: Callable[[], _Model]) -> _Model:
-    """Load a model whose weights all come from files.
+    """Load a model whose weights all come from files. The names of its layers do not depend on models loaded before.
 
     Args:
         load: Builds the model and loads its weights. It is called again, with random first weights, where it leaves
@@ -34,9 +37,12 @@ def load_over_blank(load: Callable[[], _Model]) -> _Model:
     Returns:
         The model, as `load` returns it.
     """
-    with _blank_weights():
+    with _blank_weights(), fresh_names():
         model = load()
-    return load() if any(map(_is_blank, model.weights)) else model  # type: ignore[attr-defined]
+    if not any(map(_is_blank, model.weights)):  # type: ignore[attr-defined]
+        return model
+    with fresh_names():
+        return load()
 
 
 @contextmanager

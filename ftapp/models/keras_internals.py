@@ -1,19 +1,23 @@
 """The private parts of Keras and KerasHub that ftapp reads or overrides; no other module touches them.
 
 Keras 3 has no public way to the layers inside of a layer, to the variables of a layer alone, to the nodes of a model's
-graph, to the generators of random layers, or into an optimizer's update. KerasHub has none to the class of a preset's
-backbone, which it builds at once. `tests/unit/models/test_keras_internals.py` states what a release has to keep of
-them.
+graph, to the generators of random layers, to the numbers in automatic names, or into an optimizer's update. KerasHub has
+none to the class of a preset's backbone, which it builds at once. `tests/unit/models/test_keras_internals.py` states
+what a release has to keep of them.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import keras_hub
+
+_NAMES = "object_name_uids"
+"""Where Keras counts the layers of each automatic name, by thread."""
 
 # Where optimizers keep what they remember of each weight: lists in the order of the weights that they were built for.
 _MOMENTS = {
@@ -59,6 +63,24 @@ def find_backbone_kind(preset: str) -> type:
     """Return the class of the backbone of a preset: a folder, or a name of which one file is fetched."""
     found: type = keras_hub.src.utils.preset_utils.get_preset_loader(preset).check_backbone_class()
     return found
+
+
+@contextmanager
+def fresh_names() -> Iterator[None]:
+    """Give this thread's new layers the automatic names of a new process while the context lasts.
+
+    Keras numbers them through the process: the second Mixtral of a process has `mixtral_sparse_moe_block_2`. What is
+    made afterwards has numbers that neither the former layers nor those of the context have.
+    """
+    state = keras.src.backend.common.global_state
+    former = state.get_global_attribute(_NAMES, defaultdict(int))
+    counts: defaultdict[str, int] = defaultdict(int)
+    state.set_global_attribute(_NAMES, counts)
+    try:
+        yield
+    finally:
+        for name, count in former.items():
+            counts[name] = max(count, counts[name])
 
 
 @contextmanager

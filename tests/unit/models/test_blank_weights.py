@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ import pytest
 
 from ftapp.models import blank_weights
 from ftapp.models.blank_weights import load_over_blank
+from ftapp.models.layers import weighted_layers
 from tests.support.presets import Tiny
 
 
@@ -58,6 +60,18 @@ def test_a_model_whose_files_lack_weights_has_random_ones() -> None:
     assert len(calls) == 2
     assert all(np.isfinite(value).all() for value in values(model))
     np.testing.assert_array_equal(values(model)[-1], values(saved)[-1])
+
+
+def test_names_of_layers_do_not_depend_on_models_that_were_loaded_before(tmp_path: Path) -> None:
+    """The blocks of experts have automatic names, by which rules choose them."""
+    sizes = {"num_layers": 2, "hidden_dim": 8, "intermediate_dim": 16, "vocabulary_size": 50}
+    heads = {"num_query_heads": 2, "num_key_value_heads": 1, "num_experts": 2, "top_k": 1}
+    keras_hub.models.MixtralBackbone(**sizes, **heads).save_to_preset(str(tmp_path))
+    loaded = [load_over_blank(lambda: keras_hub.models.Backbone.from_preset(str(tmp_path))) for _ in range(2)]
+    first, second = ([path for path, _, _ in weighted_layers(model)] for model in loaded)
+    assert first == second
+    assert "transformer_layer_0/mixtral_sparse_moe_block/experts" in first
+    assert "transformer_layer_1/mixtral_sparse_moe_block_1/experts" in first
 
 
 def test_weights_are_blank_in_this_context_and_this_thread_alone(blank: None) -> None:

@@ -59,6 +59,19 @@ def test_own_weights_and_statistics_do_not_depend_on_what_is_frozen(trainable: b
     assert keras_internals.own_statistics(dropout) == []  # its seed is not one
 
 
+def test_automatic_names_are_those_of_a_new_process_for_a_time() -> None:
+    makes = [keras.layers.Dense, keras.layers.Dense, keras.layers.Rescaling]
+    before = [make(1).name for make in makes]
+    with keras_internals.fresh_names():
+        assert [make(1).name for make in makes] == ["dense", "dense_1", "rescaling"]
+        with keras_internals.fresh_names():
+            assert [make(1).name for make in makes] == ["dense", "dense_1", "rescaling"]
+        within = [make(1).name for make in makes]
+        assert within == ["dense_2", "dense_3", "rescaling_1"]
+    after = [make(1).name for make in makes]
+    assert not set(after) & {*before, *within, "dense", "dense_1", "rescaling"}
+
+
 def test_weights_are_hidden_for_a_time() -> None:
     model = build()
     layer = model.get_layer("below")
