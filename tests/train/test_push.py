@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard, constants
+from kagglehub import clients
 from kagglesdk import kaggle_env
 from typer.testing import CliRunner, Result
 
@@ -41,6 +42,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelHub]:
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "TEST")
         monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.TEST, server.address)
+        # Before each request it looks for names of libraries in all calls that lead there, which are many in a test.
+        monkeypatch.setattr(clients, "get_user_agent", lambda: "kagglehub")
         monkeypatch.setenv("HOME", str(tmp_path))
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
             monkeypatch.delenv(name, raising=False)
