@@ -28,10 +28,12 @@ def encode(texts):
     return [re.sub(r"(?i)<br\\s*/?>", " ", re.sub(r"\\r\\n?", "\\n", text)) for text in composed]
 ''',
     compute='''
+import keras
 import keras_hub
 import numpy as np
 
 MODEL = keras_hub.models.TextClassifier.from_preset(str(FOLDER))
+MODEL.jit_compile = keras.config.backend() == "jax"  # XLA takes seconds to compile each size of batches
 
 
 def compute_scores(inputs):
@@ -48,10 +50,12 @@ def encode(files):
     return [read_image(file) for file in files]
 ''',
     compute='''
+import keras
 import keras_hub
 import numpy as np
 
 MODEL = keras_hub.models.ImageClassifier.from_preset(str(FOLDER))
+MODEL.jit_compile = keras.config.backend() == "jax"  # XLA takes seconds to compile each size of batches
 
 
 def compute_scores(inputs):
@@ -66,11 +70,13 @@ def encode(texts):
     return list(texts)
 ''',
     compute='''
+import keras
 import keras_hub
 import numpy as np
 
 MODEL = keras_hub.models.CausalLM.from_preset(str(FOLDER))
-MODEL.compile(sampler="greedy")
+# XLA takes seconds to compile each length of texts.
+MODEL.compile(sampler="greedy", jit_compile=keras.config.backend() == "jax")
 
 
 def compute_scores(inputs):
