@@ -73,53 +73,54 @@ def skip_unless_installed(to: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "family", "overrides"),
+    ("to", "families"),
     [
-        ("onnx", "vgg", ["model.normalize=true"]),
-        ("onnx", "gpt2", []),
-        ("onnx", "sets", []),
-        ("litert", "bert", []),
-        ("openvino", "vit", []),
-        pytest.param("saved_model", "bert", ["model.head=one-vs-rest"], marks=pytest.mark.slow),
+        ("onnx", {"vgg": ["model.normalize=true"], "gpt2": [], "sets": []}),
+        ("litert", {"bert": []}),
+        ("openvino", {"vit": []}),
+        pytest.param("saved_model", {"bert": ["model.head=one-vs-rest"]}, marks=pytest.mark.slow),
         pytest.param(
-            *("transformers", "bert", ["model.normalize=true", "model.head=linear-svm"]), marks=pytest.mark.backends
+            "transformers",
+            {"bert": ["model.normalize=true", "model.head=linear-svm"], "vit": [], "pairs": []},
+            marks=[pytest.mark.backends, pytest.mark.slow],
         ),
-        pytest.param("transformers", "vit", [], marks=pytest.mark.backends),
-        pytest.param("transformers", "pairs", [], marks=pytest.mark.backends),
-        pytest.param("keras-hub", "numbers", ["model.normalize=true"], marks=pytest.mark.slow),
-        pytest.param("keras-hub", "vit", [], marks=pytest.mark.slow),
-        pytest.param("keras-hub", "gpt2", [], marks=pytest.mark.slow),
-        pytest.param("openvino", "gpt2", [], marks=pytest.mark.slow),
-        pytest.param("litert", "pairs", [], marks=pytest.mark.slow),
+        pytest.param("keras-hub", {"numbers": ["model.normalize=true"], "vit": [], "gpt2": []}, marks=pytest.mark.slow),
+        pytest.param("openvino", {"gpt2": []}, marks=pytest.mark.slow),
+        pytest.param("litert", {"pairs": []}, marks=pytest.mark.slow),
     ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_an_export_answers_as_the_model(
-    to: str, family: str, overrides: list[str], make_run: MakeRun, tiny: Tiny, tmp_path: Path
+    to: str, families: dict[str, list[str]], make_run: MakeRun, tiny: Tiny, tmp_path: Path
 ) -> None:
     skip_unless_installed(to)
-    run, folder = make_run(family, *overrides), tmp_path / "made"
-    made = export_run(run, to, folder, examples=12)
-    assert made.check is not None
-    assert made.check.agreeing == made.check.examples
-    assert made.check.difference < 1e-5 * (1 if family != "numbers" else 1000)
-    assert made.check.before == pytest.approx(made.check.after, abs=1e-3)
-    if family not in ("vgg", "vit"):
-        assert made.check.tokens == made.check.examples
-    if family in ("gpt2", "pairs"):
-        assert made.check.continuations == (5, 5)
+    programs: list[tuple[str, Path]] = []
+    for family, overrides in families.items():
+        folder = tmp_path / family
+        made = export_run(make_run(family, *overrides), to, folder, examples=12)
+        assert made.check is not None
+        assert made.check.agreeing == made.check.examples
+        assert made.check.difference < 1e-5 * (1 if family != "numbers" else 1000)
+        assert made.check.before == pytest.approx(made.check.after, abs=1e-3)
+        if family not in ("vgg", "vit"):
+            assert made.check.tokens == made.check.examples
+        if family in ("gpt2", "pairs"):
+            assert made.check.continuations == (5, 5)
+        readme = (folder / "README.md").read_text("utf-8")
+        assert not re.findall(r"^- [A-Z]\w+\.\w", readme, re.MULTILINE), "a note that begins with code has a capital"
+        (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+        shutil.copy(tiny.photos / "down" / "3.png", folder / "photo.jpg")
+        programs.append((snippet, folder))
     # The lines of the README work as they stand.
-    readme = (folder / "README.md").read_text("utf-8")
-    assert not re.findall(r"^- [A-Z]\w+\.\w", readme, re.MULTILINE), "a note that begins with code has a capital"
-    (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    shutil.copy(tiny.photos / "down" / "3.png", folder / "photo.jpg")
-    shown = execute(snippet, folder)
-    if family in ("vgg", "vit", "bert", "sets", "numbers"):
-        example: Any = folder / "photo.jpg" if family in ("vgg", "vit") else "This is a text."
-        wanted = saved_model.load(run.model_folder).predict([example])[0]
-        found = [float(each) for each in re.findall(r"-?\d+\.?\d*(?:e[+-]\d+)?", shown)]
-        assert found == pytest.approx(wanted.tolist(), rel=1e-4, abs=1e-4)
+    for (family, overrides), (_, folder), shown in zip(families.items(), programs, execute(programs), strict=True):
+        if family in ("vgg", "vit", "bert", "sets", "numbers"):
+            example: Any = folder / "photo.jpg" if family in ("vgg", "vit") else "This is a text."
+            wanted = saved_model.load(make_run(family, *overrides).model_folder).predict([example])[0]
+            found = [float(each) for each in re.findall(r"-?\d+\.?\d*(?:e[+-]\d+)?", shown)]
+            assert found == pytest.approx(wanted.tolist(), rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_torch_program_is_written_by_a_process_with_torch(make_run: MakeRun, tmp_path: Path) -> None:
     skip_unless_installed("torch")
