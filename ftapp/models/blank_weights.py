@@ -1,5 +1,4 @@
-"""Models that are loaded without random first weights, which the loaded ones would replace at once, and with the names
-that they have in each process.
+"""Models that are loaded without random first weights, which the loaded ones would replace at once.
 
 To draw 22 million weights takes half a second on two cores, as long as all the rest of loading them.
 """
@@ -37,7 +36,7 @@ def load_over_blank(load: Callable[[], _Model]) -> _Model:
     Returns:
         The model, as `load` returns it.
     """
-    with _blank_weights(), fresh_names():
+    with weights_left_blank(), fresh_names():
         model = load()
     if not any(map(_is_blank, model.weights)):  # type: ignore[attr-defined]
         return model
@@ -46,7 +45,7 @@ def load_over_blank(load: Callable[[], _Model]) -> _Model:
 
 
 @contextmanager
-def _blank_weights() -> Iterator[None]:
+def weights_left_blank() -> Iterator[None]:
     """Give this thread's new weights the value NaN in place of random ones while the context lasts."""
     thread = threading.get_ident()
     with _patching:  # another thread that does the same would put back what this one has put there

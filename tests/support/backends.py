@@ -22,11 +22,20 @@ BACKENDS = [
     for name in ("tensorflow", "jax", "torch")
 ]
 
+# Their processes take more than five seconds of a processor on JAX and torch.
+BACKENDS_SLOW_BUT_FIRST = [
+    BACKENDS[0],
+    *(pytest.param(*each.values, marks=[*each.marks, pytest.mark.slow]) for each in BACKENDS[1:]),
+]
+
 # For tests in the process of tests/unit/training/test_other_backends.py.
 OWN_BACKEND = f"backend={os.environ['KERAS_BACKEND']}"
 ON_OTHER_BACKENDS = pytest.mark.skipif(
     os.environ["KERAS_BACKEND"] == "tensorflow", reason="test_other_backends.py runs it on the other backends"
 )
+
+FIGURES = "FTAPP_TEST_FIGURES"
+"""The variable that names the file of the costs that TensorFlow tells, in the process of the other backend."""
 
 
 def quick_environment(backend: str) -> dict[str, str]:

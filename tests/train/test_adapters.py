@@ -14,6 +14,7 @@ from ftapp.training.checkpoint import read_checkpoint
 from tests.conftest import Do
 from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
 from tests.support.checkpoints import cut_back
+from tests.support.recipes import without_samples
 from tests.train.test_resume import EVERY_STEP, check_goes_on, go_on
 
 LORA = 'phase.finetune.layers=["freeze all", "lora:2:4 query, value", "train head"]'
@@ -59,7 +60,7 @@ def test_a_saved_model_has_its_adapters_merged(name: str, do: Do, request: pytes
     phase = "head" if name == "image_recipe" else "finetune"
     trained = "" if name == "lm_recipe" else ', "train head"'
     layers = f'phase.{phase}.layers=["freeze all", "lora:2 {rules}"{trained}]'
-    code, history, run = do(request.getfixturevalue(name), layers)
+    code, history, run = do(without_samples(request.getfixturevalue(name)), layers)
     assert code == 0
     loaded = saved_model.load(run.model_folder)
     backbone = loaded.causal_lm.backbone if loaded.causal_lm else loaded.model
@@ -110,9 +111,10 @@ def test_adapters_freeze_and_thaw_while_a_run_trains(do: Do, text_recipe: str) -
 
 
 @ON_OTHER_BACKENDS
-def test_adapters_go_on_exactly_on_other_backends(do: Do, text_recipe: str) -> None:
-    sets = (LORA, "phase.finetune.steps=4", "phase.finetune.accumulate=2", "phase.later.ema=0.8", *EVERY_STEP)
-    _, whole, run = do(text_recipe + LATER, OWN_BACKEND, *sets)
+def test_adapters_go_on_exactly_on_other_backends(do: Do, image_recipe: str) -> None:
+    adapted = 'phase.head.layers=["freeze all", "lora:2:4 block2", "train head"]'
+    sets = (adapted, "phase.head.steps=4", "phase.head.accumulate=2", "phase.later.ema=0.8", *EVERY_STEP)
+    _, whole, run = do(image_recipe + LATER.replace("& mlp", "& block1"), OWN_BACKEND, *sets)
     check_goes_on(run, whole, [6])
     proofs = [phase["proof"] for phase in whole.summary()["phases"]]
     assert [(each["changed"], each["stuck"]) for each in proofs] == [([], [])] * 2

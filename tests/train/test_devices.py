@@ -22,6 +22,7 @@ from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
 from tests.support.backends import QUICK_XLA
 from tests.support.family_presets import save_preset
+from tests.support.recipes import without_samples
 
 # Batches of 8 and of the last 6 are shared; those of 7, and the last one of 1, are computed whole on each device.
 LATER = """
@@ -92,6 +93,7 @@ def test_weights_that_kerashub_does_not_divide_are_refused() -> None:
         share_weights(2, keras_hub.models.BertBackbone)
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 def test_two_devices_train_as_one_and_resume_exactly(image_recipe: str, tmp_path: Path) -> None:
@@ -123,14 +125,16 @@ def test_two_devices_train_as_one_and_resume_exactly(image_recipe: str, tmp_path
     assert loaded.classes == ("across", "down")
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 def test_two_devices_share_weights_and_train_as_one(lm_recipe: str, tmp_path: Path) -> None:
     save_preset("llama3", tmp_path / "llama3")
     layers = 'layers=["freeze all", "train last:1", "lora:2 query & first:1"]'
     preset = f"model.preset={tmp_path / 'llama3'}"
+    both = ["devices=2", "parallel=model"]
     llama = ["backend=jax", "precision=float32", *KEPT, preset, f"phase.finetune.{layers}"]
-    runs, shares = train(lm_recipe, tmp_path, {"one": llama, "two": [*llama, "devices=2", "parallel=model"]})
+    runs, shares = train(without_samples(lm_recipe), tmp_path, {"one": llama, "two": [*llama, *both]})
     # The embedding of 263 tokens, norms, and the factors of adapters are whole on each device.
     assert 0.8 < shares["weights"] < 0.85
     assert 0.5 < shares["gradients"] == shares["optimizer"] < 0.6

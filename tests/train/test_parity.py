@@ -99,6 +99,7 @@ def ask(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @needs("jax", "torch")
 def test_backends_differ_by_rounding_alone_in_every_task(

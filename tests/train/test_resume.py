@@ -112,13 +112,13 @@ def test_a_run_goes_on_from_any_step_to_the_same_weights(name: str, do: Do, requ
 
 
 def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
-    do: Do, text_recipe: str, start: Start, tmp_path: Path
+    do: Do, image_recipe: str, start: Start, tmp_path: Path
 ) -> None:
-    short = "phase.finetune.steps=2"
-    _, whole, other = do(text_recipe, short)
+    short = "phase.head.steps=2"
+    _, whole, other = do(image_recipe, short)
     folder = tmp_path / "jobs"
     recipe = tmp_path / "mine.toml"
-    recipe.write_text(text_recipe.replace("tiny reviews", "my reviews"), encoding="utf-8")
+    recipe.write_text(image_recipe.replace("tiny images", "my images"), encoding="utf-8")
     results: list[dict[str, Any]] = []
     says: list[str] = []
     while not results or results[-1]["status"] == "unfinished":
@@ -146,13 +146,14 @@ def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
     [run] = list_runs(folder)
     run.events_file.write_bytes(b"")
     assert find_same(folder, resolved) == run, "a crashed one goes on"
-    assert find_same(folder, recipes.load(recipe, None, ["phase.finetune.steps=3"])) is None
+    assert find_same(folder, recipes.load(recipe, None, ["phase.head.steps=3"])) is None
     assert find_same(folder, recipes.load(recipe, None, [short, "seed=1"])) is None
     with hold_lock(run.lock_file, fcntl.LOCK_EX):
         assert find_same(folder, resolved) is None
     assert find_same(other.folder.parent, resolved) is None, "it is done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS[1:])
 def test_a_steered_run_goes_on_exactly_on_other_backends(
     backend: str, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,8 +12,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp.models import blank_weights
-from ftapp.models.blank_weights import load_over_blank
+from ftapp.models.blank_weights import load_over_blank, weights_left_blank
 from ftapp.models.layers import weighted_layers
 from tests.support.presets import Tiny
 
@@ -32,7 +31,7 @@ def values(model: Any) -> list[np.ndarray[Any, Any]]:
 
 @pytest.fixture
 def blank() -> Iterator[None]:
-    with blank_weights._blank_weights():
+    with weights_left_blank():
         yield
 
 
