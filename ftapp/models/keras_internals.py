@@ -1,9 +1,9 @@
 """The private parts of Keras and KerasHub that ftapp reads or overrides; no other module touches them.
 
 Keras 3 has no public way to the layers inside of a layer, to the variables of a layer alone, to the nodes of a model's
-graph, to the generators of random layers, to the numbers in automatic names, or into an optimizer's update. KerasHub has
-none to the class of a preset's backbone, which it builds at once. `tests/unit/models/test_keras_internals.py` states
-what a release has to keep of them.
+graph, to the generators of random layers, to the numbers of automatic names, or into an optimizer's update. KerasHub
+has none to the class of a preset's backbone, which it builds at once. `tests/unit/models/test_keras_internals.py`
+states what a release has to keep of them.
 """
 
 from __future__ import annotations

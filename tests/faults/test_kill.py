@@ -17,7 +17,7 @@ from tests.faults.conftest import Fork, Make, Train
 from tests.support.forks import Forks
 from tests.support.histories import without_clocks
 
-EVERY_STEP = ("phase.finetune.steps=40", "checkpoint.every_steps=1", "checkpoint.keep=2")
+EVERY_STEP = ("phase.head.steps=120", "evaluate.every=8", "checkpoint.every_steps=1", "checkpoint.keep=2")
 
 
 def newest_step(run: RunFolder) -> int:
@@ -58,12 +58,12 @@ def kill(forks: Forks, run: RunFolder, moment: Callable[[], bool]) -> int:
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_weights(
-    make: Make, train: Train, fork: Fork, text_recipe: str
+    make: Make, train: Train, fork: Fork, image_recipe: str
 ) -> None:
-    code, whole = train(make(text_recipe, *EVERY_STEP))
+    code, whole = train(make(image_recipe, *EVERY_STEP))
     assert code == 0
     assert whole.saved is not None
-    run, chance, killed = make(text_recipe, *EVERY_STEP), random.Random(7), list[str]()
+    run, chance, killed = make(image_recipe, *EVERY_STEP), random.Random(7), list[str]()
     for moment in MOMENTS:
         is_reached = moment(run, chance)
         code = kill(fork(run), run, is_reached)

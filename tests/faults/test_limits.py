@@ -19,7 +19,7 @@ from ftapp.runs.run_folder import RunFolder
 from tests.faults.conftest import Fork, Make, Train
 from tests.support.forks import Forks
 
-EVERY_STEP = ("phase.finetune.steps=12", "checkpoint.every_steps=1")
+EVERY_STEP = ("phase.head.steps=40", "evaluate.every=10", "checkpoint.every_steps=1")
 
 
 def has_steps(run: RunFolder, count: int) -> Callable[[], bool]:
@@ -64,12 +64,12 @@ def end_without(use_up: Callable[[int], None], is_reached: Callable[[], bool], f
 
 @pytest.mark.slow
 def test_a_run_without_memory_or_handles_loses_nothing_that_was_saved(
-    make: Make, train: Train, fork: Fork, text_recipe: str
+    make: Make, train: Train, fork: Fork, image_recipe: str
 ) -> None:
-    whole = train(make(text_recipe, *EVERY_STEP))[1].saved
+    whole = train(make(image_recipe, *EVERY_STEP))[1].saved
     assert whole
     for use_up, moment in ((use_up_handles, saves_model), (use_up_memory, has_trained)):
-        run = make(text_recipe, *EVERY_STEP)
+        run = make(image_recipe, *EVERY_STEP)
         forks = fork(run)
         end_without(use_up, moment(run), forks, run)
         code, history = forks.wait(run), run.history()

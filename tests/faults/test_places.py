@@ -6,7 +6,6 @@ import fcntl
 import json
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,13 +21,14 @@ from ftapp.runs.run_folder import EXIT_CODES, RunFolder, list_runs
 from tests.faults.conftest import Make, Train
 from tests.support.checkpoints import cut_back
 from tests.support.processes import Start, wait_for
+from tests.support.quick_starts import make_command
 
-LONGER = ("phase.finetune.steps=120", "evaluate.every=1000", "checkpoint.every_steps=5")
+LONGER = ("phase.head.steps=600", "evaluate.every=5000", "checkpoint.every_steps=5")
 
 
 def start_resume(run: RunFolder) -> subprocess.Popen[str]:
     """Start `ftapp resume` of a run."""
-    command = [sys.executable, "-m", "ftapp.cli", "resume", str(run.folder), "--json"]
+    command = make_command("ftapp.cli", "resume", str(run.folder), "--json")
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -41,9 +41,9 @@ def kill(run: RunFolder, step: int) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
-    make: Make, train: Train, start: Start, text_recipe: str, tmp_path: Path
+    make: Make, train: Train, start: Start, image_recipe: str, tmp_path: Path
 ) -> None:
-    whole = train(make(text_recipe, *LONGER))[1]
+    whole = train(make(image_recipe, *LONGER))[1]
     options = [part for each in LONGER for part in ("--set", each)]
     process = start("tiny.toml", *options, runs_dir=tmp_path / "killed", is_real=True)
     [run] = wait_for(lambda: list_runs(tmp_path / "killed"), process)
@@ -64,7 +64,7 @@ def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
     assert both[0].returncode == 2
     assert out == ""
     assert "goes on already, in another process" in err
-    kill(run, 64)
+    kill(run, 264)
     both[1].communicate()
     assert both[1].returncode == EXIT_CODES["crashed"]
 
@@ -76,7 +76,7 @@ def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
     assert outcome["status"] == "done"
     assert whole.saved
     assert outcome["weights"] == whole.saved.weights
-    assert outcome["steps"] == 120
+    assert outcome["steps"] == 600
 
 
 def test_a_run_goes_on_behind_a_link_and_after_a_move(

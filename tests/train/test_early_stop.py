@@ -152,34 +152,35 @@ def test_best_weights_and_an_early_end_are_exact_on_other_backends(do: Do, image
     assert whole["weights_step"] == whole["restored"][-1]["best_step"]
 
 
-@pytest.mark.parametrize("place", ["before the evaluation", "with the evaluation"])
 def test_a_run_that_is_stopped_when_patience_is_exhausted_goes_on_to_the_same_weights(
-    place: str, do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch
+    do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before the evaluation that exhausts it, and behind that."""
     _, whole, _ = do(image_recipe + TWO_PHASES, *STOP)
     end = whole.ended_phases[0].steps
-    kind: Any = StepLog if place == "before the evaluation" else Evaluator
-    hook = kind.on_step_end
+    kinds: list[Any] = [StepLog, Evaluator]
+    for kind in kinds:
+        hook = kind.on_step_end
 
-    def stop(self: Any, state: Any, result: Any) -> None:
-        hook(self, state, result)
-        if state.position.run_step == end:
-            self._control.stop_status = "interrupted"
+        def stop(self: Any, state: Any, result: Any, hook: Any = hook) -> None:
+            hook(self, state, result)
+            if state.position.run_step == end:
+                self._control.stop_status = "interrupted"
 
-    with monkeypatch.context() as patch:
-        patch.setattr(kind, "on_step_end", stop)
-        code, stopped, run = do(image_recipe + TWO_PHASES, *STOP)
-    assert code == 130
-    assert len(stopped.steps) == end
-    assert stopped.saved is not None
-    assert stopped.saved.step == whole.restored[0].best_step, "the model of an interrupted run has the best weights"
-    assert [step for step, _ in list_checkpoints(run)] == [end]
-    code, again = go_on(run)
-    assert code == 0
-    assert again.saved is not None
-    assert whole.saved is not None
-    assert again.saved.weights == whole.saved.weights
-    assert without_clocks(again) == without_clocks(whole)
+        with monkeypatch.context() as patch:
+            patch.setattr(kind, "on_step_end", stop)
+            code, stopped, run = do(image_recipe + TWO_PHASES, *STOP)
+        assert code == 130, kind
+        assert len(stopped.steps) == end, kind
+        assert stopped.saved is not None
+        assert stopped.saved.step == whole.restored[0].best_step, "the model of an interrupted run has the best weights"
+        assert [step for step, _ in list_checkpoints(run)] == [end]
+        code, again = go_on(run)
+        assert code == 0
+        assert again.saved is not None
+        assert whole.saved is not None
+        assert again.saved.weights == whole.saved.weights, kind
+        assert without_clocks(again) == without_clocks(whole), kind
 
 
 def test_more_steps_after_an_early_end_count_anew(do: Do, image_recipe: str) -> None:

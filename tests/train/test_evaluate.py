@@ -18,6 +18,7 @@ from ftapp.runs.history import History
 from tests.conftest import Do
 from tests.support.predictions import measure
 from tests.support.presets import Tiny
+from tests.support.recipes import HEAD_ALONE, without_samples
 
 SETS = {
     "text": ("precision=bfloat16",),
@@ -31,7 +32,7 @@ SETS = {
 def test_evaluating_again_gives_the_result_of_the_run_to_the_last_digit(
     name: str, request: pytest.FixtureRequest, do: Do
 ) -> None:
-    text = request.getfixturevalue(f"{name}_recipe")
+    text = without_samples(request.getfixturevalue(f"{name}_recipe"))
     code, history, run = do(text, *SETS[name])
     assert code == 0
     found = measure(run)
@@ -49,7 +50,7 @@ def test_evaluating_again_gives_the_result_of_the_run_to_the_last_digit(
 def test_other_data_are_measured_with_intervals_and_seen_examples(
     text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, history, run = do(text_recipe)
+    _, history, run = do(text_recipe, HEAD_ALONE)
     rows = list(csv.DictReader(tiny.reviews.open(encoding="utf-8")))
     table = tmp_path / "other.csv"
     with table.open("w", encoding="utf-8", newline="") as file:

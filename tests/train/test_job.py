@@ -19,7 +19,7 @@ from ftapp.runs.history import History
 from ftapp.training.optimizers import make_optimizer
 from tests.conftest import Do
 from tests.support.presets import Tiny
-from tests.support.recipes import DIVERGES
+from tests.support.recipes import DIVERGES, HEAD_ALONE, without_samples
 
 
 def losses(history: History) -> list[float]:
@@ -58,7 +58,7 @@ def test_frozen_weights_stay_and_the_others_move(do: Do, text_recipe: str, tiny:
 
 
 def test_a_saved_classifier_predicts_what_was_measured(do: Do, text_recipe: str, tmp_path: Path) -> None:
-    _, history, run = do(text_recipe, "precision=float32")
+    _, history, run = do(text_recipe, HEAD_ALONE, "precision=float32")
     loaded = recipe.load(run.recipe_file)
     held_out = data.load(loaded.data, loaded.task, loaded.seed).test
     trained = saved_model.load(run.model_folder)
@@ -250,17 +250,17 @@ def test_schedule_and_clipping_are_in_force(do: Do, image_recipe: str) -> None:
 
 @pytest.mark.slow
 def test_a_language_model_in_lower_precision_loads_again(do: Do, lm_recipe: str) -> None:
-    code, _, run = do(lm_recipe, "precision=bfloat16")
+    code, _, run = do(without_samples(lm_recipe), "precision=bfloat16")
     assert code == 0
     keras.config.set_dtype_policy("float32")
     trained = saved_model.load(run.model_folder)
     assert trained.generate(["the cat"], 8) == trained.generate(["the cat"], 8)
     # And it is a preset for another run.
-    assert do(lm_recipe, f"model.preset={run.model_folder / 'preset'}")[0] == 0
+    assert do(without_samples(lm_recipe), f"model.preset={run.model_folder / 'preset'}")[0] == 0
 
 
 def test_lower_precision_keeps_the_head_in_float32(do: Do, text_recipe: str) -> None:
-    code, history, run = do(text_recipe, "precision=bfloat16")
+    code, history, run = do(text_recipe, HEAD_ALONE, "precision=bfloat16")
     assert code == 0
     assert history.started is not None
     assert history.started.precision == "bfloat16"

@@ -59,7 +59,7 @@ def write_lines(path: Path, texts: Sequence[str]) -> Path:
 def test_scores_of_texts_are_those_of_the_evaluation_to_the_last_digit(
     text_recipe: str, do: Do, measured: list[Evaluation], tmp_path: Path
 ) -> None:
-    _, _, run = do(text_recipe, "evaluate.batch_size=8")
+    _, _, run = do(text_recipe, recipes.HEAD_ALONE, "frozen.cache=false", "evaluate.batch_size=8")
     test = read_test_split(run)
     rows = predict(run, write_lines(tmp_path / "test.txt", [str(test[at]) for at in range(len(test))]), scores=True)
     scores = measured[0].scores

@@ -30,6 +30,7 @@ from ftapp.workers.predictor import make_handlers
 from ftapp.workers.run_models import RunModels
 from tests.conftest import Do
 from tests.support.presets import Tiny
+from tests.support.recipes import without_samples
 
 
 def asked(handler: Callable[..., Any], run: RunFolder, lines: list[Any] | None = None, **parameters: Any) -> Any:
@@ -182,7 +183,7 @@ def test_a_prediction_tells_the_meaning_of_its_scores(text_recipe: str, do: Do, 
 
 @pytest.mark.slow
 def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: Path) -> None:
-    _, _, run = do(lm_recipe)
+    _, _, run = do(without_samples(lm_recipe))
     handlers, lines = make_handlers(RunModels(), tmp_path), list[Any]()
     options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
     told = asked(handlers["generate-trained"], run, lines, **options)
@@ -215,7 +216,7 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
 
 @pytest.mark.slow
 def test_top_p_and_stop_words_limit_a_text(lm_recipe: str, do: Do, tmp_path: Path) -> None:
-    _, _, run = do(lm_recipe)
+    _, _, run = do(without_samples(lm_recipe))
     handlers = make_handlers(RunModels(), tmp_path)
     options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
     told = asked(handlers["generate-trained"], run, top_p=0.6, **options)
@@ -286,7 +287,7 @@ def test_a_run_without_a_model_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_in_its_own_process(lm_recipe: str, do: Do, tmp_path: Path) -> None:
     """Both models write at once; a text that nobody wants any more ends early, and the next one comes."""
-    _, _, run = do(lm_recipe)
+    _, _, run = do(without_samples(lm_recipe))
     client = PredictorClient(recipe.load(run.recipe_file), run.folder)
 
     async def written(**options: Any) -> tuple[list[str], Generated]:
