@@ -75,7 +75,9 @@ def skip_unless_installed(to: str) -> None:
 @pytest.mark.parametrize(
     ("to", "families"),
     [
-        ("onnx", {"vgg": ["model.normalize=true"], "gpt2": [], "sets": []}),
+        ("onnx", {"vgg": ["model.normalize=true"]}),
+        ("onnx", {"gpt2": []}),
+        ("onnx", {"sets": []}),
         ("litert", {"bert": []}),
         ("openvino", {"vit": []}),
         pytest.param("saved_model", {"bert": ["model.head=one-vs-rest"]}, marks=pytest.mark.slow),
