@@ -111,10 +111,9 @@ def test_adapters_freeze_and_thaw_while_a_run_trains(do: Do, text_recipe: str) -
 
 
 @ON_OTHER_BACKENDS
-def test_adapters_go_on_exactly_on_other_backends(do: Do, image_recipe: str) -> None:
-    adapted = 'phase.head.layers=["freeze all", "lora:2:4 block2", "train head"]'
-    sets = (adapted, "phase.head.steps=4", "phase.head.accumulate=2", "phase.later.ema=0.8", *EVERY_STEP)
-    _, whole, run = do(image_recipe + LATER.replace("& mlp", "& block1"), OWN_BACKEND, *sets)
+def test_adapters_go_on_exactly_on_other_backends(do: Do, text_recipe: str) -> None:
+    sets = (LORA, "phase.finetune.steps=4", "phase.finetune.accumulate=2", "phase.later.ema=0.8", *EVERY_STEP)
+    _, whole, run = do(text_recipe + LATER, OWN_BACKEND, *sets)
     check_goes_on(run, whole, [6])
     proofs = [phase["proof"] for phase in whole.summary()["phases"]]
     assert [(each["changed"], each["stuck"]) for each in proofs] == [([], [])] * 2
