@@ -125,8 +125,7 @@ class Experiment:
         """The number of runs that the experiment comes to."""
         facts = self.facts
         if self.is_sweep:
-            planned: int = facts["sweep"]["planned"]
-            return planned
+            return int(facts["sweep"]["planned"])
         rounds: int = facts.get("repeats", 1) * (facts.get("folds", 0) or 1)
         return len(facts.get("arms", [])) * rounds
 
@@ -174,7 +173,7 @@ class Experiment:
             statuses: The statuses of its runs.
 
         Returns:
-            running, done, failed, refused, interrupted, damaged, or crashed: ended without a result.
+            running, done, failed, refused, interrupted, unfinished, damaged, or crashed: ended without a result.
         """
         if self.alive():
             return "running"
@@ -190,7 +189,8 @@ class Experiment:
             return "running"
         if found & {"failed", "crashed", "refused", "damaged"}:
             return "failed"
-        return "done" if found == {"done"} and len(self.facts.get("runs", [])) == self.planned else "interrupted"
+        early = "unfinished" if "unfinished" in found else "interrupted"
+        return "done" if found == {"done"} and len(self.facts.get("runs", [])) == self.planned else early
 
     def stop(self) -> None:
         """End the experiment early: its runs end after their steps, and no other starts.

@@ -165,6 +165,7 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
     assert experiment.status(done) == "done"
     assert experiment.status(["done", "failed", "done"]) == "failed"
     assert experiment.status(["done", "interrupted", "done"]) == "interrupted"
+    assert experiment.status(["done", "unfinished"]) == "unfinished"
     assert experiment.status(["done", "running", "done"]) == "running"  # it has ended since that was seen
     facts = experiment.facts
     experiment.write_facts(facts | {"runs": facts["runs"][:2]})
