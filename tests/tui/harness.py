@@ -57,10 +57,12 @@ class Opened(FtApp):
 
 async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds, for as long as a busy machine may take."""
-    for _ in range(round(seconds / 0.02)):
+    waited, pause = 0.0, 0.02
+    while waited < seconds:
         if holds():
             return
-        await pilot.pause(0.02)
+        await pilot.pause(pause)  # it sends a message to each widget
+        waited, pause = waited + pause, min(0.1, 1.2 * pause)
     raise AssertionError("it has not come about")
 
 
