@@ -40,9 +40,9 @@ def start_cluster(nodes: int, hidden: Path | None = None) -> Iterator[str]:
         stack.callback(end_daemons, started)
         head = ["--head", f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
         start = [*_hide(hidden), *_START]
-        _start_nodes([[*start, *head, "--num-cpus=0", "--include-dashboard=false"]], environment, folder, started)
-        node = [*start, f"--address=127.0.0.1:{port}", "--num-cpus=1"]
-        _start_nodes([node] * nodes, environment, folder, started)
+        _start_node([*start, *head, "--num-cpus=0", "--include-dashboard=false"], environment, folder, started)
+        for _ in range(nodes):  # one after another, since those that start at once take ports from each other
+            _start_node([*start, f"--address=127.0.0.1:{port}", "--num-cpus=1"], environment, folder, started)
         wait_for(lambda: is_open(client_port))
         yield f"ray://127.0.0.1:{client_port}"
 
@@ -54,24 +54,18 @@ def _hide(folder: Path | None) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs ftapp "$0" && exec "$@"', str(folder)]
 
 
-def _start_nodes(
-    commands: Sequence[Sequence[str]],
-    environment: Mapping[str, str],
-    folder: Path,
-    started: list[subprocess.Popen[bytes]],
+def _start_node(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
-    """Start nodes at the same time, and again those that take longer than the half a minute that Ray gives them."""
-    left = list(commands)
+    """Start a node, and again if it takes longer than the half a minute that Ray gives it."""
     for _ in range(_TRIES):
-        logs = [folder / f"node-{len(started) + index}.txt" for index in range(len(left))]
-        tried = [start_daemon(command, environment, log) for command, log in zip(left, logs, strict=True)]
-        started += tried
-        for process, log in zip(tried, logs, strict=True):
-            wait_for(partial(_is_decided, process, log))
-        left = [command for command, process in zip(left, tried, strict=True) if process.poll() is not None]
-        if not left:
+        log = folder / f"node-{len(started)}.txt"
+        process = start_daemon(command, environment, log)
+        started.append(process)
+        wait_for(partial(_is_decided, process, log))
+        if process.poll() is None:
             return
-    raise AssertionError(f"a node of Ray does not start: {[log.read_text('utf-8') for log in logs]}")
+    raise AssertionError(f"a node of Ray does not start: {log.read_text('utf-8')}")
 
 
 def _is_decided(process: subprocess.Popen[bytes], log: Path) -> bool:
