@@ -149,20 +149,26 @@ def seeded() -> None:
     seed_python(0)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_handlers() -> Iterator[None]:
-    """Puts back the handlers of signals, which a run in this process sets for itself, and Keras's precision."""
-    import keras
-
+    """Puts back the handlers of signals. A process that another test starts would ignore what this one ignores."""
     handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, AT_ONCE, signal.SIGHUP)}
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def own_precision() -> Iterator[None]:
+    """Puts back Keras's precision, which a run in this process sets for itself."""
+    import keras
+
+    yield
     keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture
-def do(tmp_path: Path, own_handlers: None) -> Do:
+def do(tmp_path: Path, own_precision: None) -> Do:
     """Run a recipe's text in this process, as a run's own process would: (exit code, history, run).
 
     commands: what lies in the run's control file when it starts. replayed: commands at given steps.

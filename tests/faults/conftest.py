@@ -75,7 +75,7 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def train(own_handlers: None) -> Train:
+def train(own_precision: None) -> Train:
     from ftapp.workers import run as run_worker
 
     def train(run: RunFolder) -> tuple[int, History]:

@@ -26,7 +26,7 @@ Run = Callable[..., Table]
 
 @pytest.fixture
 def run_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_handlers: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_precision: None
 ) -> Run:
     """Runs a benchmark in its quick form, with its arms in this process and runs that start quickly."""
     monkeypatch.syspath_prepend(BENCHMARKS)

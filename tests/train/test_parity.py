@@ -59,7 +59,7 @@ def run(tried: recipe.Recipe, folder: Path, *, is_reference: bool) -> Trial:
 
 
 def test_a_backend_equals_itself_and_other_settings_are_found(
-    image_recipe: str, own_handlers: None, tmp_path: Path
+    image_recipe: str, own_precision: None, tmp_path: Path
 ) -> None:
     whole = image_recipe + LATER
     files = tmp_path / "files"

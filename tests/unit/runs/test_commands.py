@@ -33,13 +33,10 @@ def run(tmp_path: Path) -> Iterator[RunFolder]:
 
 
 @pytest.fixture
-def taken(run: RunFolder) -> Iterator[Control]:
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+def taken(run: RunFolder) -> Control:
     control = Control(run, EventLog(run.events_file), locate=lambda: (0, 7))
     control.handle_signals()
-    yield control
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return control
 
 
 def answers(run: RunFolder) -> list[tuple[str, bool, str | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,14 +34,11 @@ class Remembering:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time, which stands still until a test moves it; handlers are put back."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which stands still until a test moves it."""
     now = [100.0]
     monkeypatch.setattr("ftapp.runs.interruption.time.monotonic", lambda: now[0])
-    former = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield now
-    for number, handler in former.items():
-        signal.signal(number, handler)
+    return now
 
 
 RUN = RunFolder(Path("run"))
