@@ -295,9 +295,11 @@ class ScaledSquaredError(keras.losses.Loss):
         return keras.ops.square(error / self._deviation)
 
 
+binary_crossentropy = functools.partial(keras.losses.binary_crossentropy, from_logits=True)
+"""The losses of logits of each class against all others, averaged over the classes."""
 _MEASURED: Mapping[Head, Callable[..., Any]] = {
     "softmax": functools.partial(keras.losses.categorical_crossentropy, from_logits=True),
-    "one-vs-rest": functools.partial(keras.losses.binary_crossentropy, from_logits=True),
+    "one-vs-rest": binary_crossentropy,
     "linear-svm": one_vs_rest_hinge,
 }
 _FOCAL: Mapping[Head, Callable[..., Any]] = {"softmax": focal_crossentropy, "one-vs-rest": binary_focal_crossentropy}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,16 +9,15 @@ import keras
 
 from ftapp.data.dataset import NumberScale
 from ftapp.models.completion_loss import CompletionCrossentropy
-from ftapp.models.heads import OneHotLoss, ScaledSquaredError, SetLoss, one_vs_rest_hinge
+from ftapp.models.heads import OneHotLoss, ScaledSquaredError, SetLoss, binary_crossentropy, one_vs_rest_hinge
 from ftapp.recipe.tasks import Head, Task
 
 _UNIT = NumberScale(0.0, 1.0)
-_binary_crossentropy = functools.partial(keras.losses.binary_crossentropy, from_logits=True)
 _LOSSES: Mapping[str, Callable[[NumberScale], keras.losses.Loss]] = {
     "categorical-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    "binary-crossentropy": lambda scale: OneHotLoss(_binary_crossentropy),
+    "binary-crossentropy": lambda scale: OneHotLoss(binary_crossentropy),
     "hinge": lambda scale: OneHotLoss(one_vs_rest_hinge),
-    "set-crossentropy": lambda scale: SetLoss(_binary_crossentropy),
+    "set-crossentropy": lambda scale: SetLoss(binary_crossentropy),
     "set-hinge": lambda scale: SetLoss(one_vs_rest_hinge),
     "squared-error": ScaledSquaredError,
     "token-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import keras
@@ -91,13 +92,8 @@ class InstrumentedModel(keras.Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **options: Any) -> Any:
         """Compute the outputs of a batch. Keras reads the arguments that it takes: those of a Functional model."""
         head = find_probability_head(self)
-        if head is None:
+        with _leave_out_activation(head) if head else nullcontext():
             return super().call(inputs, training=training, mask=mask, **options)
-        activation, head.activation = head.activation, keras.activations.linear
-        try:
-            return super().call(inputs, training=training, mask=mask, **options)
-        finally:
-            head.activation = activation
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what computes a training step; on TensorFlow a function that is traced once."""
@@ -150,6 +146,16 @@ class InstrumentedModel(keras.Model):
         """
         are_shares = self.trains_on_shares and len(y.shape) == len(y_pred.shape)
         return keras.ops.argmax(y, axis=-1) if are_shares else y
+
+
+@contextmanager
+def _leave_out_activation(layer: keras.layers.Dense) -> Iterator[None]:
+    """Have a layer give the inputs of its activation while the context lasts."""
+    activation, layer.activation = layer.activation, keras.activations.linear
+    try:
+        yield
+    finally:
+        layer.activation = activation
 
 
 def instrument(model: keras.Model, *, gives_scores: bool) -> InstrumentedModel:
