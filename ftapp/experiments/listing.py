@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -22,7 +20,8 @@ from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.recipe_facts import UNKNOWN, RecipeFacts, read_recipe_facts
 from ftapp.runs.run_filter import Facts
-from ftapp.runs.run_folder import GOING_ON, NAME, RunFolder, list_folders
+from ftapp.runs.run_folder import GOING_ON, RunFolder, list_folders
+from ftapp.runs.run_names import parse_name, read_age
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
 _SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
@@ -144,7 +143,7 @@ class Summaries:
             self._known.pop(name, None)
         found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
         found += [(each.folder.name, each) for each in experiment_folder.list_experiments(self._folder)]
-        for name, experiment in sorted(found, key=lambda each: each[0], reverse=True):
+        for name, experiment in sorted(found, key=lambda each: read_age(each[0]), reverse=True):
             yield self.sum_up(experiment) if experiment else self._sum_up_run(name)
 
     def sum_up(self, experiment: Experiment) -> Summary:
@@ -204,7 +203,7 @@ def summarize(run: RunFolder) -> Summary:
     shown = evaluation or step
     damage = run.damage() or unreadable
     final_status = ended.status if ended else "crashed"
-    named, created = _parse_name(run.folder)
+    named, created = parse_name(run.folder.name)
     created = environment.get("created") or (started.time if started else created)
     last_time = events[-1].time if events else None
     return Summary(
@@ -325,13 +324,3 @@ def _read_events(file: BinaryIO, begin: int, end: int) -> list[AnyEvent]:
         data = data[data.find(b"\n") + 1 :]
     found = map(decode, data.split(b"\n")[:-1])
     return [event for event in found if event is not None]
-
-
-def _parse_name(folder: Path) -> tuple[str, float | None]:
-    """Parse the recipe and the time of making from a folder's name, as far as it tells them."""
-    match = NAME.fullmatch(folder.name)
-    if not match:
-        return folder.name, None
-    with suppress(ValueError, OverflowError):
-        return match["rest"], time.mktime(time.strptime(match["created"], "%Y%m%d-%H%M%S"))
-    return match["rest"], None

@@ -40,7 +40,8 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue_entries import Entry, Limits, QueueState, find_waiting
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import NAME, RunFolder
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_names import is_name, make_name, parse_name
 from ftapp.runs.starting import RunStart
 
 _MOST_ENDED = 20  # entries that are kept after their end
@@ -276,7 +277,7 @@ class Queue:
             entry = next((each for each in state.entries if each.goes_on and each.id not in held), None)
             while entry is None and (waiting := state.find_next()):
                 if prepared := self._find_prepared(waiting):
-                    waiting.job = f"{time.strftime('%Y%m%d-%H%M%S')}-{prepared.name.split('-', 2)[2]}"
+                    waiting.job = make_name(parse_name(prepared.name)[0])
                     entry = waiting
                 else:
                     waiting.status = "deleted"
@@ -317,7 +318,7 @@ class Queue:
     def _find_prepared(self, entry: Entry) -> Path | None:
         """Find the folder of an entry that waits, or whose move was cut off."""
         inner = self.folder / str(entry.id) / self._name_inner(entry)
-        return next((path for path in inner.glob("*") if NAME.fullmatch(path.name)), None)
+        return next((path for path in inner.glob("*") if is_name(path.name)), None)
 
     def _move_into_place(self, entry: Entry) -> None:
         """Move the folder of an entry to the place of runs or experiments, unless it is there."""

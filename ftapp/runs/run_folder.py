@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import re
-import secrets
 import shutil
 import time
 import tomllib
@@ -45,6 +44,7 @@ from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 from ftapp.runs.leases import LeaseEntry, LeaseFolder
 from ftapp.runs.machine import find_processor, list_packages
+from ftapp.runs.run_names import is_name, make_name, read_age
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -54,8 +54,6 @@ GOING_ON = ("running", "waiting")
 """The statuses of runs that have not ended."""
 MODEL_DESCRIPTION = "ftapp.json"
 """The file of a `model` folder that says what the model is."""
-NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
-"""The name of a run's folder, as `new_folder` makes it."""
 
 _MOST_EVENTS = 2**33  # bytes: 40 million steps
 _ENVIRONMENT: dict[str, Any] = {
@@ -282,9 +280,8 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
 def make_new_folder(place: Path, name: str, profile: str | None) -> Path:
     """Make a folder in `place`, itself made if need be. Folders are named by local time, so that they sort."""
     place.mkdir(parents=True, exist_ok=True)
-    while True:  # until the name is nobody else's of this second
-        label = "-".join([time.strftime("%Y%m%d-%H%M%S"), name, *([profile] if profile else []), secrets.token_hex(2)])
-        folder = (place / label).absolute()
+    while True:  # until the name is nobody else's
+        folder = (place / make_name(f"{name}-{profile}" if profile else name)).absolute()
         with suppress(FileExistsError):
             folder.mkdir()
             return folder
@@ -368,10 +365,10 @@ def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if NAME.fullmatch(entry.name) or is_file(Path(entry) / known_by)]
+            names = [entry.name for entry in entries if is_name(entry.name) or is_file(Path(entry) / known_by)]
     except OSError:
         return []
-    return sorted((name for name in names if is_folder(folder / name)), reverse=True)
+    return sorted((name for name in names if is_folder(folder / name)), key=read_age, reverse=True)
 
 
 def find(name: str, folder: Path) -> RunFolder:

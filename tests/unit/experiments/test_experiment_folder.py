@@ -38,9 +38,8 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
 
 
 def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
-    drawn = iter(["00ff", "00ff", "00ff", "1234"] * 2)
-    monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
+    parts = iter(["00ff", "00ff", "00ff", "1234"] * 2)
+    monkeypatch.setattr(run_folder, "make_name", lambda rest: f"20260102-030405-{rest}-{next(parts)}")
     loaded = recipe.load(recipe.find("bert-full"))
     made = [run_folder.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
     made += [experiment_folder.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
@@ -48,6 +47,8 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
         "20260102-030405-mine-quick-00ff",
         "20260102-030405-mine-quick-1234",
     ] * 2
+    assert [run.folder for run in run_folder.list_runs(tmp_path)] == made[1::-1]
+    assert [each.folder for each in experiment_folder.list_experiments(tmp_path)] == made[:1:-1]
 
 
 def test_arms_take_turns_at_being_first() -> None:

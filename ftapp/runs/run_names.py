@@ -1,0 +1,52 @@
+"""The names of the folders of runs and experiments: when each was made, of what, and in which part of the second."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+
+_NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-(?P<part>[0-9a-f]{4})")
+_PARTS = 16**4  # of a second, 15 µs each
+
+
+def make_name(rest: str) -> str:
+    """Make the name of what is made now.
+
+    Args:
+        rest: What is made, such as the recipe with its profile.
+
+    Returns:
+        The local time, `rest` and four hexadecimal digits, the part of the second in units of 15 µs.
+    """
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{rest}-{int(now % 1 * _PARTS):04x}"
+
+
+def is_name(name: str) -> bool:
+    """Return whether a folder is named as runs and experiments are."""
+    return _NAME.fullmatch(name) is not None
+
+
+def parse_name(name: str) -> tuple[str, float | None]:
+    """Return what was made, and when in seconds since the Unix epoch, as far as a folder's name tells them.
+
+    Args:
+        name: The name of the folder of a run or experiment; of another name the whole is what was made.
+    """
+    match = _NAME.fullmatch(name)
+    if not match:
+        return name, None
+    with suppress(ValueError, OverflowError):
+        return match["rest"], time.mktime(time.strptime(match["created"], "%Y%m%d-%H%M%S"))
+    return match["rest"], None
+
+
+def read_age(name: str) -> tuple[str, str, str]:
+    """Read from a folder's name what folders are sorted by: the second of its making, the part of it, and the rest.
+
+    Args:
+        name: The name of a folder; one of another form counts as newer than all runs, from A to Z.
+    """
+    match = _NAME.fullmatch(name)
+    return (match["created"], match["part"], name) if match else (name, "", "")

@@ -1,0 +1,45 @@
+"""Names of folders: they tell when each was made, also of those that are made in one second."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from ftapp.runs.run_names import is_name, make_name, parse_name, read_age
+
+
+def test_the_names_of_what_is_made_one_after_another_sort_so_whatever_it_is() -> None:
+    names = []
+    for rest in ("b", "z-quick", "a", "c", "a-quick-00ff"):
+        names.append(make_name(rest))
+        time.sleep(0.001)
+    assert sorted(names, key=read_age) == names
+    assert all(older != newer for older, newer in pairwise(names))
+
+
+@pytest.mark.parametrize("rest", ["mine", "lesson-vgg16-two-phase-quick", "a-00ff"])
+def test_a_name_tells_what_was_made_and_when(rest: str) -> None:
+    before = time.time()
+    name = make_name(rest)
+    assert is_name(name)
+    found, created = parse_name(name)
+    assert found == rest
+    assert created is not None
+    assert before - 1 <= created <= time.time()
+
+
+@pytest.mark.parametrize("name", ["mine", "20260102-030405-mine", "20269999-030405-mine-00FF", ""])
+def test_a_folder_of_another_name_tells_no_time(name: str) -> None:
+    assert parse_name(name) == (name, None)
+    assert not is_name(name)
+
+
+def test_a_time_that_no_clock_shows_is_none() -> None:
+    assert parse_name("20269999-030405-mine-00ff") == ("mine", None)
+
+
+def test_folders_of_other_names_come_first() -> None:
+    names = ["20260102-030405-a-0002", "zeta", "20260102-030405-z-0001", "20260103-030405-a-0000", "alpha"]
+    assert sorted(names, key=read_age, reverse=True) == ["zeta", "alpha", names[3], names[0], names[2]]
