@@ -20,7 +20,7 @@ from ftapp.runs.slurm_queue import JobState
 @pytest.fixture(autouse=True)
 def unknown_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "_skews", {})
-    monkeypatch.setattr(slurm_queue, "_known", {})
+    monkeypatch.setattr(slurm_queue, "_jobs", {})
 
 
 @pytest.fixture
@@ -163,28 +163,63 @@ def test_slurm_is_asked_about_a_lease_that_nobody_renews(
     assert set(asked) == {"12"}
 
 
-def test_slurm_is_not_asked_more_often_than_every_few_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_slurm_is_asked_once_for_all_jobs_and_not_more_often_than_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("ftapp.runs.slurm_queue.time.monotonic", lambda: clock[0])
     squeue = tmp_path / "squeue"
-    squeue.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho PENDING QOSMaxJobsPerUserLimit\n")
+    squeue.write_text(
+        f'#!/bin/sh\necho "$3" >> {tmp_path}/log\necho 7 PENDING QOSMaxJobsPerUserLimit\necho 8 RUNNING None\n'
+    )
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def find_asked() -> list[str]:
+        return (tmp_path / "log").read_text().splitlines()
+
     assert {slurm_queue.find_job_state("7") for _ in range(5)} == {"waiting"}
     assert slurm_queue.find_reason("7") == "QOSMaxJobsPerUserLimit"
-    assert (tmp_path / "log").read_text().count("asked") == 1
-    squeue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Invalid job id specified' >&2\nexit 1\n")
-    assert slurm_queue.find_job_state("8") == "gone"
-    squeue.write_text("#!/bin/sh\nexit 1\n")
-    assert slurm_queue.find_job_state("9") == "unknown"
-    squeue.write_text("#!/bin/sh\necho RUNNING None\n")
-    assert (slurm_queue.find_job_state("10"), slurm_queue.find_reason("10")) == ("working", "")
+    assert find_asked() == ["7"]
+    assert [slurm_queue.find_job_state(job) for job in ("8", "9", "7")] == ["working", "gone", "waiting"]
+    assert slurm_queue.find_reason("8") == ""
+    assert find_asked() == ["7", "7,8", "7,8,9"]
+    clock[0] += 6
+    assert [slurm_queue.find_job_state(job) for job in ("7", "8", "9")] == ["waiting", "working", "gone"]
+    assert find_asked()[3:] == ["7,8,9"]
+    clock[0] += 61
+    assert slurm_queue.find_job_state("8") == "working"
+    assert find_asked()[4:] == ["8"]
+
+
+@pytest.mark.parametrize(
+    ("script", "state"),
+    [
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2\nexit 1", "gone"),
+        ("echo 'Unable to contact slurm controller' >&2\nexit 1", "unknown"),
+        ("echo 12 CANCELLED None", "gone"),
+        ("", "gone"),
+    ],
+)
+def test_a_job_that_slurm_does_not_know_is_gone_and_without_an_answer_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, state: str
+) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\n{script}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert slurm_queue.find_job_state("12") == state
 
 
 @pytest.mark.parametrize(
     ("says", "told"),
     [
-        ("PENDING Resources", "waits in Slurm's queue (job 12: Resources)"),
-        ("PENDING Nodes required for job are DOWN", "waits in Slurm's queue (job 12: Nodes required for job are DOWN)"),
-        ("PENDING None", "waits in Slurm's queue (job 12)"),
+        ("12 PENDING Resources", "waits in Slurm's queue (job 12: Resources)"),
+        (
+            "12 PENDING Nodes required for job are DOWN",
+            "waits in Slurm's queue (job 12: Nodes required for job are DOWN)",
+        ),
+        ("12 PENDING None", "waits in Slurm's queue (job 12)"),
         ("", "waits in Slurm's queue (job 12)"),
     ],
 )
