@@ -38,6 +38,12 @@ Do = Callable[..., tuple[int, History, RunFolder]]
 gc.disable()  # until all tests are imported, as in `ftapp.common.quick_imports`
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share one server of quick starts."""
+    if config.getoption("numprocesses", None):
+        quick_starts.share_server()
+
+
 def pytest_collection_finish() -> None:
     """What has been imported stays, so the collector need not look through it again.
 

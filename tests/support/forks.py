@@ -18,8 +18,9 @@ from pathlib import Path
 
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, do_nothing
 from ftapp.runs.run_folder import RunFolder
+from tests.support import quick_starts
 from tests.support.files import ROOT
-from tests.support.processes import SPARED
+from tests.support.processes import SHARED
 
 CLOCK = "FTAPP_TEST_CLOCK"
 """The variable that names the file with the seconds by which the clock of a forked process is wrong."""
@@ -30,13 +31,13 @@ class Forks:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.forks"],
+            quick_starts.make_command("tests.support.forks"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
-        SPARED.add(self._process.pid)
+        SHARED.add(self._process.pid)
         self.pid = 0
         self._code: int | None = None
 

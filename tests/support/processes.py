@@ -19,10 +19,8 @@ Start = Callable[..., subprocess.Popen[str]]
 """Starts `ftapp run` with these arguments; see the fixture `start` of the tests with real runs."""
 
 _Found = TypeVar("_Found")
-SPARED: set[int] = set()
-"""The numbers of processes that live as long as the tests."""
-CLUSTERS: set[int] = set()
-"""The numbers of the daemons of clusters that several tests share. What they start is found by its command alone."""
+SHARED: set[int] = set()
+"""The numbers of processes that several tests share. What they start is found by its command alone."""
 _PATIENCE = 240.0  # seconds, of a machine that is busy
 
 
@@ -33,10 +31,10 @@ def none_left(folder: Path) -> None:
         for process in psutil.process_iter(["cmdline"])
         if any(str(folder) in word for word in process.info["cmdline"] or ())
     ]
-    shared = {daemon for daemon in psutil.Process().children() if daemon.pid in CLUSTERS}
+    shared = {daemon for daemon in psutil.Process().children() if daemon.pid in SHARED}
     shared |= {each for daemon in shared for each in daemon.children(recursive=True)}
     found = {*named, *({*psutil.Process().children(recursive=True)} - shared)} - {psutil.Process()}
-    _, alive = psutil.wait_procs([each for each in found if each.pid not in SPARED], timeout=60)
+    _, alive = psutil.wait_procs(list(found), timeout=60)
     told = []
     for process in alive:
         with suppress(psutil.NoSuchProcess):  # it ends while it is looked at
@@ -64,7 +62,7 @@ def start_daemon(command: Sequence[str], environment: Mapping[str, str], log: Pa
     """Start a daemon of a cluster. log: takes its output."""
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
-    CLUSTERS.add(process.pid)
+    SHARED.add(process.pid)
     return process
 
 
@@ -74,7 +72,7 @@ def end_daemons(daemons: Sequence[subprocess.Popen[bytes]]) -> None:
         daemon.terminate()
     for daemon in daemons:
         daemon.wait()
-        CLUSTERS.discard(daemon.pid)
+        SHARED.discard(daemon.pid)
 
 
 def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> RunFolder | None:

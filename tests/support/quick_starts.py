@@ -4,6 +4,8 @@ In the place of `python -m MODULE` a test starts `tests/support/quick_start.py`.
 variables, folder, signal mask and open files to a server, which has imported Keras and computed nothing. The server
 forks, and the fork runs the module. The process that was started stands for the fork: it passes on signals, takes the
 fork with it when it is killed, and ends as the fork does. Whatever a fork starts is forked too.
+
+Workers of pytest-xdist share the server of the process that starts them. A server imports Keras when it is first asked.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ import pytest
 from ftapp.rpc import service
 from ftapp.runs import launcher
 from tests.support.files import ROOT
-from tests.support.processes import SPARED
+from tests.support.processes import SHARED
 
 _CLIENT = Path(__file__).with_name("quick_start.py")
+_ADDRESS = "FTAPP_TEST_STARTS"  # the variable that names the socket of the server that workers share
 _LONGEST_REQUEST = 1 << 17  # bytes
 _MOST_FILES = 32
 _FIRST_FREE = 100  # a file number above those that processes are given
@@ -40,7 +43,12 @@ _SIGNALS = (*launcher.STOP_SIGNALS, launcher.AT_ONCE)
 
 def make_command(module: str, *arguments: str) -> list[str]:
     """The command of a process that runs a module, as `ftapp.common.processes.make_module_command`."""
-    return _make_command(_start_server(), module, *arguments)
+    return _make_command(os.environ.get(_ADDRESS) or _start_server(), module, *arguments)
+
+
+def share_server() -> None:
+    """Have the processes that this one starts share its server."""
+    os.environ[_ADDRESS] = _start_server()
 
 
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +62,7 @@ def _start_server() -> str:
     """Start the server of this process, which ends with it, and return the address of its socket."""
     address = str(Path(tempfile.mkdtemp(prefix="ftapp-starts-")) / "socket")
     command = [sys.executable, "-m", "tests.support.quick_starts", address]
-    SPARED.add(subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT).pid)
+    SHARED.add(subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT).pid)
     return address
 
 
@@ -63,7 +71,28 @@ def _make_command(address: str, module: str, *arguments: str) -> list[str]:
 
 
 def serve(address: str) -> None:
-    """Import what processes need, and fork as asked."""
+    """Import what processes need, once one is asked for, and fork as asked."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.bind(address)
+    server.listen(16)
+    is_ready = False
+    while not _has_ended(sys.stdin, server):
+        if not is_ready:
+            _prepare()
+            is_ready = True
+        connection, _ = server.accept()
+        if os.fork() == 0:
+            server.close()
+            try:
+                _keep(connection, address)
+            finally:
+                os._exit(1)
+        connection.close()
+    shutil.rmtree(Path(address).parent)
+
+
+def _prepare() -> None:
+    """Import what processes need."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import gc
@@ -77,19 +106,6 @@ def serve(address: str) -> None:
     gc.freeze()
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     signal.signal(signal.SIGCHLD, _reap)
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    server.bind(address)
-    server.listen(16)
-    while not _has_ended(sys.stdin, server):
-        connection, _ = server.accept()
-        if os.fork() == 0:
-            server.close()
-            try:
-                _keep(connection, address)
-            finally:
-                os._exit(1)
-        connection.close()
-    shutil.rmtree(Path(address).parent)
 
 
 def _reap(*_: object) -> None:
