@@ -47,6 +47,7 @@ def doctor(
         found = [*machine_checks.check_machine()]
         found += asyncio.run(_check_backends(activity))
         found += machine_checks.check_extras()
+        found += machine_checks.check_compiled_modules()
         found += machine_checks.check_folders(runs_dir)
         if not offline:
             activity.tell("asking servers", 0, None)

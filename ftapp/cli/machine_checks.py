@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import resource
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,6 +94,29 @@ def check_extras() -> Iterator[Check]:
         else:
             told = "not installed" if len(missing) == len(modules) else f"without {', '.join(missing)}"
             yield Check("packages", extra, "note", told, f"pip install 'ftapp[{extra}]'")
+
+
+def check_compiled_modules() -> Iterator[Check]:
+    """Check whether Python has kept, or may keep, what it compiles of Keras.
+
+    Without, each process compiles the thousands of modules of Keras and its backend anew.
+    """
+    spec = importlib.util.find_spec("keras")
+    if spec is None or spec.origin is None:
+        return
+    compiled = Path(importlib.util.cache_from_source(spec.origin))
+    if compiled.is_file():
+        return
+    place = next(folder for folder in compiled.parents if folder.exists())
+    if sys.dont_write_bytecode:
+        reason = "PYTHONDONTWRITEBYTECODE is set"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        reason = f"{place} cannot be written"
+    else:
+        return
+    site = shlex.quote(str(Path(spec.origin).parent.parent))
+    told = f"not kept, since {reason}: each start takes several seconds more"
+    yield Check("packages", "compiled modules", "note", told, f"python -m compileall -q -j 0 {site} compiles all once")
 
 
 def check_folders(runs_dir: Path | None) -> Iterator[Check]:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,23 @@ def test_packages_that_are_missing_are_named_with_their_extra(monkeypatch: pytes
     assert found["openvino"] == Check("packages", "openvino", "note", "without nncf", "pip install 'ftapp[openvino]'")
     assert found["nvidia"].says == "not installed"
     assert found["export"].state == "ok"
+
+
+def test_modules_that_each_process_compiles_anew_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert not list(machine_checks.check_compiled_modules())  # the next process keeps them
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    [found] = machine_checks.check_compiled_modules()
+    assert (found.state, "PYTHONDONTWRITEBYTECODE is set" in found.says) == ("note", True)
+    keras = importlib.util.find_spec("keras")
+    assert keras
+    assert keras.origin
+    assert f" {Path(keras.origin).parent.parent} " in found.advice
+    kept = Path(importlib.util.cache_from_source(keras.origin))
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert not list(machine_checks.check_compiled_modules())
 
 
 @pytest.mark.parametrize(
