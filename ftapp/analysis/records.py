@@ -18,7 +18,7 @@ from ftapp.analysis.statistics import Interval, Series
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.metrics import KNOWN, sort_names
-from ftapp.recipe.raw_tables import flatten_tables
+from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS, flatten_tables
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
 
@@ -161,7 +161,7 @@ def find_differences(arms: Sequence[Arm]) -> dict[str, list[Any]]:
 
 def compare_settings(found: Sequence[Record]) -> dict[str, list[Any]]:
     """Find the keys in which recipes differ, with the value of each; None where a recipe has none. Titles apart."""
-    keys = dict.fromkeys(key for each in found for key in each.settings if key not in ("title", "summary"))
+    keys = dict.fromkeys(key for each in found for key in each.settings if key not in DESCRIPTIVE_KEYS)
     values = {key: [each.settings.get(key) for each in found] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
 

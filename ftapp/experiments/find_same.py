@@ -8,9 +8,8 @@ from typing import Any
 
 from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.experiments.experiment_folder import Experiment, list_experiments
+from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.runs.resuming import ENDED_EARLY
-
-_OF_READERS = ("title", "summary")  # keys of a recipe on which no weight depends
 
 
 def find_same(runs_dir: Path, text: str, *, is_sweep: bool = False, **facts: Any) -> Experiment | None:
@@ -56,4 +55,4 @@ def is_unfinished(experiment: Experiment) -> bool:
 
 def _identify(text: str) -> dict[str, Any]:
     """Return all of a recipe that decides what its runs come to. Raises a ValueError where it is no TOML."""
-    return {key: value for key, value in tomllib.loads(text).items() if key not in _OF_READERS}
+    return {key: value for key, value in tomllib.loads(text).items() if key not in DESCRIPTIVE_KEYS}

@@ -10,6 +10,8 @@ from typing import Any
 from ftapp.common.errors import Problem, RecipeError, quote
 from ftapp.common.safe_files import read_bytes
 
+DESCRIPTIVE_KEYS = ("title", "summary")
+"""The keys that tell readers what a recipe is; nothing that a run computes depends on them."""
 _DEEPEST = 32  # tables in tables; a recipe has 6
 
 

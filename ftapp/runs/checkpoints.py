@@ -25,6 +25,7 @@ import tomli_w
 
 from ftapp.common.cache_folders import matches_manifest
 from ftapp.common.safe_files import UNREADABLE, read_bytes
+from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.runs.event_types import Count, Step, Time
 from ftapp.runs.machine import find_processor, list_packages
 from ftapp.runs.run_folder import RunFolder
@@ -186,7 +187,7 @@ def hash_recipe(recipe: Recipe) -> str:
     Keys with their default values are left out, so that a key which ftapp gets later changes no hash.
     """
     tables = recipe.model_dump(exclude_defaults=True)
-    for name in ("title", "summary", "finding", "checkpoint", "keep"):
+    for name in (*DESCRIPTIVE_KEYS, "finding", "checkpoint", "keep"):
         tables.pop(name, None)
     for name in ("steps", "epochs"):
         tables["phase"][-1].pop(name, None)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.runs.history import History
 from ftapp.tui.curves import LONG, Floats
 
 _FINE = 2048  # dots along each side of a picture that very many points are drawn for
 _AT_ONCE = 2**20  # points whose dots are computed at once
-_WORDS = ("title", "summary")  # keys of a recipe that do not change what is computed
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def find_differences(recipes: Sequence[Mapping[str, Any] | None]) -> list[tuple[
     return [
         (key, tuple("?" if values is None else values.get(key, "") for values in flat))
         for key in keys
-        if key not in _WORDS and len({values.get(key, "") for values in known}) > 1
+        if key not in DESCRIPTIVE_KEYS and len({values.get(key, "") for values in known}) > 1
     ]
 
 

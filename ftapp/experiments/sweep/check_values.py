@@ -10,6 +10,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import LOSS, Metric
 from ftapp.recipe.overrides import merge, parse_override
+from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.recipe.rule_problems import find_phase_problems
 from ftapp.recipe.spaces import Space
 from ftapp.recipe.structure import Structure
@@ -30,7 +31,7 @@ _FIXED = {
     "sweep": "a sweep does not change itself",
     "arm": "a sweep is of one recipe; --arm NAME chooses an arm",
     "finding": "findings are about arms",
-    **dict.fromkeys(("title", "summary", "phase.name"), "a name changes nothing in the training"),
+    **dict.fromkeys((*DESCRIPTIVE_KEYS, "phase.name"), "a name changes nothing in the training"),
     **dict.fromkeys(("track", "checkpoint"), "this table changes nothing in the training"),
 }
 # Keys that decide how large the losses of equally good models are.

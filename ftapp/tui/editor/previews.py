@@ -13,6 +13,7 @@ from textual.worker import WorkType
 
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.inspector_client import InspectorClient
@@ -267,7 +268,7 @@ def _raw_inputs(form: Form) -> dict[str, str]:
     data = [tables.get(name) for name in ("task", "seed", "data")]
     model = [tables.get(name) for name in ("task", "backend", "model")]
     labels = [form.value(f"data.{name}") for name in ("source", "classes", "label_column")]
-    rest = {name: value for name, value in tables.items() if name not in ("title", "summary")}
+    rest = {name: value for name, value in tables.items() if name not in DESCRIPTIVE_KEYS}
     found = {
         "structure": [model, labels],
         "data": data,
