@@ -29,7 +29,7 @@ import common
 from common import Figures, Rounds
 from ftapp import recipe as recipes
 from ftapp.recipe import Recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import RunEnded, StateSaved
 from ftapp.runs.phase_events import Stepped
@@ -65,7 +65,7 @@ def do_run(recipe: Recipe, name: str, folder: Path, *, with_checkpoints: bool) -
             spent.append(time.thread_time() - begun)
 
     job.Checkpointer = Timed if with_checkpoints else Without  # type: ignore[attr-defined]
-    run = run_folder.create(recipe, name, "quick", folder)
+    run = run_creation.create(recipe, name, "quick", folder)
     if code := run_worker.main(run.folder):
         sys.exit(f"the run failed with exit code {code}: {run.folder}")
     events = read(run.events_file)

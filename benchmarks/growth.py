@@ -42,7 +42,8 @@ from ftapp.report.svg import Line
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import RunEnded
 from ftapp.runs.phase_events import Stepped
-from ftapp.runs.run_folder import RunFolder, list_runs
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.screens.runs import RunsScreen

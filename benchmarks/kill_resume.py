@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.recipe import Recipe
-from ftapp.runs import resuming, run_folder
+from ftapp.runs import resuming, run_creation
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
@@ -75,7 +75,7 @@ def name_moment(history: History) -> str:
 def measure(name: str, recipe: Recipe, kills: int, scratch: Path, chance: random.Random) -> list[str]:
     """Kill and resume runs of a recipe, and return the cells of its row."""
     killer = Killer()
-    whole = run_folder.create(recipe, name, None, scratch)
+    whole = run_creation.create(recipe, name, None, scratch)
     seconds = killer.run(whole, recipe)
     expected = whole.history().saved
     if expected is None:
@@ -89,7 +89,7 @@ def measure(name: str, recipe: Recipe, kills: int, scratch: Path, chance: random
     back: list[float] = []
     spent = equal = runs = 0
     while spent < kills:
-        run = run_folder.create(recipe, name, None, scratch)
+        run = run_creation.create(recipe, name, None, scratch)
         runs += 1
         killer.run(run, recipe, draw_moment())
         spent += 1

@@ -25,7 +25,7 @@ import common
 from common import Figures, Rounds
 from ftapp import recipe as recipes
 from ftapp.recipe import Recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 
 ARMS = ("forward", "ftapp")
 BATCH = 32
@@ -91,7 +91,7 @@ def whole_run(loaded: Recipe, folder: Path) -> None:
     """Run the recipe in this process, as a run's own process does it."""
     from ftapp.workers import run as run_worker
 
-    run = run_folder.create(loaded, "memory", None, folder)
+    run = run_creation.create(loaded, "memory", None, folder)
     if code := run_worker.main(run.folder):
         sys.exit(f"the run failed with exit code {code}: {run.folder}")
 

@@ -34,7 +34,7 @@ import common
 from common import Figures
 from ftapp import recipe as recipes
 from ftapp.recipe import Recipe, bundled
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.event_reader import read
 from ftapp.runs.launcher import STOP_SIGNALS
 from ftapp.runs.phase_events import Stepped
@@ -99,7 +99,7 @@ def measure_run(recipe: Recipe, folder: Path) -> Figures:
     """milliseconds: of a step, from event to event."""
     from ftapp.workers import run as run_worker
 
-    run = run_folder.create(recipe, "overhead", None, folder)
+    run = run_creation.create(recipe, "overhead", None, folder)
     with _signals():
         code = run_worker.main(run.folder)
     if code:

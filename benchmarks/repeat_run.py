@@ -27,7 +27,7 @@ import soak
 from ftapp import recipe as recipes
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.recipe import Recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import ModelBuilt, ModelSaved, RunStarted
@@ -72,7 +72,7 @@ def do_run(recipe: Recipe, folder: Path) -> Facts:
         return hashed[-1]
 
     job.digest_weights = keep_hashes  # type: ignore[attr-defined]
-    run = run_folder.create(recipe, "repeated", None, folder)
+    run = run_creation.create(recipe, "repeated", None, folder)
     if code := run_worker.main(run.folder):
         sys.exit(f"the run failed with exit code {code}: {run.folder}")
     return collect(run) | {f"hash at the end of {name}": each for name, each in hashed[-1].items()}

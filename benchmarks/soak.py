@@ -33,7 +33,7 @@ from common import Figures, Rounds
 from ftapp import recipe as recipes
 from ftapp.cli.follow_run import follow_run
 from ftapp.recipe import Recipe
-from ftapp.runs import run_folder
+from ftapp.runs import following, run_creation
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.environment import make_environment
 from ftapp.runs.interruption import Interruption
@@ -197,10 +197,10 @@ def do_runs(
     samples = []
     with Interruption(launcher) as interruption:
         for place in range(1, count + 1):
-            run = run_folder.create(recipe, "short", None, scratch / "runs")
+            run = run_creation.create(recipe, "short", None, scratch / "runs")
             if place % 2:
                 LocalLauncher().start(run, environment)
-                for _ in run_folder.follow(run, run.alive):
+                for _ in following.follow(run, run.alive):
                     pass
             else:
                 follow_run(RunStart(run, "short", recipe, environment), launcher, interruption, debug=False)
@@ -215,11 +215,11 @@ def do_long_run(
 ) -> tuple[list[Sample], int]:
     """Do a run, and look at its process and at folders every second. Returns the bytes of its events too."""
     launcher = Watched()
-    run = run_folder.create(recipe, "long", None, scratch / "runs")
+    run = run_creation.create(recipe, "long", None, scratch / "runs")
     samples: list[Sample] = []
     launcher.start(run, environment)
     process, due = psutil.Process(launcher.pid(run)), 0.0
-    for event, history in run_folder.follow(run, lambda: launcher.alive(run)):
+    for event, history in following.follow(run, lambda: launcher.alive(run)):
         if history.result:
             break  # it saves its model
         if event is None and history.steps and time.monotonic() >= due:

@@ -22,7 +22,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.common import user_folders
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.commands import AnyCommand
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
@@ -187,7 +187,7 @@ def do(tmp_path: Path, own_precision: None) -> Do:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, overrides)
-        run = run_folder.create(loaded, "tiny", None, tmp_path / "runs")
+        run = run_creation.create(loaded, "tiny", None, tmp_path / "runs")
         if commands:
             run.control_file.write_bytes(b"".join(msgspec.json.encode(command) + b"\n" for command in commands))
         write_commands(run, replayed)

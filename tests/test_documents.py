@@ -28,7 +28,7 @@ from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRul
 from ftapp.recipe.user_settings import Launch, Notify
 from ftapp.rpc.messages import Survey
 from ftapp.runs import outcome
-from ftapp.runs.run_folder import EXIT_CODES
+from ftapp.runs.exit_codes import EXIT_CODES
 from tests.conftest import Do
 from tests.support.documents import PAGES, README, after, blocks, commands, page
 from tests.support.example_results import write_examples

@@ -23,13 +23,14 @@ from typer.testing import CliRunner
 from ftapp import recipe
 from ftapp.cli.app import app
 from ftapp.cli.run_result import print_result
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_lookup
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator
-from ftapp.runs.run_folder import RunFolder, list_runs
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 RUNS_SHOWN = Path("~/.local/share/ftapp/runs")
@@ -85,7 +86,7 @@ def _insert_output(asked: re.Match[str]) -> str:
 
 
 def _find_experiment(runs_dir: Path, recipe_name: str) -> Experiment | None:
-    found = experiment_folder.list_experiments(runs_dir)
+    found = experiment_lookup.list_experiments(runs_dir)
     return next((each for each in found if each.facts["recipe"] == recipe_name), None)
 
 

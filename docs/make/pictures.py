@@ -22,7 +22,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from ftapp.common.locks import hold_lock
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_lookup
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import bundled
 from ftapp.runs.run_folder import RunFolder
@@ -89,7 +89,7 @@ async def _freeze_layers(pilot: Pilot[None]) -> None:
 
 
 def _find_experiment(app: FtApp) -> Experiment:
-    found = experiment_folder.list_experiments(app.runs_dir)
+    found = experiment_lookup.list_experiments(app.runs_dir)
     return next(each for each in found if each.facts["recipe"] == "lesson-gpt2-targeted-freezing")
 
 

@@ -15,7 +15,7 @@ from ftapp.common.safe_files import is_file
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.launchers.stop import send
 from ftapp.recipe import Recipe
-from ftapp.runs import commands, run_folder
+from ftapp.runs import commands, following, run_folder
 from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator
@@ -111,7 +111,7 @@ class Run:
 
     def follow(self) -> Iterator[AnyEvent]:
         """Yield the run's events, those so far and those to come, until its process ends."""
-        for event, _ in run_folder.follow(self._files, self._files.alive):
+        for event, _ in following.follow(self._files, self._files.alive):
             if event is not None:
                 yield event
 
@@ -141,7 +141,7 @@ class Run:
         return found
 
     def _wait(self, deadline: float | None, narrator: Narrator | None) -> None:
-        for event, history in run_folder.follow(self._files, self._files.alive):
+        for event, history in following.follow(self._files, self._files.alive):
             if narrator and event is not None:
                 narrator.tell(event, history)
             elif narrator:

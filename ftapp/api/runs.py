@@ -14,7 +14,7 @@ from ftapp.experiments.arms import make_slug
 from ftapp.experiments.find_run import find_run as find_folder
 from ftapp.launchers.choose import choose_target, find_former, make_launcher
 from ftapp.recipe import Recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_folder, run_lookup
 from ftapp.runs.environment import check_installed
 from ftapp.runs.starting import make_run, prepare_resume
 
@@ -127,7 +127,7 @@ def find_run(name: str | Path = "last", *, runs_dir: str | Path | None = None) -
 
 def list_runs(*, runs_dir: str | Path | None = None) -> list[Run]:
     """List all runs, the newest first."""
-    return [Run(each.folder) for each in run_folder.list_runs(user_folders.runs(_make_path(runs_dir)))]
+    return [Run(each.folder) for each in run_lookup.list_runs(user_folders.runs(_make_path(runs_dir)))]
 
 
 def get_run_folder(run: Run | str | Path, runs_dir: str | Path | None) -> run_folder.RunFolder:

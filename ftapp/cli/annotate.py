@@ -46,10 +46,10 @@ def note(
 
 def _find_folder(name: str, runs_dir: Path | None) -> Path:
     from ftapp.common import user_folders
-    from ftapp.experiments import experiment_folder
+    from ftapp.experiments import experiment_lookup
     from ftapp.experiments.find_run import find_run
 
-    experiment = experiment_folder.find(name, user_folders.runs(runs_dir))
+    experiment = experiment_lookup.find(name, user_folders.runs(runs_dir))
     return experiment.folder if experiment else find_run(name, runs_dir).folder
 
 

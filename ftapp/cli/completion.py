@@ -64,12 +64,12 @@ def _find_named() -> list[Path]:
 def complete_run(runs_dir: Path | None, incomplete: str) -> list[str]:
     """List names of runs and experiments, the newest first, and `last`."""
     from ftapp.common import user_folders
-    from ftapp.experiments import experiment_folder
-    from ftapp.runs import run_folder as folders
+    from ftapp.experiments import experiment_lookup
+    from ftapp.runs import run_lookup
 
     folder = user_folders.runs(runs_dir)
-    found = [run.folder.name for run in folders.list_runs(folder)]
-    found += [experiment.folder.name for experiment in experiment_folder.list_experiments(folder)]
+    found = [run.folder.name for run in run_lookup.list_runs(folder)]
+    found += [experiment.folder.name for experiment in experiment_lookup.list_experiments(folder)]
     return _filter_names([*found, "last"], incomplete)
 
 

@@ -40,14 +40,14 @@ def list_errors(
     folds, list those of all folds: each example of the data, answered by a model that did not train on it.
     """
     from ftapp.common import user_folders
-    from ftapp.experiments import experiment_folder
+    from ftapp.experiments import experiment_lookup
     from ftapp.experiments.find_run import find_run
     from ftapp.runs.example_results import join_example_results, read_example_results
 
     if as_json and as_csv:
         refuse("--json and --csv are both given; examples are printed as one of them")
     with refuse_bad_recipes():
-        experiment = experiment_folder.find(name, user_folders.runs(runs_dir))
+        experiment = experiment_lookup.find(name, user_folders.runs(runs_dir))
         runs = (_list_folds(experiment) if experiment else []) or [find_run(name, runs_dir)]
     most = limit or (None if as_json or as_csv else _SHOWN)
     parts = []

@@ -9,7 +9,7 @@ from typing import Any
 
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.runs import run_folder
+from ftapp.runs import following
 from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
@@ -17,7 +17,7 @@ from ftapp.runs.launcher import Launcher
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import build_outcome
 from ftapp.runs.resuming import find_refusal
-from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_folder import RunFolder, remove_refused
 from ftapp.runs.starting import RunStart
 
 _PATIENT_SECONDS, _HURRIED_SECONDS = 300.0, 10.0  # for trackers, once a run has ended
@@ -51,7 +51,7 @@ def follow_run(
             narrator.say(note)
         start.start(launcher)
         interruption.add(run)
-        for event, history in run_folder.follow(run, lambda: launcher.alive(run)):
+        for event, history in following.follow(run, lambda: launcher.alive(run)):
             for message in interruption.take_messages():
                 narrator.say(message)
             if event is None:
@@ -65,7 +65,7 @@ def follow_run(
     is_explained = find_refusal(history, begun) is not None and not debug
     if outcome["status"] in ("failed", "crashed", "refused") and not is_explained:
         explain(run, history, outcome["status"], debug=debug, was_stopped=interruption.requested)
-    if run_folder.remove_refused(run, history):
+    if remove_refused(run, history):
         outcome["run"] = None
     return outcome
 

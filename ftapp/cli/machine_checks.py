@@ -126,7 +126,7 @@ def check_folders(runs_dir: Path | None) -> Iterator[Check]:
         runs_dir: The folder of all runs, if one is chosen.
     """
     from ftapp.recipe.user_settings import find_settings_file, load_settings
-    from ftapp.runs.run_folder import list_folders
+    from ftapp.runs.run_lookup import list_folders
 
     places = {"runs": lambda: user_folders.runs(runs_dir), "cache": user_folders.cache}
     for name, find in places.items():

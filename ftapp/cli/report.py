@@ -124,9 +124,9 @@ def compare_runs(
 def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | None:
     """Return the experiment that a single name names, if it names one."""
     from ftapp.common import user_folders
-    from ftapp.experiments import experiment_folder
+    from ftapp.experiments import experiment_lookup
 
-    return experiment_folder.find(names[0], user_folders.runs(runs_dir)) if len(names) == 1 else None
+    return experiment_lookup.find(names[0], user_folders.runs(runs_dir)) if len(names) == 1 else None
 
 
 def _find_runs(names: list[str], runs_dir: Path | None) -> list[RunFolder]:

@@ -36,15 +36,15 @@ def resume(
     from ftapp.cli.run_result import tell_outcome
     from ftapp.common import user_folders
     from ftapp.common.errors import RunError
-    from ftapp.experiments import experiment_folder
+    from ftapp.experiments import experiment_lookup
     from ftapp.experiments.find_run import find_run
     from ftapp.launchers.choose import choose_target, find_former, make_launcher
-    from ftapp.runs import run_folder
+    from ftapp.runs import exit_codes
     from ftapp.runs.interruption import Interruption
     from ftapp.runs.starting import prepare_resume
 
     max_seconds = failure.parse_max_time(max_time)
-    if experiment := experiment_folder.find(run, user_folders.runs(runs_dir)):
+    if experiment := experiment_lookup.find(run, user_folders.runs(runs_dir)):
         if steps or epochs or anyway or on:
             failure.refuse(
                 f"{experiment.folder.name} is an experiment, which goes on as it was begun; beside its name, only "
@@ -66,4 +66,4 @@ def resume(
         except (OSError, RunError) as error:
             failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)
-    raise typer.Exit(run_folder.combine_exit_codes([launcher.wait(found)]))
+    raise typer.Exit(exit_codes.combine_exit_codes([launcher.wait(found)]))

@@ -99,7 +99,7 @@ def run(
     if not experiments:
         raise typer.Exit(run_recipes.run_all(recipes, profile, chosen, runs_dir, resume=resume is not None, **how))
     from ftapp.cli.run_experiment import run_experiment  # here, since single runs need none of it
-    from ftapp.runs.run_folder import combine_exit_codes
+    from ftapp.runs.exit_codes import combine_exit_codes
 
     codes = []
     for name, valid in [(name, _is_valid(name, profile, chosen)) for name in recipes]:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from ftapp import recipe
 from ftapp.common import tables, user_folders
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.experiments import experiment_folder, runner
+from ftapp.experiments import experiment_creation, runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import find_same
 from ftapp.experiments.options import Options
 from ftapp.launchers.choose import choose_target, make_launcher
 from ftapp.launchers.target import LaunchTarget
 from ftapp.runs.annotation import Annotations, store
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.run_folder import EXIT_CODES
 
 if TYPE_CHECKING:
     from ftapp.analysis.records import Arm
@@ -73,7 +73,7 @@ def run_experiment(
                 return resume_experiment(
                     experiment, as_json=as_json, offline=offline, debug=debug, max_seconds=max_seconds
                 )
-        experiment = experiment_folder.prepare(
+        experiment = experiment_creation.prepare(
             path,
             profile,
             overrides,

@@ -16,11 +16,12 @@ from ftapp.launchers.target import LaunchTarget
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs.annotation import Annotations
 from ftapp.runs.environment import check_installed
+from ftapp.runs.exit_codes import EXIT_CODES, combine_exit_codes
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.resuming import check_resumable, find_same
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import RunStart, make_resume, make_run
 
 

@@ -44,7 +44,7 @@ def list_runs(
         raise typer.Exit(trash.run(runs_dir, restore, empty=empty_trash, as_json=as_json))
     from ftapp.common import user_folders
     from ftapp.common.tables import Column, print_table, print_text
-    from ftapp.experiments import experiment_folder
+    from ftapp.experiments import experiment_lookup
     from ftapp.runs.rows import read_rows
 
     folder = user_folders.runs(runs_dir)
@@ -82,7 +82,7 @@ def list_runs(
         print_text("!  the result has warnings: ftapp report RUN shows them")
     if where is not None:
         return
-    if found := experiment_folder.list_experiments(folder):
+    if found := experiment_lookup.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [
             Column("experiment", 0, least=24, is_name=True),

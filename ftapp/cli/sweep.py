@@ -150,12 +150,12 @@ def find_sweep(name: str, runs_dir: Path) -> Experiment:
         RecipeError: There is no such sweep, or its files are damaged.
     """
     from ftapp.common.errors import Problem, RecipeError, suggest_nearest
-    from ftapp.experiments import experiment_folder, trash
+    from ftapp.experiments import experiment_lookup, trash
 
-    sweeps = [each for each in experiment_folder.list_experiments(runs_dir) if each.is_sweep]
+    sweeps = [each for each in experiment_lookup.list_experiments(runs_dir) if each.is_sweep]
     if not sweeps and name == "last":
         raise RecipeError([Problem("--resume", "", f"there is no sweep in {runs_dir}")])
-    found = sweeps[0] if name == "last" else experiment_folder.find(name, runs_dir)
+    found = sweeps[0] if name == "last" else experiment_lookup.find(name, runs_dir)
     if found is None:
         matching = [each for each in sweeps if each.folder.name.startswith(name)]
         found = matching[0] if len(matching) == 1 else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ftapp.experiments.experiment_folder import Experiment
     from ftapp.recipe import Recipe
 
 _CONTROL = "again"
@@ -74,6 +75,24 @@ def add_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Reci
         return arms
     first = next(iter(arms))
     return {first: arms[first], name_control(first): arms[first]} | arms
+
+
+def load_recipes(experiment: Experiment) -> dict[str, Recipe]:
+    """Load the resolved recipe of each arm, a control included.
+
+    Args:
+        experiment: The experiment.
+
+    Returns:
+        The recipes by the names of the arms, in order.
+
+    Raises:
+        RecipeError: The experiment's recipe is not valid.
+    """
+    from ftapp import recipe  # here, since lists of runs need none of it
+
+    loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
+    return add_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
 
 
 def name_control(arm: str) -> str:

@@ -16,27 +16,19 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.locks import is_locked, lock_alone
-from ftapp.common.person import Person
 from ftapp.common.safe_files import exists, is_file, read_object
-from ftapp.experiments.arms import Round, add_control, list_rounds
+from ftapp.experiments.arms import Round, list_rounds
 from ftapp.experiments.experiment_files import FACTS, RESULT
-from ftapp.experiments.options import Options
-from ftapp.runs import run_folder
-from ftapp.runs.environment import check_installed
-from ftapp.runs.run_folder import RunFolder, find_recipe_damage
-
-if TYPE_CHECKING:
-    from ftapp.recipe import Recipe
+from ftapp.runs.run_folder import GOING_ON, RunFolder, find_recipe_damage
 
 FOLDER = "experiments"
 
@@ -72,12 +64,12 @@ class Experiment:
 
     @property
     def facts_file(self) -> Path:
-        """The file of the facts that `create` wrote down."""
+        """The file of the facts (`ftapp.experiments.experiment_creation`)."""
         return self.folder / "experiment.json"
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The facts that `create` wrote down, without values of wrong types; empty when the file is not readable."""
+        """The facts, without values of wrong types; empty when the file is not readable."""
         return read_object(self.facts_file, FACTS)[0]
 
     def read_result(self) -> dict[str, Any] | None:
@@ -185,7 +177,7 @@ class Experiment:
             return "crashed"
         if self.is_sweep:  # a trial may fail or be pruned, which is a result too
             return str(self.facts["sweep"].get("status", "crashed"))
-        if (found := set(statuses)) & set(run_folder.GOING_ON):  # when they were looked at; all of it has ended since
+        if (found := set(statuses)) & set(GOING_ON):  # when they were looked at; all of it has ended since
             return "running"
         if found & {"failed", "crashed", "refused", "damaged"}:
             return "failed"
@@ -277,124 +269,3 @@ class Experiment:
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Write the facts of the experiment in place of the former ones."""
         replace_file(self.facts_file, json.dumps(facts, indent=2).encode() + b"\n")
-
-
-def create(
-    name: str,
-    profile: str | None,
-    text: str,
-    arms: Sequence[str],
-    repeats: int,
-    jobs: int,
-    runs_dir: Path,
-    **facts: Any,
-) -> Experiment:
-    """Make a new experiment's folder.
-
-    Args:
-        name: The recipe's name.
-        profile: The profile that was applied; None for none.
-        text: The recipe with its arms as TOML.
-        arms: The names of the arms, a control included.
-        repeats: How many seeds each arm is run with.
-        jobs: How many runs go at once.
-        runs_dir: The folder of all runs.
-        facts: Other facts to write down.
-
-    Returns:
-        The experiment.
-    """
-    made = Experiment(run_folder.make_new_folder(runs_dir / FOLDER, name, profile))
-    replace_file(made.recipe_file, text.encode())
-    made.write_facts(
-        {
-            **{"recipe": name, "profile": profile, "owner": Person.read().name, "arms": list(arms)},
-            **{"repeats": repeats, "jobs": jobs, **facts},
-            **{"created": time.time(), "runs": []},
-        }
-    )
-    return made
-
-
-def prepare(
-    path: Path,
-    profile: str | None,
-    overrides: Sequence[str],
-    options: Options,
-    runs_dir: Path,
-    *,
-    command: Sequence[str],
-    offline: bool = False,
-    verify_cache: bool = False,
-    on: str = "local",
-) -> Experiment:
-    """Make the folder of an experiment with a recipe's arms; a recipe without arms is its only arm.
-
-    Args:
-        path: The recipe's file.
-        profile: The name of a profile; None for none.
-        overrides: Texts `key=value`.
-        options: Repeats, jobs and control.
-        runs_dir: The folder of all runs.
-        command: The command line, to be written down.
-        offline: Whether the runs make no network call.
-        verify_cache: Whether the runs recompute some cached features.
-        on: The target of the runs (`ftapp.launchers.target`).
-
-    Returns:
-        The experiment.
-
-    Raises:
-        RecipeError: The recipe or the options are refused.
-        OSError: The folder cannot be made.
-    """
-    from ftapp import recipe  # here, since lists of runs need none of it
-
-    options.check()
-    loaded = recipe.load_experiment(path, profile, overrides)
-    for each in (loaded.base, *loaded.arms.values()):
-        check_installed(each)
-    names = list(add_control(loaded.arms or {path.stem: loaded.base}, options.control))
-    facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
-    facts |= {"on": on, "folds": loaded.folds, "hubless_profiles": recipe.list_hubless_profiles(path)}
-    return create(path.stem, profile, loaded.to_toml(), names, options.repeats, options.jobs, runs_dir, **facts)
-
-
-def load_recipes(experiment: Experiment) -> dict[str, Recipe]:
-    """Load the resolved recipe of each arm, a control included.
-
-    Args:
-        experiment: The experiment.
-
-    Returns:
-        The recipes by the names of the arms, in order.
-
-    Raises:
-        RecipeError: The experiment's recipe is not valid.
-    """
-    from ftapp import recipe
-
-    loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
-    return add_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
-
-
-def list_experiments(runs_dir: Path) -> list[Experiment]:
-    """List the experiments beside the runs, the newest first."""
-    place = (runs_dir / FOLDER).absolute()
-    return [Experiment(place / name) for name in run_folder.list_folders(place, "experiment.json")]
-
-
-def find(name: str, runs_dir: Path) -> Experiment | None:
-    """Find an experiment.
-
-    Args:
-        name: Its folder, or its name beside the runs.
-        runs_dir: The folder of all runs.
-
-    Returns:
-        The experiment; None when there is none of that name.
-    """
-    for folder in (Path(name), runs_dir / FOLDER / name):
-        if is_file(folder / "experiment.json"):
-            return Experiment(folder.absolute())
-    return None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ftapp.common import user_folders
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments import experiment_lookup, trash
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.runs import run_folder
+from ftapp.runs import run_lookup
 from ftapp.runs.run_folder import RunFolder
 
 
@@ -16,7 +16,7 @@ def find_run(name: str, runs_dir: Path | None) -> RunFolder:
     """Find a run that was not deleted.
 
     Args:
-        name: Its folder, its name or the beginning of it, or last (`ftapp.runs.run_folder.find`).
+        name: Its folder, its name or the beginning of it, or last (`ftapp.runs.run_lookup.find`).
         runs_dir: The folder of all runs, if one is chosen.
 
     Raises:
@@ -29,9 +29,9 @@ def find_run(name: str, runs_dir: Path | None) -> RunFolder:
             raise RecipeError(
                 [Problem("", "", f"'{name}' is deleted; 'ftapp runs --restore {deleted.folder.name}' restores it")]
             )
-    if experiment := experiment_folder.find(name, folder):
+    if experiment := experiment_lookup.find(name, folder):
         raise RecipeError([Problem("", "", f"'{name}' is {_describe(experiment)}")])
-    return run_folder.find(name, folder)
+    return run_lookup.find(name, folder)
 
 
 def _describe(experiment: Experiment) -> str:

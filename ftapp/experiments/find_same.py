@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ftapp.common.safe_files import UNREADABLE, read_bytes
-from ftapp.experiments.experiment_folder import Experiment, list_experiments
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.experiment_lookup import list_experiments
 from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.runs.resuming import ENDED_EARLY
 

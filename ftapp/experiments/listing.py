@@ -10,7 +10,7 @@ from threading import Lock
 from typing import BinaryIO, TypeVar
 
 from ftapp.common.safe_files import explain_error, open_file
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_lookup
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import annotation, outcome, status
 from ftapp.runs.annotation import NOTHING, Annotations
@@ -20,7 +20,8 @@ from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.recipe_facts import UNKNOWN, RecipeFacts, read_recipe_facts
 from ftapp.runs.run_filter import Facts
-from ftapp.runs.run_folder import GOING_ON, RunFolder, list_folders
+from ftapp.runs.run_folder import GOING_ON, RunFolder
+from ftapp.runs.run_lookup import list_folders
 from ftapp.runs.run_names import parse_name, read_age
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
@@ -142,7 +143,7 @@ class Summaries:
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
         found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
-        found += [(each.folder.name, each) for each in experiment_folder.list_experiments(self._folder)]
+        found += [(each.folder.name, each) for each in experiment_lookup.list_experiments(self._folder)]
         for name, experiment in sorted(found, key=lambda each: read_age(each[0]), reverse=True):
             yield self.sum_up(experiment) if experiment else self._sum_up_run(name)
 

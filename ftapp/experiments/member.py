@@ -8,7 +8,7 @@ from ftapp.experiments.arms import Round, make_slug
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import Recipe
 from ftapp.recipe.value_types import MOST_SEEDS
-from ftapp.runs import annotation, run_folder
+from ftapp.runs import annotation, run_creation
 from ftapp.runs.environment import make_environment
 from ftapp.runs.starting import RunStart
 
@@ -49,7 +49,7 @@ def make_member(experiment: Experiment, arm: str, of: Round, recipe: Recipe, **m
     resolved = recipe.model_copy(update=chosen)
     own = [] if arm == facts["recipe"] and of.fold else [make_slug(arm)]
     name = "-".join([facts["recipe"], *own, *([f"fold-{of.fold}"] if of.fold else [])])
-    run = run_folder.create(
+    run = run_creation.create(
         resolved,
         name,
         facts["profile"],

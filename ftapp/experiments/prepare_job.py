@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.runs.environment import check_installed
@@ -65,7 +65,7 @@ def prepare_job(
         )
     loaded = recipe.load_experiment(path, profile, overrides)
     if loaded.is_experiment or options.given:
-        return experiment_folder.prepare(
+        return experiment_creation.prepare(
             path, profile, overrides, options, runs_dir, command=command, offline=offline, on=on
         )
     check_installed(loaded.base)

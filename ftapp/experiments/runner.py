@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import sys
 
-from ftapp.experiments import experiment_folder
-from ftapp.experiments.arms import schedule
+from ftapp.experiments.arms import load_recipes, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.member import choose_seed, make_member
 from ftapp.experiments.slots import CUT_OFF, Slots, Watcher
-from ftapp.runs import run_folder
+from ftapp.runs.exit_codes import EXIT_CODES, combine_exit_codes
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder, combine_exit_codes
+from ftapp.runs.run_folder import RunFolder, remove_refused
 
 
 def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:
@@ -36,7 +35,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
         else 0.
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
-    facts, arms = experiment.facts, experiment_folder.load_recipes(experiment)
+    facts, arms = experiment.facts, load_recipes(experiment)
     slots = Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     watcher = _Arms(experiment)
     # Without a result, the experiment itself was cut off; a run that is interrupted then was ended by its user alone.
@@ -73,5 +72,5 @@ class _Arms(Watcher):
     def on_end(self, run: RunFolder, status: str, history: History) -> None:
         """Note the status; without the data of an arm there is nothing to compare."""
         self.statuses.append(status)
-        if run_folder.remove_refused(run, history):
+        if remove_refused(run, history):
             self._experiment.refuse(run, str(history.ended and history.ended.error))

@@ -20,11 +20,12 @@ import msgspec
 
 from ftapp.common.locks import is_locked
 from ftapp.launchers.stop import write_end
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.held_lease import LEASE
 from ftapp.runs.launcher import start_process
 from ftapp.runs.leases import RENEWALS, Lease, LeaseEntry, LeaseState
 from ftapp.runs.resuming import INEXACT, has_begun, make_resume_environment
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tracking.job import wait_for_tracking
 
 _POLL_SECONDS = 0.2

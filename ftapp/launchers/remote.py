@@ -15,9 +15,10 @@ from ftapp.common.errors import RunError
 from ftapp.common.locks import is_locked
 from ftapp.launchers.stop import stop_run, write_end
 from ftapp.launchers.target import LaunchTarget
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import JobFolder, do_nothing
 from ftapp.runs.leases import Lease, make_launch, read_seconds
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.run_folder import RunFolder
 
 _POLL_SECONDS = 0.2
 

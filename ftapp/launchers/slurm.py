@@ -23,8 +23,8 @@ from ftapp.common.errors import Problem, RecipeError, RunError, shorten, suggest
 from ftapp.common.processes import make_python_command
 from ftapp.launchers.attempt import Attempt, was_killed
 from ftapp.launchers.target import LaunchTarget
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import hold_signals
-from ftapp.runs.run_folder import EXIT_CODES
 
 if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission

@@ -13,8 +13,9 @@ from typing import NoReturn
 
 import msgspec
 
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.leases import RENEWALS, LeaseEntry
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.run_folder import RunFolder
 
 LEASE = "FTAPP_LEASE"
 """The variable that tells a run's process the number of its lease."""

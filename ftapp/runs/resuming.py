@@ -16,7 +16,8 @@ from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe, 
 from ftapp.runs.history import History
 from ftapp.runs.replay import find_damage, keep_commands
 from ftapp.runs.rewind import restore_log, rewind_log
-from ftapp.runs.run_folder import RunFolder, list_runs
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
 
 COMMANDS_FROM = "FTAPP_COMMANDS_FROM"
 """The variable that tells a run's process where in `control.jsonl` the commands to it begin, in bytes."""

@@ -22,7 +22,8 @@ from ftapp.common.safe_files import UNREADABLE
 from ftapp.runs import annotation
 from ftapp.runs.recipe_facts import read_recipe_facts
 from ftapp.runs.run_filter import Facts
-from ftapp.runs.run_folder import RunFolder, list_folders
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_folders
 
 _FILES = ("events.jsonl", "recipe.toml", "environment.json", annotation.FILE)  # of a run, from which its row is made
 _ROOMS = ("common", "recipe", "runs")  # whose code makes rows

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 from ftapp.common.errors import RunError, suggest_nearest
 from ftapp.recipe.metrics import KNOWN
-from ftapp.runs.run_folder import EXIT_CODES, GOING_ON
+from ftapp.runs.exit_codes import EXIT_CODES
+from ftapp.runs.run_folder import GOING_ON
 
 Value = str | float | tuple[str, ...] | None
 Facts = Mapping[str, Value]

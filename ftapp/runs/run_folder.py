@@ -1,4 +1,4 @@
-"""Run folders: create, follow, list. One run is one process and one folder of files.
+"""The folder of a run: its files, and how the run stands. One run is one process and one folder of files.
 
 recipe.toml   the resolved recipe              environment.json  versions, machine, command
 events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
@@ -11,45 +11,27 @@ examples.jsonl  what the model made of each test example   leases/  which machin
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import re
 import shutil
-import time
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from ftapp.common.durable import replace_file
-from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.locks import is_locked
-from ftapp.common.person import Person
 from ftapp.common.safe_files import (
     UNREADABLE,
     explain_error,
     is_file,
-    is_folder,
     open_file,
-    read_last_text,
     read_object,
     read_text,
 )
-from ftapp.runs.event_reader import EventReader
 from ftapp.runs.event_types import Several, Time
-from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 from ftapp.runs.leases import LeaseEntry, LeaseFolder
-from ftapp.runs.machine import find_processor, list_packages
-from ftapp.runs.run_names import is_name, make_name, read_age
+from ftapp.runs.log_lines import read_last_lines
 
-if TYPE_CHECKING:
-    from ftapp.recipe import Recipe
-
-EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "unfinished": 75, "interrupted": 130, "pruned": 130}
 GOING_ON = ("running", "waiting")
 """The statuses of runs that have not ended."""
 MODEL_DESCRIPTION = "ftapp.json"
@@ -65,11 +47,6 @@ _ENVIRONMENT: dict[str, Any] = {
     "packages": dict[str, str],
     **dict.fromkeys(("command", "hubless_profiles"), list[str]),
 }
-_POLL_SECONDS = 0.1
-_NOTICE = re.compile(
-    r"WARNING: All log messages before absl|To enable the following instructions"
-    r"|I\d{4} \d\d:\d\d:|\d{4}-\d\d-\d\d [\d:.]+: I |[WE]\d{4} [\d:. ]+ (cudart_stub|cuda_\w+|computation_placer)\.cc:"
-)
 
 
 @dataclass(frozen=True)
@@ -164,7 +141,7 @@ class RunFolder:
         return self.folder / "environment.json"
 
     def environment(self) -> dict[str, Any]:
-        """Read what `create` noted of the machine and the command.
+        """Read what `run_creation.create` noted of the machine and the command.
 
         Entries of a wrong type are left out. The result is empty when the file is not readable.
         """
@@ -252,51 +229,6 @@ def _find_event_damage(path: Path) -> str | None:
     return f"its events.jsonl is too large: {size} bytes" if size > _MOST_EVENTS else None
 
 
-def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> RunFolder:
-    """Make a new run's folder with its recipe and environment.
-
-    facts: what else to write down in `environment.json`.
-    """
-    run = RunFolder(make_new_folder(folder, name, profile))
-    replace_file(run.recipe_file, recipe.to_toml().encode())
-    # A file that holds something has room for commands in its last block, also when the disk is full.
-    run.control_file.write_bytes(b"\n")
-    environment = {
-        "recipe": name,
-        "profile": profile,
-        "owner": Person.read().name,
-        **facts,
-        "created": time.time(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": find_processor(),
-        "cores": os.cpu_count(),
-        "packages": list_packages(),
-    }
-    replace_file(run.environment_file, json.dumps(environment, indent=2).encode() + b"\n")
-    return run
-
-
-def make_new_folder(place: Path, name: str, profile: str | None) -> Path:
-    """Make a folder in `place`, itself made if need be. Folders are named by local time, so that they sort."""
-    place.mkdir(parents=True, exist_ok=True)
-    while True:  # until the name is nobody else's
-        folder = (place / make_name(f"{name}-{profile}" if profile else name)).absolute()
-        with suppress(FileExistsError):
-            folder.mkdir()
-            return folder
-
-
-def combine_exit_codes(codes: Collection[int]) -> int:
-    """Return the exit code of a command that has done several things: 130 before 75 before 1 before 2 before 0.
-
-    Args:
-        codes: The exit code of each; -N of a process that signal N has ended, which counts as crashed.
-    """
-    known = [EXIT_CODES["crashed"] if code < 0 else code for code in codes]
-    return next((code for code in (130, 75, 1, 2) if code in known), 0)
-
-
 def remove_refused(run: RunFolder, history: History) -> bool:
     """Remove a run whose data were refused before it began, and return whether they were: there was no run.
 
@@ -307,89 +239,3 @@ def remove_refused(run: RunFolder, history: History) -> bool:
     if refused:
         shutil.rmtree(run.folder, ignore_errors=True)
     return refused
-
-
-def read_last_lines(file: Path, count: int) -> list[str]:
-    """The last telling lines of a log; none where it cannot be read."""
-    try:
-        return pick_telling_lines(read_last_text(file).splitlines())[-count:]
-    except OSError:
-        return []
-
-
-def pick_telling_lines(lines: Iterable[str]) -> list[str]:
-    """Leave out the notices that TensorFlow prints at its start on a machine without a GPU.
-
-    No log level silences them.
-    """
-    return [line for line in lines if not _NOTICE.match(line)]
-
-
-def follow(run: RunFolder, alive: Callable[[], bool]) -> Iterator[tuple[AnyEvent | None, History]]:
-    """Yield a run's events as they come, until its process ends.
-
-    Args:
-        run: The run to follow.
-        alive: Whether its process lives.
-
-    Yields:
-        Events with the history that they tell so far, which begins anew where the log does; and no event every tenth of
-        a second, so that callers can do other work.
-    """
-    reader, history, restarts = EventReader(run.events_file), History(), 0
-    while True:
-        living = alive()
-        for piece in reader.pieces():
-            if reader.restarts != restarts:
-                history, restarts = History(), reader.restarts
-            for event in piece:
-                history.apply(event)
-                yield event, history
-        if not living:
-            return
-        yield None, history
-        time.sleep(_POLL_SECONDS)
-
-
-def list_runs(folder: Path) -> list[RunFolder]:
-    """The runs in a folder, newest first."""
-    return [RunFolder(folder / name) for name in list_folders(folder)]
-
-
-def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
-    """List the names of the runs' folders, newest first.
-
-    Args:
-        folder: Where runs are kept.
-        known_by: The file that a folder of another name must hold. Folders that are named as runs are count anyway.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if is_name(entry.name) or is_file(Path(entry) / known_by)]
-    except OSError:
-        return []
-    return sorted((name for name in names if is_folder(folder / name)), key=read_age, reverse=True)
-
-
-def find(name: str, folder: Path) -> RunFolder:
-    """A run by its folder, by its name in `folder` or the beginning of it, or `last` for the newest.
-
-    A name with … in its middle, as narrow lists show it, stands for the runs whose names begin and end so.
-
-    Raises RecipeError, naming the nearest, when there is none or more than one.
-    """
-    if is_file(Path(name) / "recipe.toml"):
-        return RunFolder(Path(name).absolute())
-    found = list_runs(folder)
-    named = found[:1] if name == "last" else [run for run in found if run.folder.name == name]
-    start, _, end = name.partition("…")
-    named = named or [run for run in found if run.folder.name.startswith(start) and run.folder.name.endswith(end)]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        message = (
-            f"a run's name says which one; '{name}' is the beginning of {len(named)}, such as '{named[0].folder.name}'"
-        )
-    else:
-        message = f"there is no run '{name}' in {folder}; {suggest_nearest(name, [run.folder.name for run in found])}"
-    raise RecipeError([Problem("", "", message)])

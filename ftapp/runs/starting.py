@@ -10,7 +10,7 @@ from ftapp import recipe as recipes
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.annotation import NOTHING, Annotations, store
 from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.launcher import Launcher, do_nothing
@@ -80,7 +80,7 @@ def make_run(
         OSError: The folder cannot be written.
     """
     facts = {"command": list(command), "hubless_profiles": list(hubless_profiles)}
-    run = run_folder.create(recipe, name, profile, folder, **facts)
+    run = run_creation.create(recipe, name, profile, folder, **facts)
     store(run.folder, annotations)
     environment = make_environment(recipe.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds)
     return RunStart(run, name, recipe, environment)

@@ -31,14 +31,14 @@ from ftapp.experiments.sweep.trials import (
     read_trial,
     read_trials,
 )
-from ftapp.runs import run_folder
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import AnyEvent
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.phase_events import Evaluated
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.run_folder import RunFolder, remove_refused
 from ftapp.search.study import Asked, SweepStudy, explain_faults
 
 _FAILURES = 5  # trials that fail before one has a result, after which the sweep ends
@@ -282,7 +282,7 @@ class _TrialWatcher(Watcher):
     def on_end(self, run: RunFolder, status: str, history: History) -> None:
         """Tell the result."""
         trial = make_trial(self._member, status, history, self._sweep.of.metric.name)
-        run_folder.remove_refused(run, history)
+        remove_refused(run, history)
         self._sweep.end_trial(self._member, trial, self._asked, self._reports)
 
 

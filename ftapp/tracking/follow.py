@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from ftapp import recipe as recipes
 from ftapp.common.downloads import Progress
-from ftapp.runs import run_folder
+from ftapp.runs import following
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tracking.feed import Feed, Place
@@ -54,7 +54,7 @@ def track(
     records: list[tuple[Place, Numbers | Sample]] = []
     counts: Counter[tuple[str, int]] = Counter()
     history, last = History(), time.monotonic()
-    for event, current in run_folder.follow(run, run.alive):
+    for event, current in following.follow(run, run.alive):
         if current is not history:  # the log begins anew
             history = current
             counts.clear()

@@ -10,7 +10,7 @@ from textual.content import Content
 from ftapp.common import formatting
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summary
-from ftapp.runs import run_folder
+from ftapp.runs import log_lines
 from ftapp.tui.widgets.headline import STATUS_COLORS
 
 
@@ -33,7 +33,7 @@ def describe_experiment(experiment: Experiment, summary: Summary, name: str, sho
     if summary.created:
         parts.append(f"started {formatting.format_moment(summary.created, time.time())}")
     if status == "crashed":
-        lines = run_folder.read_last_lines(experiment.log_file, 1)
+        lines = log_lines.read_last_lines(experiment.log_file, 1)
         parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
     return Content.assemble(
         ("● ", f"${STATUS_COLORS.get(summary.status, 'foreground')}"),

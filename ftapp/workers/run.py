@@ -25,11 +25,12 @@ from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import Noted, RunEnded
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.held_lease import hold_lease
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.resuming import find_first_command, go_back, has_begun
 from ftapp.runs.rewind import restore_log
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.status import StatusLog
 from ftapp.tracking.job import start_tracking
 from ftapp.training.state import TrainState, read_state

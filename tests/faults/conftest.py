@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe as recipes
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
@@ -69,7 +69,7 @@ def make(tmp_path: Path) -> Make:
     def make(text: str, *overrides: str, folder: Path = tmp_path / "runs") -> RunFolder:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
-        return run_folder.create(recipes.load(file, None, overrides), "tiny", None, folder)
+        return run_creation.create(recipes.load(file, None, overrides), "tiny", None, folder)
 
     return make
 

@@ -16,8 +16,10 @@ import pytest
 from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock, is_locked
 from ftapp.runs.checkpoints import list_checkpoints
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder, list_runs
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
 from tests.faults.conftest import Make, Train
 from tests.support.checkpoints import cut_back
 from tests.support.processes import Start, wait_for

@@ -19,7 +19,7 @@ from ftapp.data.dataset import NumberScale
 from ftapp.models import build, saved_model
 from ftapp.rpc.messages import Exported
 from ftapp.rpc.server import Request
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.export_requests import export
 from tests.support.presets import set_weights
@@ -38,7 +38,7 @@ def save_run(text: str, folder: Path, *overrides: str, precision: str = "float32
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     loaded = recipe.load(file, None, overrides)
-    run = run_folder.create(loaded, "tiny", None, folder / "runs")
+    run = run_creation.create(loaded, "tiny", None, folder / "runs")
     splits = data.read(loaded)
     classes = splits.classes if isinstance(splits, data.Splits) else ()
     keras.config.set_dtype_policy(precision)

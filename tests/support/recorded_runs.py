@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ftapp import recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import DataLoaded, ModelBuilt, RunEnded, RunStarted
@@ -41,7 +41,7 @@ def record_run(
 
     validation: the accuracy of the validation split after the last step.
     """
-    run = run_folder.create(
+    run = run_creation.create(
         recipe.load(recipe.find(name), None, overrides), name, None, folder, command=["ftapp", "run", name]
     )
     log = EventLog(run.events_file)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import ftapp
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.events import RunEnded
 from tests.support.documents import blocks, page
 from tests.support.presets import Tiny
@@ -196,7 +196,7 @@ def test_experiments_and_their_folds_are_no_runs_to_compare(file: Path, tmp_path
     with pytest.raises(ftapp.RunError, match="is the folder of an experiment"):
         ftapp.Run(experiment)
     folds = [ftapp.load_recipe(file, overrides={"data.folds": 2, "data.fold": fold}) for fold in (1, 2)]
-    runs = [run_folder.create(recipe, "tiny", None, tmp_path / "runs") for recipe in folds]
+    runs = [run_creation.create(recipe, "tiny", None, tmp_path / "runs") for recipe in folds]
     with pytest.raises(ftapp.RunError, match="the runs are folds of one job, which are not compared"):
         ftapp.compare([run.folder for run in runs])
 

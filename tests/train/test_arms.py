@@ -13,7 +13,7 @@ import pytest
 
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import is_unfinished
-from ftapp.runs import run_folder
+from ftapp.runs import run_lookup
 from ftapp.runs.example_results import read_example_results
 from ftapp.runs.history import History
 from tests.conftest import Do
@@ -48,7 +48,7 @@ def start(file: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def interrupt(process: subprocess.Popen[str], folder: Path) -> str:
     """Send Ctrl-C once a run of the folder trains, and return what the process has told at its end."""
-    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
+    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_lookup.list_runs(folder)))
     process.send_signal(signal.SIGINT)
     return process.communicate(timeout=240)[1]
 
@@ -70,7 +70,7 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     assert targeted["under"]["estimate"] > 0.5
     assert targeted["saved"] is None
     assert Path(result["report"]).is_file()
-    found = run_folder.list_runs(folder)
+    found = run_lookup.list_runs(folder)
     assert sorted(run.environment()["arm"] for run in found) == ["A full", "A full again", "B targeted"]
 
 
@@ -80,7 +80,7 @@ def test_folds_test_on_each_example_once_and_share_features(image_recipe: str, t
     stdout, stderr = (process := start(file, folder, "--folds", "2", "--json")).communicate()
     assert process.returncode == 0, stderr
     (found,) = json.loads(stdout)["folds"]
-    runs = sorted(run_folder.list_runs(folder), key=lambda run: run.environment()["fold"])
+    runs = sorted(run_lookup.list_runs(folder), key=lambda run: run.environment()["fold"])
     kept = [read_example_results(run, run.history().result) for run in runs]
     tested = [each.file for results in kept if results for each in results.found]
     assert len(tested) == len(set(tested)) == found["examples"]
@@ -113,7 +113,7 @@ def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: 
     assert process.returncode == 130
     assert "ending after this step" in stderr
     assert "the arms are not compared" in stderr
-    (run,) = run_folder.list_runs(folder)
+    (run,) = run_lookup.list_runs(folder)
     assert run.status() == "interrupted"
     (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
     assert [member.arm for member in experiment.list_members()] == ["A full"]

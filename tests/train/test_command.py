@@ -16,7 +16,7 @@ import pytest
 
 from ftapp import recipe as recipes
 from ftapp.analysis.metrics.scores import score_classes
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
 from ftapp.runs.phase_events import Stepped
@@ -49,7 +49,7 @@ def wait_for_step(folder: Path, step: int) -> RunFolder:
 
 def test_a_run_on_images_imports_no_library_for_texts(image_recipe: str, tmp_path: Path) -> None:
     recipe = recipes.parse(image_recipe.replace("epochs = 3", "epochs = 1"))
-    run = run_folder.create(recipe, "image", None, tmp_path / "runs", command=[])
+    run = run_creation.create(recipe, "image", None, tmp_path / "runs", command=[])
     code = """
 import sys
 from pathlib import Path

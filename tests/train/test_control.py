@@ -19,7 +19,7 @@ from ftapp import recipe
 from ftapp.cli.app import app
 from ftapp.common.errors import RunError
 from ftapp.models import saved_model
-from ftapp.runs import commands, run_folder
+from ftapp.runs import commands, run_creation
 from ftapp.runs.commands import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import Follower, History
@@ -50,7 +50,7 @@ def start(tmp_path: Path, launcher: LocalLauncher) -> Iterator[Start]:
         file.write_text(text, encoding="utf-8")
         phase = recipe.parse(text).phase[0].name
         loaded = recipe.load(file, None, [f"phase.{phase}.steps=1000000", "evaluate.every=1000000"])
-        run = run_folder.create(loaded, "long", None, tmp_path / "runs")
+        run = run_creation.create(loaded, "long", None, tmp_path / "runs")
         launcher.start(run, make_environment(loaded.backend, offline=True))
         return run
 

@@ -40,14 +40,14 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from ftapp import recipe
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.workers import planner, run as worker
 from tests.support.checkpoints import cut_back
 file, folder, trials = sys.argv[1:]
 folders = {}
 for name, sets in json.loads(trials).items():
     loaded = recipe.load(Path(file), None, sets)
-    run = run_folder.create(loaded, name, None, Path(folder))
+    run = run_creation.create(loaded, name, None, Path(folder))
     folders[name] = str(run.folder)
     worker.main(run.folder)
 resumed = cut_back(run, 11)

@@ -20,8 +20,9 @@ from ftapp.models import saved_model
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Progressed
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.phase_events import Stepped
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder
+from ftapp.runs.run_folder import RunFolder
 from tests.support.processes import Start, find_run, wait_for
 
 LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")

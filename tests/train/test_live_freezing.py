@@ -13,7 +13,7 @@ from ftapp.runs.checkpoints import list_checkpoints, read_facts
 from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop, Unfreeze
 from ftapp.runs.history import History
 from ftapp.runs.replay import ReplayedCommand, list_all
-from ftapp.runs.run_folder import list_runs
+from ftapp.runs.run_lookup import list_runs
 from ftapp.training import job
 from ftapp.training.checkpoint import TrainingCheckpoint, read_checkpoint
 from ftapp.training.session import PhaseSession

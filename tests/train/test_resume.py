@@ -16,16 +16,18 @@ import pytest
 from ftapp import recipe as recipes
 from ftapp.common.locks import hold_lock
 from ftapp.recipe.schedule import lengthen
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.commands import Freeze, Unfreeze
 from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.resuming import find_same
-from ftapp.runs.run_folder import EXIT_CODES, RunFolder, list_runs
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
 from tests.conftest import Do
 from tests.support.backends import BACKENDS, QUICK_XLA
 from tests.support.checkpoints import cut_back
@@ -163,7 +165,7 @@ def test_a_steered_run_goes_on_exactly_on_other_backends(
     file = tmp_path / "mine.toml"
     file.write_text(image_recipe + TWO_PHASES, encoding="utf-8")
     resolved = recipes.load(file, None, [f"backend={backend}", "model.dropout=0.2", *EVERY_STEP])
-    run = run_folder.create(resolved, "mine", None, tmp_path / "runs")
+    run = run_creation.create(resolved, "mine", None, tmp_path / "runs")
     planned = [
         ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
         ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from ftapp.common.person import Person
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation, experiment_lookup
 from ftapp.experiments.arms import Round, make_slug
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.launcher import LocalLauncher
@@ -58,7 +58,7 @@ def write_experiment(tmp_path: Path, write_run: Write) -> Any:
     def write(*statuses: str | None, repeats: int = 1, result: dict[str, Any] | None = None) -> Experiment:
         """statuses: of the runs so far, None for one that has not told its end; result: None before there is one."""
         text = RECIPE.format(steps=10, rate=0.001, seed=0) + ARMS
-        experiment = experiment_folder.create(
+        experiment = experiment_creation.create(
             "lesson", "quick", text, ["A full", "B frozen"], repeats, 1, tmp_path / "runs"
         )
         for number, status in enumerate(statuses):
@@ -148,7 +148,7 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
         assert [len(curve.x) for curve in screen._prepare()[0]["loss"]] == [12, 12]
         table = await listed(pilot, 3)
         assert [row.status for row in table.rows] == ["done", "done", "done"]
-    [experiment] = experiment_folder.list_experiments(tmp_path / "runs")
+    [experiment] = experiment_lookup.list_experiments(tmp_path / "runs")
     assert not experiment.alive()
     assert experiment.report_file.is_file()
     assert len(experiment.group_runs()) == 2
@@ -311,7 +311,7 @@ async def test_findings_and_curves_can_be_reached_at_every_size(write_experiment
 
 async def test_the_folds_of_a_recipe_are_shown_as_repeats(write_run: Write, tmp_path: Path) -> None:
     text = RECIPE.format(steps=10, rate=0.001, seed=0)
-    experiment = experiment_folder.create("mine", None, text, ["mine"], 1, 1, tmp_path / "runs", folds=3)
+    experiment = experiment_creation.create("mine", None, text, ["mine"], 1, 1, tmp_path / "runs", folds=3)
     for of in experiment.list_rounds()[:2]:
         run = write_run(f"mine-fold-{of.fold}", status="done", seed=0)
         recipe = run.recipe_file.read_text()

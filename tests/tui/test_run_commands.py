@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Static
 
-from ftapp.runs import commands, run_folder
+from ftapp.runs import commands, run_lookup
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.leases import Lease
@@ -129,7 +129,7 @@ async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(image_recip
         finally:
             if screen.run.alive() and screen.history.ended is None:
                 commands.send(screen.run, commands.Stop())
-    assert [one.folder for one in run_folder.list_runs(app.runs_dir)] == [screen.run.folder]
+    assert [one.folder for one in run_lookup.list_runs(app.runs_dir)] == [screen.run.folder]
 
 
 async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from ftapp.runs.run_folder import RunFolder, list_runs
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen

@@ -17,7 +17,7 @@ import pyte
 import pytest
 
 from ftapp.common import user_folders
-from ftapp.runs import commands, run_folder
+from ftapp.runs import commands, run_lookup
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
 
@@ -79,7 +79,7 @@ def terminal() -> Iterator[Callable[[], Terminal]]:
     yield open_interface
     for each in opened:
         each.process.close(force=True)
-    for run in run_folder.list_runs(user_folders.runs()):
+    for run in run_lookup.list_runs(user_folders.runs()):
         if run.alive():
             commands.send(run, commands.Stop())
             _wait_for_end(run)
@@ -90,7 +90,7 @@ def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[]
     interface.until(lambda screen: "tiny images" in screen and "In this folder" in screen)
     interface.process.send("r")
     interface.until(lambda screen: "done" in screen and "9 steps" in screen)
-    [run] = run_folder.list_runs(user_folders.runs())
+    [run] = run_lookup.list_runs(user_folders.runs())
     history = History.of_file(run.events_file)
     assert run.status(history) == "done"
     assert len(history.steps) == 9
@@ -106,8 +106,8 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     interface = terminal()
     interface.until(lambda screen: "tiny images" in screen)
     interface.process.send("r")
-    _wait(lambda: any(_steps(run) for run in run_folder.list_runs(user_folders.runs())))
-    [run] = run_folder.list_runs(user_folders.runs())
+    _wait(lambda: any(_steps(run) for run in run_lookup.list_runs(user_folders.runs())))
+    [run] = run_lookup.list_runs(user_folders.runs())
     psutil.Process(interface.process.pid).send_signal(signal.SIGKILL)
     interface.until(lambda _: not interface.process.isalive())
     before = _steps(run)

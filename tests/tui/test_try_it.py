@@ -16,7 +16,7 @@ from textual.widgets import DirectoryTree, OptionList, Static
 
 from ftapp import recipe
 from ftapp.rpc.messages import Prediction
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.pick_file import PickFile
@@ -75,7 +75,7 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
             file = folder / f"{task}.toml"
             head, _, phase = PHASE.partition("[[")
             file.write_text(f"{head}{RECIPES[task].format(tiny=tiny)}[[{phase}")
-            made[task] = run_folder.create(recipe.load(file), task, None, folder / "runs")
+            made[task] = run_creation.create(recipe.load(file), task, None, folder / "runs")
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("FTAPP_CACHE", str(folder / "cache"))

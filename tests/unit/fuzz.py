@@ -31,9 +31,9 @@ from typer.testing import CliRunner
 from ftapp.analysis.records import collect_drift
 from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_lookup
 from ftapp.experiments.listing import Summaries
-from ftapp.runs import commands, launcher, narration, outcome, run_folder
+from ftapp.runs import commands, launcher, narration, outcome, run_lookup
 from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
@@ -214,7 +214,7 @@ def read_folders(parent: Path, output: Path) -> None:
         for column in COLUMNS.values():
             column.cell(summary, 1.8e9)
             column.key(summary)
-    found = run_folder.list_runs(parent)
+    found = run_lookup.list_runs(parent)
     assert {one.folder.name for one in found} == {one.run.folder.name for one in summaries if not one.experiment}
     for one in found:
         read_run(one)
@@ -222,7 +222,7 @@ def read_folders(parent: Path, output: Path) -> None:
     for first, second in itertools.pairwise(found):
         for option in ([], ["--json"], ["--csv"]):
             _command("compare", str(first.folder), str(second.folder), *option, "--runs-dir", str(parent))
-    for experiment in experiment_folder.list_experiments(parent):
+    for experiment in experiment_lookup.list_experiments(parent):
         experiment.read_result()
         experiment.group_runs()
         _command("compare", experiment.folder.name, "--runs-dir", str(parent))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftapp import recipe as recipes
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import OWN
@@ -49,7 +49,7 @@ def prepare_sweep(
         OSError: The folder cannot be made.
     """
     check_installed(search.base)
-    return experiment_folder.create(
+    return experiment_creation.create(
         path.stem,
         profile,
         search.to_toml(),

@@ -25,8 +25,9 @@ from ftapp.experiments.sweep.search import Search
 from ftapp.experiments.sweep.trials import OWN, SEARCH, SweepTrial, list_search, rank_trials, read_trial, shorten_keys
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.toml_text import format_override, format_value
+from ftapp.runs.log_lines import read_last_lines
 from ftapp.runs.resuming import ENDED_EARLY
-from ftapp.runs.run_folder import RunFolder, read_last_lines
+from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.actions.resume import resume_experiment
 from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.experiment_head import describe_experiment

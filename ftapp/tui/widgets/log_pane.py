@@ -11,7 +11,7 @@ from textual.widgets import RichLog
 
 from ftapp.common import formatting
 from ftapp.common.safe_files import open_file
-from ftapp.runs import narration, run_folder
+from ftapp.runs import log_lines, narration
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.widgets.pane import theme_color
@@ -39,7 +39,7 @@ class LogPane(RichLog):
             self.clear()
         muted = theme_color(self, "secondary")
         follows = self.is_vertical_scroll_end  # the user has not scrolled up
-        for line in run_folder.pick_telling_lines(self._new_output()):
+        for line in log_lines.pick_telling_lines(self._new_output()):
             self.write(Text(formatting.make_printable(line), muted))
         happened = history.happened()
         for event in happened[self._written :]:

@@ -17,7 +17,7 @@ from ftapp.analysis.records import Arm, find_differences, read_arms, read_record
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.report import comparison
-from ftapp.runs import run_folder
+from ftapp.runs import run_lookup
 from ftapp.runs.run_folder import RunFolder
 from tests.support.recorded_runs import record_run
 
@@ -172,17 +172,17 @@ def test_runs_are_found_by_name_beginning_and_age(tmp_path: Path) -> None:
     made = record_run(tmp_path)
     name = made.folder.name
     assert (
-        run_folder.find(name, tmp_path)
-        == run_folder.find(name[:-2], tmp_path)
-        == run_folder.find("last", tmp_path)
+        run_lookup.find(name, tmp_path)
+        == run_lookup.find(name[:-2], tmp_path)
+        == run_lookup.find("last", tmp_path)
         == made
     )
-    assert run_folder.find(str(made.folder), tmp_path / "elsewhere") == made
+    assert run_lookup.find(str(made.folder), tmp_path / "elsewhere") == made
     record_run(tmp_path)
     with pytest.raises(RecipeError, match="is the beginning of 2"):
-        run_folder.find(name[:2], tmp_path)
+        run_lookup.find(name[:2], tmp_path)
     with pytest.raises(RecipeError, match="there is no run 'x'"):
-        run_folder.find("x", tmp_path)
+        run_lookup.find("x", tmp_path)
 
 
 def test_the_command_prints_a_table_json_and_csv(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ftapp.analysis.cross_validation import make_set_reader, pool_answers, summa
 from ftapp.analysis.records import Arm, read_arms, read_experiment, read_record
 from ftapp.cli import app
 from ftapp.data.examples import describe_set
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation
 from ftapp.experiments.arms import list_rounds, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.report.experiment import write_result
@@ -38,7 +38,7 @@ def keep_answers(run: RunFolder, answers: list[tuple[str, str]]) -> None:
 def make_experiment(folder: Path, *arms: str) -> Experiment:
     """An experiment of some arms on four folds, of which the second is better by two points on each."""
     loaded = recipe.load(recipe.find("bert-full"), None, [f"data.folds={FOLDS}"])
-    made = experiment_folder.create("mine", None, loaded.to_toml(), arms, 1, 1, folder, command=[], folds=FOLDS)
+    made = experiment_creation.create("mine", None, loaded.to_toml(), arms, 1, 1, folder, command=[], folds=FOLDS)
     for of, arm in schedule(arms, list_rounds(1, FOLDS)):
         accuracy = 0.8 + of.fold / 100 + (0.02 if arm == "B" else 0)
         keys = f"data.folds={FOLDS}", f"data.fold={of.fold}"

@@ -13,7 +13,7 @@ from ftapp.analysis import findings
 from ftapp.analysis.records import Arm, read_record
 from ftapp.analysis.statistics import Interval
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation
 from ftapp.experiments.arms import Round
 from ftapp.recipe import Finding
 from ftapp.recipe.metrics import Metric
@@ -209,7 +209,7 @@ def test_a_finding_is_of_arms_that_are_there(tmp_path: Path) -> None:
 
 def test_an_experiment_tells_what_holds(tmp_path: Path) -> None:
     loaded = recipe.load_experiment(written(tmp_path, RECIPE))
-    experiment = experiment_folder.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
+    experiment = experiment_creation.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
     for arm, losses in (("A", FALLING), ("B", [loss + 0.5 for loss in FALLING])):
         experiment.add(arm, Round(1), record_run(tmp_path / "runs", losses=losses, batches="b", digest="w"))
     _, result = write_result(experiment)

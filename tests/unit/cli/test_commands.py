@@ -12,7 +12,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.recipe import TASKS, presets
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
 from tests.support.quick_starts import make_command
@@ -125,9 +125,9 @@ def test_bad_arguments_exit_with_2_and_no_traceback(arguments: tuple[str, ...]) 
 
 def test_runs_are_listed_with_their_status(tmp_path: Path) -> None:
     loaded = recipe.load(recipe.find("bert-full"), "quick")
-    done = run_folder.create(loaded, "bert-full", "quick", tmp_path)
+    done = run_creation.create(loaded, "bert-full", "quick", tmp_path)
     EventLog(done.events_file).write(RunEnded(time=1.0, status="done", steps=3, seconds=2.0))
-    crashed = run_folder.create(loaded, "bert-full", None, tmp_path)
+    crashed = run_creation.create(loaded, "bert-full", None, tmp_path)
     code, stdout, _ = ftapp("runs", "--runs-dir", str(tmp_path), "--json")
     assert code == 0
     statuses = {row["run"]: row["status"] for row in json.loads(stdout)}

@@ -17,7 +17,7 @@ from ftapp.cli.app import app
 from ftapp.cli.ctl import wait_for_answer
 from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
-from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments import experiment_creation, trash
 from ftapp.experiments.arms import Round
 from ftapp.runs.commands import Stop
 from ftapp.runs.event_log import EventLog
@@ -58,7 +58,7 @@ def test_a_refused_command_is_an_object_with_the_reason(run: RunFolder, tmp_path
 
 
 def test_an_experiment_names_its_runs(run: RunFolder, tmp_path: Path) -> None:
-    made = experiment_folder.create("lesson", None, "", ["A"], 1, 1, tmp_path)
+    made = experiment_creation.create("lesson", None, "", ["A"], 1, 1, tmp_path)
     made.add("A", Round(1), run)
     code, told, _ = ctl(tmp_path, made.folder.name, "pause")
     assert code == 2

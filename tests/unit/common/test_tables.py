@@ -19,7 +19,7 @@ from ftapp.cli import run_result
 from ftapp.common import tables
 from ftapp.common.errors import RecipeError
 from ftapp.common.tables import Column
-from ftapp.runs import run_folder
+from ftapp.runs import run_lookup
 from tests.support.recorded_runs import record_run
 
 COLUMNS = [
@@ -123,7 +123,7 @@ def test_runs_in_a_terminal_are_a_line_each(tmp_path: Path, width: int) -> None:
     assert sorted(line.split()[1] for line in rows) == ["done", "failed"]
     shown = next(line.split()[0] for line in rows if "done" in line)
     assert ("…" in shown) is (width == 40)
-    assert run_folder.find(shown, tmp_path).folder == first.folder
+    assert run_lookup.find(shown, tmp_path).folder == first.folder
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -159,4 +159,4 @@ def test_a_shortened_name_that_fits_several_runs_is_refused(tmp_path: Path) -> N
     record_run(tmp_path)
     record_run(tmp_path)
     with pytest.raises(RecipeError, match="2"):
-        run_folder.find("20…", tmp_path)
+        run_lookup.find("20…", tmp_path)

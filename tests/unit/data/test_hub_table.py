@@ -16,7 +16,7 @@ from ftapp.common.errors import HubError, RecipeError
 from ftapp.data import hub_table
 from ftapp.data.examples import Texts
 from ftapp.recipe import Data, sources
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.workers import run as run_worker
 from tests.support.data_hub import DataHub
 from tests.support.presets import Tiny
@@ -152,7 +152,7 @@ def test_a_run_names_the_commit_that_it_reads(
     file = tmp_path / "recipe.toml"
     file.write_text(text_recipe(tiny))
     loaded = recipe.load(file, None, ["data.source=hf:owner/name?label=good"])
-    run = run_folder.create(loaded, "tiny", None, tmp_path / "runs")
+    run = run_creation.create(loaded, "tiny", None, tmp_path / "runs")
     pinned = run_worker._pin_data(run, loaded)
     hub.commit("main", {"train.csv": table("v", "w")})
     assert pinned.data.source == f"hf:owner/name@{first}?label=good"

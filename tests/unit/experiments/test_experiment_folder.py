@@ -13,12 +13,12 @@ from ftapp.analysis import compare
 from ftapp.analysis.records import read_experiment
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import experiment_folder
-from ftapp.experiments.arms import add_control, list_rounds, schedule
+from ftapp.experiments import experiment_creation, experiment_lookup
+from ftapp.experiments.arms import add_control, list_rounds, load_recipes, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.options import Options
 from ftapp.report.experiment import write_result
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation, run_lookup
 from tests.support.recorded_runs import record_run
 
 LOSSES = [3.0, 2.5, 2.2, 2.0, 1.9, 1.8, 1.7, 1.6]
@@ -28,7 +28,7 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
     """An experiment of three arms, the second of which is the first again; the third sees `batches` from `weights`."""
     arms = {"A": (0.0, "b", "w"), "A again": (0.0, "b", "w"), "B": (0.5, batches, weights)}
     text = recipe.load(recipe.find("bert-full")).to_toml()
-    experiment = experiment_folder.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
+    experiment = experiment_creation.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
     for of, arm in schedule(list(arms), list_rounds(repeats)):
         repeat, (shift, seen, digest) = of.repeat, arms[arm]
         losses = [loss + shift * (1 + repeat / 10) for loss in LOSSES]
@@ -39,16 +39,16 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
 
 def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = iter(["00ff", "00ff", "00ff", "1234"] * 2)
-    monkeypatch.setattr(run_folder, "make_name", lambda rest: f"20260102-030405-{rest}-{next(parts)}")
+    monkeypatch.setattr(run_creation, "make_name", lambda rest: f"20260102-030405-{rest}-{next(parts)}")
     loaded = recipe.load(recipe.find("bert-full"))
-    made = [run_folder.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
-    made += [experiment_folder.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
+    made = [run_creation.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
+    made += [experiment_creation.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
     assert [folder.name for folder in made] == [
         "20260102-030405-mine-quick-00ff",
         "20260102-030405-mine-quick-1234",
     ] * 2
-    assert [run.folder for run in run_folder.list_runs(tmp_path)] == made[1::-1]
-    assert [each.folder for each in experiment_folder.list_experiments(tmp_path)] == made[:1:-1]
+    assert [run.folder for run in run_lookup.list_runs(tmp_path)] == made[1::-1]
+    assert [each.folder for each in experiment_lookup.list_experiments(tmp_path)] == made[:1:-1]
 
 
 def test_arms_take_turns_at_being_first() -> None:
@@ -176,9 +176,9 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
 def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
     path = recipe.find("lesson-bert-frozen-attention")
     overrides = ['phase.finetune.layers=["freeze embeddings"]', "phase.finetune.epochs=1", "seed=3"]
-    experiment = experiment_folder.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
+    experiment = experiment_creation.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
     given = recipe.load_experiment(path, "quick", overrides)
-    assert experiment_folder.load_recipes(experiment) == add_control(given.arms)
+    assert load_recipes(experiment) == add_control(given.arms)
     assert given.changes["A full"] == given.changes["C head only"] == {}
     assert set(given.changes["D steadied"]["phase"]["finetune"]) == {"schedule", "warmup", "clip_norm"}
     assert experiment.planned == 10
@@ -187,8 +187,8 @@ def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
 
 def test_a_recipe_without_arms_is_the_only_arm(tmp_path: Path) -> None:
     options = Options(control=True)
-    experiment = experiment_folder.prepare(recipe.find("bert-full"), None, [], options, tmp_path, command=["ftapp"])
-    assert list(experiment_folder.load_recipes(experiment)) == ["bert-full", "bert-full again"]
+    experiment = experiment_creation.prepare(recipe.find("bert-full"), None, [], options, tmp_path, command=["ftapp"])
+    assert list(load_recipes(experiment)) == ["bert-full", "bert-full again"]
 
 
 def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ftapp.experiments.arms import Round
-from ftapp.experiments.experiment_folder import Experiment, create
+from ftapp.experiments.experiment_creation import create
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import find_same
 from ftapp.runs.event_types import Status
 from tests.support.recorded_runs import record_run

@@ -9,7 +9,7 @@ import pytest
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation
 from ftapp.experiments.arms import Round
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import is_unfinished
@@ -41,7 +41,7 @@ class Refusing(LocalLauncher):
 @pytest.fixture
 def experiment(tmp_path: Path) -> Experiment:
     """Three repeats of a recipe, of which none has begun."""
-    return experiment_folder.prepare(
+    return experiment_creation.prepare(
         recipes.find("bert-full"), None, (), Options(repeats=3), tmp_path / "runs", command=[]
     )
 

@@ -27,7 +27,8 @@ from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, Limits, find_turn
 from ftapp.report.experiment import write_result
 from ftapp.runs.leases import Lease
-from ftapp.runs.run_folder import RunFolder, list_folders
+from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_folders
 from ftapp.workers.queue import can_start
 from tests.support.sweeps import make_sweep
 

@@ -12,16 +12,16 @@ from typer.testing import CliRunner
 
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments import experiment_creation, experiment_lookup, trash
 from ftapp.experiments.arms import Round
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summaries
-from ftapp.runs import run_folder
+from ftapp.runs import run_folder, run_lookup
 from tests.support.recorded_runs import record_run
 
 
 def experiment_of_two(folder: Path) -> Experiment:
-    made = experiment_folder.create("lesson", None, "", ["A", "B"], 1, 1, folder)
+    made = experiment_creation.create("lesson", None, "", ["A", "B"], 1, 1, folder)
     for arm in ("A", "B"):
         made.add(arm, Round(1), record_run(folder))
     return made
@@ -40,10 +40,10 @@ def test_a_deleted_run_is_in_no_list_and_comes_back_as_it_was(tmp_path: Path) ->
     before = files(run.folder)
     deleted = trash.delete_run(run)
     assert deleted.size == sum(map(len, before.values()))
-    assert run_folder.list_runs(tmp_path) == [other]
-    assert [one.folder.name for one in run_folder.list_runs(tmp_path)] == listed(tmp_path) == [other.folder.name]
+    assert run_lookup.list_runs(tmp_path) == [other]
+    assert [one.folder.name for one in run_lookup.list_runs(tmp_path)] == listed(tmp_path) == [other.folder.name]
     with pytest.raises(RecipeError, match="there is no run"):
-        run_folder.find(run.folder.name, tmp_path)
+        run_lookup.find(run.folder.name, tmp_path)
     assert [each.place for each in trash.list_deleted(tmp_path)] == [run.folder]
     trash.restore(deleted)
     assert files(run.folder) == before
@@ -61,7 +61,7 @@ def test_experiments_go_with_their_runs_or_without(tmp_path: Path) -> None:
     trash.delete_experiment(first, with_runs=False)
     assert all(member.run.folder.is_dir() for member in kept)
     deleted = trash.delete_experiment(second, with_runs=True)
-    assert experiment_folder.list_experiments(tmp_path) == []
+    assert experiment_lookup.list_experiments(tmp_path) == []
     assert not any(member.run.folder.exists() for member in gone)
     assert sorted(listed(tmp_path)) == sorted(member.run.folder.name for member in kept)
     for each in deleted:

@@ -17,7 +17,7 @@ from ftapp import recipe as recipes
 from ftapp.cli.app import app
 from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_creation
 from ftapp.experiments.listing import summarize
 from ftapp.experiments.options import Options
 from ftapp.experiments.runner import run_experiment
@@ -27,7 +27,7 @@ from ftapp.launchers.remote import RemoteLauncher
 from ftapp.launchers.slurm import SlurmJob
 from ftapp.launchers.stop import cancel, write_end
 from ftapp.launchers.target import parse_target
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.commands import Pause, send
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.run_folder import RunFolder
@@ -51,7 +51,7 @@ class FullCluster:
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     recipe = recipes.load(recipes.find("bert-full"))
-    return run_folder.create(recipe, "mine", None, tmp_path / "runs")
+    return run_creation.create(recipe, "mine", None, tmp_path / "runs")
 
 
 def test_a_run_that_waits_counts_as_alive_and_takes_no_command_but_stop(run: RunFolder) -> None:
@@ -134,7 +134,7 @@ def test_an_experiment_goes_on_where_the_engine_refuses_a_run(
     file = tmp_path / "mine.toml"
     phase = '[[phase]]\nname = "finetune"\nsteps = 10\n'
     file.write_text(f'{HUB_TEXTS}{phase}[[arm]]\nname = "A"\n[[arm]]\nname = "B"\n', encoding="utf-8")
-    experiment = experiment_folder.prepare(file, None, (), Options(), tmp_path / "runs", command=[], on="slurm")
+    experiment = experiment_creation.prepare(file, None, (), Options(), tmp_path / "runs", command=[], on="slurm")
     launcher = RemoteLauncher(parse_target("slurm"), FullCluster("too many jobs"))
     with Interruption(launcher) as interruption:
         assert run_experiment(experiment, launcher, interruption, debug=False) == 1

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ftapp.cli import app
 from ftapp.cli.run_experiment import print_experiment
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import experiment_folder
+from ftapp.experiments import experiment_lookup
 from ftapp.experiments.find_run import find_run
 from ftapp.experiments.listing import Summaries
 from ftapp.recipe.spaces import parse_space
@@ -83,7 +83,7 @@ def test_a_list_shows_the_status_of_the_sweep_and_not_of_its_trials(
 ) -> None:
     sweep = make_sweep(tmp_path, status=status)
     write_result(sweep)
-    (found,) = experiment_folder.list_experiments(tmp_path)
+    (found,) = experiment_lookup.list_experiments(tmp_path)
     summary = Summaries(tmp_path).sum_up(found)
     assert (summary.status, summary.ended, summary.planned) == (expected, 12, 12)
     listed = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path), "--json", "--where", "status=pruned"])

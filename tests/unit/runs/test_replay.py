@@ -9,7 +9,7 @@ import pytest
 from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import LARGEST
-from ftapp.runs import run_folder
+from ftapp.runs import run_creation
 from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled, Resumed, RunEnded
@@ -33,7 +33,7 @@ def answer(id: str, step: int, *, applied: bool = True) -> Controlled:
 
 
 def test_a_run_repeats_what_its_log_loses_in_order_and_then_what_it_had_not_reached(tmp_path: Path) -> None:
-    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    run = run_creation.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
     write_commands(run, [planned("kept", 1), planned("refused", 3), planned("again", 3), planned("later", 9)])
     log = EventLog(run.events_file)
     log.write(answer("kept", 1))
@@ -47,7 +47,7 @@ def test_a_run_repeats_what_its_log_loses_in_order_and_then_what_it_had_not_reac
 
 
 def test_a_log_of_any_size_loses_no_command(tmp_path: Path) -> None:
-    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    run = run_creation.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
     steps = (b" " * 99 + b"\n") * 10_000
     with run.events_file.open("wb") as file:
         for _ in range(LARGEST // len(steps) + 1):
@@ -59,7 +59,7 @@ def test_a_log_of_any_size_loses_no_command(tmp_path: Path) -> None:
 
 
 def test_a_stop_is_planned_until_the_run_has_ended_by_it(tmp_path: Path) -> None:
-    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    run = run_creation.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
     stop = ReplayedCommand(phase_index=0, step=4, command=Stop(id="stop"))
     write_commands(run, [stop])
     log = EventLog(run.events_file)
@@ -84,7 +84,7 @@ def test_a_stop_is_planned_until_the_run_has_ended_by_it(tmp_path: Path) -> None
     ],
 )
 def test_damaged_commands_are_left_out_only_if_asked_for(content: bytes, tmp_path: Path) -> None:
-    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    run = run_creation.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
     run.replay_file.write_bytes(content)
     EventLog(run.events_file).write(answer("live", 3))
     with pytest.raises(RunError, match=r"replay.jsonl cannot be read: .* would not be carried out again"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.runs.run_folder import combine_exit_codes
+from ftapp.runs.exit_codes import combine_exit_codes
 
 
 @pytest.mark.parametrize(
