@@ -99,6 +99,14 @@ def split_key(key: str) -> list[str]:
     return [part.strip('"') for part in re.split(r"""\.(?=(?:[^"]*"[^"]*")*[^"]*$)""", key)]
 
 
+def do_overlap(first: str, second: str) -> bool:
+    """Tell whether a change of one dotted key overrides a change of another: a part of it, or a phase's other length."""
+    one, other = split_key(first), split_key(second)
+    if one[:-1] == other[:-1] and {one[-1], other[-1]} == _LENGTHS:
+        return True
+    return all(a == b for a, b in zip(one, other, strict=False))
+
+
 def make_arm_prefix(arm: str | None) -> str:
     """Make the prefix of an arm's own overrides; "" for the recipe, whose overrides apply to all arms."""
     return "" if arm is None else f'arm."{arm}".' if "." in arm else f"arm.{arm}."

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ftapp.common.errors import quote, suggest_nearest
 from ftapp.common.formatting import format_quantity
-from ftapp.recipe.overrides import parse_value
+from ftapp.recipe.overrides import parse_value, split_key
 from ftapp.recipe.toml_text import format_value
 
 Kind = Literal["log", "linear", "int", "choices"]
@@ -176,7 +176,7 @@ def parse_over(text: str) -> tuple[str, Any]:
         text: Such as phase.head.learning_rate=log(1e-5,1e-2).
 
     Returns:
-        The key, and what `parse_space` takes.
+        The key without quotes, and what `parse_space` takes.
 
     Raises:
         ValueError: The text has no key or no values.
@@ -184,4 +184,4 @@ def parse_over(text: str) -> tuple[str, Any]:
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values.strip():
         raise ValueError(f"{quote(text)} is not KEY=VALUES, such as 'phase.head.learning_rate=log(1e-5, 1e-2)'")
-    return key.strip(), parse_value(values.strip())
+    return ".".join(part.strip() for part in split_key(key.strip())), parse_value(values.strip())

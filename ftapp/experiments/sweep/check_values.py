@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import LOSS, Metric
-from ftapp.recipe.overrides import merge, parse_override
+from ftapp.recipe.overrides import do_overlap, merge, parse_override
 from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.recipe.rule_problems import find_phase_problems
 from ftapp.recipe.spaces import Space
@@ -51,6 +52,9 @@ def find_value_problems(base: Recipe, spaces: Mapping[str, Space], metric: Metri
         spaces: The values to try, by key.
         metric: The metric that judges them.
     """
+    for first, second in itertools.combinations(spaces, 2):
+        if do_overlap(first, second):
+            yield Problem("--over", second, f"{first} is searched too, and one of them overrides the other; search one")
     tables = base.to_tables()
     for key, space in spaces.items():
         if reason := find_obstacle(re.sub(r"^phase\.[^.]+\.", "phase.", key)):

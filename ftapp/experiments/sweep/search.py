@@ -134,19 +134,22 @@ def write_settings(over: Sequence[str], settings: Mapping[str, Any]) -> Iterator
     Raises:
         RecipeError: Values to try cannot be parsed.
     """
-    problems = []
-    for number, text in enumerate(over):
+    problems, found = [], dict[str, Any]()
+    for text in over:
         try:
             key, values = parse_over(text)
             parse_space(values)
+            if key in found:
+                raise ValueError("the key is given twice; all values to try of a key stand in one --over")
         except ValueError as error:
             problems.append(Problem("--over", text.partition("=")[0].strip() if "=" in text else "", str(error)))
             continue
-        if not number:
-            yield "sweep.over="
-        yield format_override(f'sweep.over."{key}"', values)
+        found[key] = values
     if problems:
         raise RecipeError(problems)
+    if found:
+        yield "sweep.over="
+    yield from (format_override(f'sweep.over."{key}"', values) for key, values in found.items())
     yield from (format_override(f"sweep.{key}", value) for key, value in settings.items())
 
 

@@ -89,6 +89,21 @@ def test_keys_and_values_are_checked(file: Path, over: str, message: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        RATES,
+        'phase."head".learning_rate=[1e-3, 1e-4]',
+        "phase.head.learning_rate.pooler=log(1e-5, 1e-2)",
+        "phase.head.epochs=[1, 2]",
+    ],
+)
+def test_no_key_is_searched_that_overrides_another(file: Path, other: str) -> None:
+    (said,) = refusals(file, RATES, "phase.head.steps=[10, 20]", other)
+    assert said.startswith("--over: phase.")
+    assert "given twice" in said or "is searched too" in said
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"trials": 1}, "--trials: 1 is too small; the least is 2"),
