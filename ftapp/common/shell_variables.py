@@ -16,6 +16,7 @@ _NAMES = (
     *("FTAPP_CACHE", "FTAPP_FEATURES_GIB", "FTAPP_GUTENBERG", "FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 )
+_OF_STARTS = ("HF_HUB_OFFLINE", "TMPDIR")  # what the starts of runs and the walls of a class set beside FTAPP_
 
 
 def read_shell_variables(*, is_for_here: bool = True) -> dict[str, str]:
@@ -34,6 +35,11 @@ def drop_shell_variables() -> None:
     """Take these variables from this process, so that what it starts does not inherit them."""
     for name in read_shell_variables():
         del os.environ[name]
+
+
+def is_queued(name: str) -> bool:
+    """Tell whether an entry of the queue can set a variable: one of these, or what the start of a run sets."""
+    return _decides(name) or name.startswith("FTAPP_") or name in _OF_STARTS
 
 
 def _decides(name: str) -> bool:

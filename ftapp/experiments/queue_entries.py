@@ -8,8 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.errors import Problem, RecipeError, quote
 from ftapp.common.formatting import format_ordinal, join_names
+from ftapp.common.shell_variables import is_queued
+from ftapp.runs.run_names import is_name
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -25,6 +27,10 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
         owner: The name of the person who has added it; "" for the user of the machine.
         job: The name of its folder among the runs or experiments; "" while it waits.
         status: Its status after its end; "" before.
+
+    Raises:
+        ValueError: The job is no name of a folder there, or a variable is none that `add` writes. All processes of a
+            class can write the file, and the process of the queue is not confined as they are.
     """
 
     id: int
@@ -36,6 +42,12 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     owner: str = ""
     job: str = ""
     status: str = ""
+
+    def __post_init__(self) -> None:
+        if self.job and not is_name(self.job):
+            raise ValueError(f"{quote(self.job)} is no name of a run or an experiment")
+        if unknown := [name for name in self.environment if not is_queued(name)]:
+            raise ValueError(f"{quote(unknown[0])} is no variable that an entry of the queue sets")
 
     @property
     def waits(self) -> bool:

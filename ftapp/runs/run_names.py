@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import suppress
 
-_NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-(?P<part>[0-9a-f]{4})")
+_NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>[^/]+)-(?P<part>[0-9a-f]{4})")
 _PARTS = 16**4  # of a second, 15 µs each
 
 

@@ -129,7 +129,7 @@ def test_what_is_refused_is_not_added(queue: Queue) -> None:
 
 
 def test_the_oldest_of_many_that_have_ended_are_forgotten(queue: Queue) -> None:
-    entries = [{"id": number, "label": "x", "kind": "run", "added": 1.0, "job": "j"} for number in range(1, 31)]
+    entries = [{"id": number, "label": "x", "kind": "run", "added": 1.0, "job": "20260101-000000-x-0000"} for number in range(1, 31)]
     queue.folder.mkdir(parents=True)
     queue.file.write_text(json.dumps({"entries": entries, "last": 30}), encoding="utf-8")
     for number in range(1, 30):
@@ -144,6 +144,26 @@ def test_a_file_that_cannot_be_read_is_left_alone(queue: Queue) -> None:
         with pytest.raises(RunError, match=r"the queue cannot be read: .*queue\.json"):
             act()
     assert queue.file.read_text("utf-8") == "{"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"job": "../elsewhere"}, "'../elsewhere' is no name of a run or an experiment"),
+        ({"job": "20260101-000000-../../x-0000"}, "is no name of a run or an experiment"),
+        ({"environment": {"LD_PRELOAD": "x.so"}}, "'LD_PRELOAD' is no variable that an entry of the queue sets"),
+    ],
+)
+def test_no_entry_leads_out_of_the_folder_of_runs_or_brings_code(
+    queue: Queue, changed: dict[str, object], message: str
+) -> None:
+    add(queue)
+    state = json.loads(queue.file.read_text("utf-8"))
+    state["entries"][0] |= changed
+    queue.file.write_text(json.dumps(state), "utf-8")
+    with pytest.raises(RunError) as caught:
+        queue.take()
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("cut", ["replace_file", "Path.rename"])
