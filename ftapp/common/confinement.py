@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +44,7 @@ _CACHE_VARIABLES = (
     *("HF_HOME", "HF_HUB_CACHE", "KAGGLEHUB_CACHE", "KERAS_HOME", "MPLCONFIGDIR", "SCIKIT_LEARN_DATA", "TFDS_DATA_DIR"),
     "CUDA_CACHE_PATH",
 )
+_KEPT_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,18 @@ class Confinement:
         for link, folder in links.items():
             with suppress(FileExistsError):
                 link.symlink_to(folder)
+
+    def remove_leftovers(self) -> None:
+        """Remove temporary files that nobody has changed for a week: processes that were killed have left them."""
+        before = time.time() - _KEPT_SECONDS
+        for path in self._temporary.iterdir():
+            with suppress(OSError):  # another session of the student has removed it
+                if path.lstat().st_mtime >= before:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
     def _find_readable(self) -> Iterator[Path]:
         yield from _find_programs()

@@ -38,6 +38,7 @@ def run_piped(
 
     if student := confinement.enter():
         student.link_data()
+        student.remove_leftovers()
         os.chdir(student.own)  # where recipes of their own lie, and where a path without a folder leads
 
     run_app(runs_dir, offline=offline)

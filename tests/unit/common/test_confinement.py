@@ -109,6 +109,19 @@ def test_each_folder_with_data_has_a_link_of_its_own(student: Confinement) -> No
     assert {each.name for each in more.own.iterdir()} == {"data", "data-2"}
 
 
+def test_temporary_files_that_nobody_has_changed_for_a_week_are_removed(student: Confinement, tmp_path: Path) -> None:
+    temporary, elsewhere = Path(student.environment["TMPDIR"]), tmp_path / "elsewhere"
+    for folder in (temporary / "old", temporary / "new", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    (temporary / "link").symlink_to(elsewhere)
+    for path in (temporary / "old", temporary / "link", elsewhere, elsewhere / "file"):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    student.remove_leftovers()
+    assert [each.name for each in temporary.iterdir()] == ["new"]
+    assert (elsewhere / "file").exists()
+
+
 def test_what_a_student_can_open(student: Confinement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", f"lib:{tmp_path}/cuda")
     assert student.find_opening(tmp_path / "cuda" / "libcudart.so") == tmp_path / "cuda"
