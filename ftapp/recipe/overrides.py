@@ -100,7 +100,7 @@ def split_key(key: str) -> list[str]:
 
 
 def do_overlap(first: str, second: str) -> bool:
-    """Tell whether a change of one dotted key overrides a change of another: a part of it, or a phase's other length."""
+    """Tell whether a change of one dotted key overrides one of another: a part of it, or a phase's other length."""
     one, other = split_key(first), split_key(second)
     if one[:-1] == other[:-1] and {one[-1], other[-1]} == _LENGTHS:
         return True

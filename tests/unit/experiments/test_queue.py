@@ -129,7 +129,10 @@ def test_what_is_refused_is_not_added(queue: Queue) -> None:
 
 
 def test_the_oldest_of_many_that_have_ended_are_forgotten(queue: Queue) -> None:
-    entries = [{"id": number, "label": "x", "kind": "run", "added": 1.0, "job": "20260101-000000-x-0000"} for number in range(1, 31)]
+    entries = [
+        {"id": number, "label": "x", "kind": "run", "added": 1.0, "job": "20260101-000000-x-0000"}
+        for number in range(1, 31)
+    ]
     queue.folder.mkdir(parents=True)
     queue.file.write_text(json.dumps({"entries": entries, "last": 30}), encoding="utf-8")
     for number in range(1, 30):
