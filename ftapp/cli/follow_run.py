@@ -65,6 +65,8 @@ def follow_run(
     is_explained = find_refusal(history, begun) is not None and not debug
     if outcome["status"] in ("failed", "crashed", "refused") and not is_explained:
         explain(run, history, outcome["status"], debug=debug, was_stopped=interruption.requested)
+    elif outcome["status"] == "unfinished":  # and goes on nowhere, as it does where Slurm has queued it again
+        print(f"'ftapp resume {run.folder.name}' goes on with it", file=sys.stderr)
     if remove_refused(run, history):
         outcome["run"] = None
     return outcome

@@ -41,7 +41,7 @@ def resume(
     from ftapp.launchers.choose import choose_target, find_former, make_launcher
     from ftapp.runs import exit_codes
     from ftapp.runs.interruption import Interruption
-    from ftapp.runs.starting import prepare_resume
+    from ftapp.runs.starting import explain_fetched, prepare_resume
 
     max_seconds = failure.parse_max_time(max_time)
     if experiment := experiment_lookup.find(run, user_folders.runs(runs_dir)):
@@ -61,8 +61,9 @@ def resume(
             start = prepare_resume(
                 found, steps=steps or 0, epochs=epochs or 0, anyway=anyway, offline=offline, max_seconds=max_seconds
             )
+            notes = explain_fetched(found, anyway=anyway, max_seconds=max_seconds)
             with Interruption(launcher) as interruption:
-                outcome = follow_run(start, launcher, interruption, debug=failure.is_debug())
+                outcome = follow_run(start, launcher, interruption, notes, debug=failure.is_debug())
         except (OSError, RunError) as error:
             failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)

@@ -22,7 +22,7 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.resuming import check_resumable, find_same
 from ftapp.runs.run_folder import RunFolder
-from ftapp.runs.starting import RunStart, make_resume, make_run
+from ftapp.runs.starting import RunStart, explain_fetched, make_resume, make_run
 
 
 def run_all(
@@ -97,7 +97,11 @@ def run_all(
                         if former
                         else _make_run(path, resolved, profile, folder, annotations=annotations, **how)
                     )
-                    notes = [] if former else [f"caution: {each}" for each in cautions.find_cautions(resolved)]
+                    notes = (
+                        explain_fetched(former, max_seconds=max_seconds)
+                        if former
+                        else [f"caution: {each}" for each in cautions.find_cautions(resolved)]
+                    )
                     outcome = follow_run(start, launcher, interruption, notes, debug=debug)
                     code = launcher.wait(start.run)
                 except RunError as error:

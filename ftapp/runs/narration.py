@@ -104,7 +104,7 @@ def narrate(event: AnyEvent) -> list[str]:
             best = describe_best(event.metric, event.value)
             return [f"the weights of step {event.best_step} replace those of step {event.step}: {best}"]
         case RunEnded(status="unfinished"):
-            return [f"the run is unfinished after step {event.steps}; `ftapp resume` goes on with it"]
+            return [f"the run is unfinished after step {event.steps}"]
         case Checkpointed():
             return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:

@@ -137,13 +137,35 @@ def check_fetched(run: RunFolder) -> None:
     Raises:
         RunError: It may.
     """
-    entry = run.leases.find_newest()
-    if entry and entry.lease.is_fetched and entry.lease.state != "ended":
+    if target := _find_cluster(run):
         raise RunError(
-            f"{run.folder.name} may go on in the cluster at {entry.lease.target}, with its former length, and its "
+            f"{run.folder.name} may go on in the cluster at {target}, with its former length, and its "
             f"files were not fetched to its end; 'ftapp resume {run.folder.name}' fetches them, and a number of "
             "further steps or epochs makes it longer afterwards"
         )
+
+
+def explain_fetched(run: RunFolder, *, anyway: bool = False, max_seconds: float | None = None) -> list[str]:
+    """Explain that what is given for the process of a run that goes on does not reach one that lives in a cluster.
+
+    Args:
+        run: The run.
+        anyway: Whether it may go on inexactly.
+        max_seconds: After how many seconds its process ends it; None where it goes on to its end.
+
+    Returns:
+        A sentence; none where all of it counts.
+    """
+    given = [name for name, is_given in (("--max-time", max_seconds is not None), ("--anyway", anyway)) if is_given]
+    if given and (target := _find_cluster(run)):
+        return [f"if the run goes on in the cluster at {target}, it is only fetched, as without {' and '.join(given)}"]
+    return []
+
+
+def _find_cluster(run: RunFolder) -> str | None:
+    """Find the target at which a run may go on from where its files were last fetched; None where there is none."""
+    entry = run.leases.find_newest()
+    return entry.lease.target if entry and entry.lease.is_fetched and entry.lease.state != "ended" else None
 
 
 def make_resume(

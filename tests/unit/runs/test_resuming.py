@@ -16,7 +16,7 @@ from ftapp.runs.events import DataLoaded, Noted, Resumed
 from ftapp.runs.history import History
 from ftapp.runs.leases import Lease, LeaseState
 from ftapp.runs.resuming import find_refusal, lengthen_last_phase
-from ftapp.runs.starting import check_fetched
+from ftapp.runs.starting import check_fetched, explain_fetched
 from tests.support.recorded_runs import record_run
 
 
@@ -76,6 +76,10 @@ def test_a_run_that_may_go_on_in_a_cluster_is_not_lengthened(
             check_fetched(run)
     else:
         check_fetched(run)
+    said = explain_fetched(run, anyway=True, max_seconds=60.0)
+    assert bool(said) == may_go_on
+    assert all("it is only fetched, as without --max-time and --anyway" in each for each in said)
+    assert explain_fetched(run) == []
 
 
 def test_the_note_of_a_process_that_did_not_go_on_is_the_reason() -> None:
