@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.data import Subset, augmentation
+from ftapp.data import augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, Targets
 from ftapp.data.encoding import (
@@ -23,6 +23,7 @@ from ftapp.data.encoding import (
     resize_image,
     scale_images,
 )
+from ftapp.data.examples import Subset
 from ftapp.data.hashes import hash_content
 from ftapp.data.mapped_arrays import make_zeros, split_rows
 from ftapp.data.of_subset import OfSubset

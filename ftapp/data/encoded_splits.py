@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import data
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
+from ftapp.data import reading
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import EncodedDataset, EncodedSplits, NumberScale
 from ftapp.data.encoded import Images, LabelledTexts, Sequences
 from ftapp.data.encoded_completions import EncodedCompletions, check_lengths
+from ftapp.data.examples import DocumentSplits, Splits
 from ftapp.data.table_weights import scale_weights
 from ftapp.recipe import TASKS, Recipe
 
@@ -23,7 +24,7 @@ def load_encoded(
     recipe: Recipe,
     preprocessor: Any,
     progress: Progress,
-    found: data.Splits | data.DocumentSplits | None = None,
+    found: Splits | DocumentSplits | None = None,
 ) -> EncodedSplits:
     """Read a recipe's data, split and encode them.
 
@@ -39,11 +40,11 @@ def load_encoded(
     Raises:
         RecipeError: The data cannot be used, or a split that the run needs is empty.
     """
-    return encode_splits(recipe, found or data.read(recipe, progress), preprocessor, progress)
+    return encode_splits(recipe, found or reading.read(recipe, progress), preprocessor, progress)
 
 
 def encode_splits(
-    recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress
+    recipe: Recipe, found: Splits | DocumentSplits, preprocessor: Any, progress: Progress
 ) -> EncodedSplits:
     """Encode a recipe's data as its model takes them.
 
@@ -73,7 +74,7 @@ def encode_splits(
                 message = f"the {name} split has {_explain_few(getattr(found, name), preprocessor)}"
             raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
     parts = encoded["train"], encoded["validation"], encoded["test"]
-    if isinstance(found, data.Splits):
+    if isinstance(found, Splits):
         scale = measure_scale(found.train.labels) if task.labels == "numbers" else None
         weights = scale_weights(found.train.weights)
         return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, notes, scale, weights)

@@ -27,7 +27,7 @@ from ftapp.data.image_workers import ImageWorkers
 
 _NEW = "checking new images"  # what the progress of a check is called that is kept
 _KEPT = 1000  # files from which on a check is kept; it takes a tenth of a second
-_MANY = 30_000  # files from which on processes check them; one takes half a second of a processor to start
+_MANY = 30_000  # files from which on processes check them; one takes a fifth of a second of a processor to start
 _BY_THREAD, _BY_PROCESS = 16, 500  # files that are examined at once
 
 

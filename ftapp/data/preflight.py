@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ftapp import data
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.data import reading
 from ftapp.recipe import Recipe
 from ftapp.runs.environment import check_installed
 
@@ -31,7 +31,7 @@ def check(recipes: Iterable[Recipe], progress: Progress | None = None) -> None:
             key = repr((recipe.task, recipe.data, recipe.balance, recipe.seed))
             if key not in seen:
                 seen.add(key)
-                data.check(recipe, progress)
+                reading.check(recipe, progress)
         except RecipeError as error:
             problems += error.problems
         except RunError:

@@ -140,6 +140,12 @@ main()
     assert not loaded(code, ["run", "bert-full", "--profile", "quick", "--runs-dir", str(tmp_path)]) & HEAVY
 
 
+def test_a_process_that_checks_images_imports_little() -> None:
+    assert not loaded("import ftapp.workers.check_images") & (
+        HEAVY - {"PIL", "numpy"} | {"http", "pydantic", "requests"}
+    )
+
+
 def test_lists_of_runs_need_no_schema_of_recipes() -> None:
     code = """
 import sys

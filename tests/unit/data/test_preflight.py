@@ -16,7 +16,7 @@ from PIL import Image
 from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.data import preflight
+from ftapp.data import preflight, reading
 from tests.support.quick_starts import make_command
 
 
@@ -107,13 +107,11 @@ def test_a_large_file_is_told_while_it_is_read(reviews: Path) -> None:
 
 
 def test_equal_data_are_read_once(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ftapp import data
-
     loaded = recipe.load(
         recipe.find("bert-full"), "quick", [f"data.source=csv:{reviews}", "data.text_column=Text", "data.limit=20"]
     )
     read: list[int] = []
-    monkeypatch.setattr(data, "check", lambda each, progress: read.append(each.seed))
+    monkeypatch.setattr(reading, "check", lambda each, progress: read.append(each.seed))
     preflight.check([loaded, loaded.model_copy(update={"title": "another"}), loaded.model_copy(update={"seed": 5})])
     assert read == [0, 5]
 
