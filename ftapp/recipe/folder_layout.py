@@ -227,7 +227,7 @@ def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
 def _unwrap(folder: Path, kind: FileKind) -> Path:
     """Return the folder, or the one inside where it holds nothing but one other folder, which holds folders."""
     for _ in range(_DEEPEST):
-        if any(_is_data(path, kind) for path in folder.iterdir()):
+        if _has_files(folder, kind):
             return folder
         inner = local_files.list_folders(folder)
         filled = [each for each in inner if _holds_data(each, kind)] if len(inner) > 1 else inner
@@ -252,9 +252,11 @@ def _find_common(one: Iterable[str], other: Iterable[str]) -> set[str]:
     return {name.casefold() for name in one} & {name.casefold() for name in other}
 
 
-def _is_data(path: Path, kind: FileKind) -> bool:
-    """Tell whether a path is a file that may be an example."""
-    return not local_files.is_debris(path.name) and not kind.is_other(path.name) and path.is_file()
+def _has_files(folder: Path, kind: FileKind) -> bool:
+    """Tell whether a file that may be an example lies in the folder itself. In most folders the first one does."""
+    with os.scandir(folder) as entries:
+        named = (entry for entry in entries if not local_files.is_debris(entry.name) and not kind.is_other(entry.name))
+        return any(Path(entry).is_file() for entry in named)
 
 
 def _holds_data(folder: Path, kind: FileKind) -> bool:
