@@ -28,7 +28,7 @@ from ftapp.common.locks import is_locked, lock_alone
 from ftapp.common.safe_files import exists, is_file, read_object
 from ftapp.experiments.arms import Round, list_rounds
 from ftapp.experiments.experiment_files import FACTS, RESULT
-from ftapp.runs.run_folder import GOING_ON, RunFolder, find_recipe_damage
+from ftapp.runs.run_folder import GOING_ON, REPORT_FILE, RunFolder, find_recipe_damage
 
 FOLDER = "experiments"
 
@@ -95,7 +95,7 @@ class Experiment:
     @property
     def report_file(self) -> Path:
         """The result as a page."""
-        return self.folder / "report.html"
+        return self.folder / REPORT_FILE
 
     @property
     def result_file(self) -> Path:

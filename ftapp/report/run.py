@@ -19,8 +19,6 @@ from ftapp.runs import annotation
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.narration import describe_best, describe_interventions
 
-FILE = "report.html"
-
 
 def write(one: Record, output: Path | None = None, most_examples: int = examples.MOST) -> Path:
     """Write the run's report and model card into its folder, and return the report's path.
@@ -28,7 +26,7 @@ def write(one: Record, output: Path | None = None, most_examples: int = examples
     output: the report's file, in place of the one in the folder. most_examples: test examples that it shows; 0 for
     none. Raises OSError.
     """
-    path = output or one.run.folder / FILE
+    path = output or one.run.report_file
     replace_file(path, page.build_page(one.title, build_body(one, most_examples)).encode())
     card.write(one)
     return path

@@ -36,6 +36,8 @@ GOING_ON = ("running", "waiting")
 """The statuses of runs that have not ended."""
 MODEL_DESCRIPTION = "ftapp.json"
 """The file of a `model` folder that says what the model is."""
+REPORT_FILE = "report.html"
+"""The name of the page about a run, and of that about an experiment, in its folder."""
 
 _MOST_EVENTS = 2**33  # bytes: 40 million steps
 _ENVIRONMENT: dict[str, Any] = {
@@ -115,6 +117,11 @@ class RunFolder:
     def augmentation_file(self) -> Path:
         """A picture of some training images, the unchanged ones first, of a run that augments images."""
         return self.folder / "augmentation.webp"
+
+    @property
+    def report_file(self) -> Path:
+        """The page about the run."""
+        return self.folder / REPORT_FILE
 
     @property
     def model_folder(self) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ftapp.common.safe_files import explain_error
+from ftapp.runs.run_folder import REPORT_FILE
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
@@ -32,7 +33,7 @@ def show(app: FtApp, path: Path) -> None:
 
 
 def _deliver(app: FtApp, path: Path) -> None:
-    is_report = path.name == "report.html"
+    is_report = path.name == REPORT_FILE
     name = f"{path.parent.name}.html" if is_report else path.name
     method: Literal["browser", "download"] = "browser" if is_report else "download"
     try:

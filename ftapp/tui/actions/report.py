@@ -22,7 +22,7 @@ async def open_report(app: FtApp, run: RunFolder) -> None:
         app: Shows it, or why it cannot be made.
         run: The run.
     """
-    file = run.folder / "report.html"
+    file = run.report_file
     is_there = await asyncio.to_thread(file.is_file)
     if app.person.find_obstacle("use") is None and not (is_there and await asyncio.to_thread(_is_current, file, run)):
         app.notify("It opens when it is made.", title="Making the report")
