@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,6 @@ from ftapp.data.hashes import SIZE, Hashes, find_owners
 from ftapp.data.image_examination import Content, Examined, examine
 from ftapp.data.image_workers import ImageWorkers
 
-_NEW = "checking new images"  # what the progress of a check is called that is kept
 _KEPT = 1000  # files from which on a check is kept; it takes a tenth of a second
 _MANY = 30_000  # files from which on processes check them; one takes a fifth of a second of a processor to start
 _BY_THREAD, _BY_PROCESS = 16, 500  # files that are examined at once
@@ -55,29 +55,30 @@ class CheckedImages:
         return CheckedImages(self.digests[whole], self.pixels[whole], {})
 
 
-class CheckTimer:
-    """A progress that measures the check of images, and passes everything on.
-
-    Args:
-        progress: Gets what is passed on.
+@dataclass
+class CheckTime:
+    """How long images were checked.
 
     Attributes:
-        images: How many images were checked in a check that is kept, so that later runs need not check them.
+        images: How many images were checked in checks that are kept, so that later runs need not check them.
         seconds: How long that took.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._begun = 0.0
-        self.images, self.seconds = 0, 0.0
+    images: int = 0
+    seconds: float = 0.0
 
-    def __call__(self, activity: str, done: int, total: int | None) -> None:
-        """Pass a progress on, and take the time if it is that of a check."""
-        if activity == _NEW:
-            now = time.monotonic()
-            self._begun = self._begun or now
-            self.images, self.seconds = done, now - self._begun
-        self._progress(activity, done, total)
+
+_TIME: ContextVar[CheckTime | None] = ContextVar("_TIME", default=None)
+
+
+@contextmanager
+def time_checks() -> Iterator[CheckTime]:
+    """Measure the checks of images that this thread makes until the context ends."""
+    token = _TIME.set(spent := CheckTime())
+    try:
+        yield spent
+    finally:
+        _TIME.reset(token)
 
 
 def check(
@@ -104,11 +105,15 @@ def check(
         is_known = kept.known[left] >= 0
         places, left = left[is_known], left[~is_known]
         found.digests[places], found.pixels[places] = kept.look_up(kept.known[places])
+    begun = time.monotonic()
     try:
-        _examine_all(contents, left, found, progress, _NEW if kept else "checking images", kept)
+        _examine_all(contents, left, found, progress, "checking new images" if kept else "checking images", kept)
     finally:  # also what was found before Ctrl-C
         if kept and len(left):
             kept.keep(found.digests, found.pixels)
+    if kept and (spent := _TIME.get()):
+        spent.images += len(left)
+        spent.seconds += time.monotonic() - begun
     _tell_apart(contents, found, progress)
     return found
 

@@ -72,13 +72,14 @@ def _read(recipe: Recipe, progress: Progress) -> tuple[Splits | DocumentSplits |
     import psutil
 
     from ftapp import data
-    from ftapp.data.image_check import CheckTimer
+    from ftapp.data.image_check import time_checks
 
-    timer, process = CheckTimer(progress), psutil.Process()
+    process = psutil.Process()
     begun, before = time.perf_counter(), process.memory_info().rss
-    found = data.read_early(recipe, timer)
+    with time_checks() as checks:
+        found = data.read_early(recipe, progress)
     seconds, memory = time.perf_counter() - begun, max(0, process.memory_info().rss - before)
-    return found, {"seconds": seconds, "memory": memory, "checked": timer.images, "check_seconds": timer.seconds}
+    return found, {"seconds": seconds, "memory": memory, "checked": checks.images, "check_seconds": checks.seconds}
 
 
 def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any, begin: int) -> dict[str, Any]:

@@ -156,14 +156,14 @@ def test_only_new_and_changed_images_are_checked_again(pets: Path, checks: Calla
 
 
 def test_the_time_of_a_check_is_that_of_images_that_are_new(pets: Path, checks: Callable[[], int]) -> None:
-    told: list[tuple[str, int, int | None]] = []
+    reports: list[tuple[str, int, int | None]] = []
     for new in (20, 0, 1):
-        timer = image_check.CheckTimer(lambda *each: told.append(each))
-        data.load(spec(f"folder:{pets}"), "image-classification", 0, timer)
-        assert (timer.images, checks()) == (new, new)
-        assert timer.seconds >= 0
+        with image_check.time_checks() as spent:
+            data.load(spec(f"folder:{pets}"), "image-classification", 0, lambda *each: reports.append(each))
+        assert (spent.images, checks()) == (new, new)
+        assert spent.seconds > 0
         write(pets / "cat" / "new.png", noise(99)) if not new else None
-    assert told[-1] == ("checking new images", 1, 1)
+    assert reports[-1] == ("checking new images", 1, 1)
 
 
 def test_images_are_equal_whichever_way_they_are_decoded(pets: Path) -> None:
