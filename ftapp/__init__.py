@@ -1,8 +1,9 @@
 """ftapp: a fine-tuning workbench for Keras 3 that lives in the terminal."""
 
-import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ftapp.common.lazy_names import import_on_use
 
 if TYPE_CHECKING:
     from ftapp.api.comparisons import compare as compare
@@ -22,36 +23,25 @@ if TYPE_CHECKING:
     from ftapp.common.errors import RunError as RunError
 
 __version__ = "0.1.0"
-_HOMES = {
-    "compare": "ftapp.api.comparisons",
-    "evaluate": "ftapp.api.evaluations",
-    "export": "ftapp.api.exports",
-    "find_run": "ftapp.api.runs",
-    "generate": "ftapp.api.texts",
-    "list_runs": "ftapp.api.runs",
-    "load_model": "ftapp.api.models",
-    "load_recipe": "ftapp.api.recipes",
-    "plan": "ftapp.api.plans",
-    "predict": "ftapp.api.predictions",
-    "RecipeError": "ftapp.common.errors",
-    "resume": "ftapp.api.runs",
-    "Run": "ftapp.api.run",
-    "run": "ftapp.api.runs",
-    "RunError": "ftapp.common.errors",
+_NAMES = {
+    "ftapp.api.comparisons": "compare",
+    "ftapp.api.evaluations": "evaluate",
+    "ftapp.api.exports": "export",
+    "ftapp.api.models": "load_model",
+    "ftapp.api.plans": "plan",
+    "ftapp.api.predictions": "predict",
+    "ftapp.api.recipes": "load_recipe",
+    "ftapp.api.run": "Run",
+    "ftapp.api.runs": "find_run list_runs resume run",
+    "ftapp.api.texts": "generate",
+    "ftapp.common.errors": "RecipeError RunError",
 }
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name of the Python interface when it is used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
-    return value
+__getattr__ = import_on_use(__name__, _NAMES)
 
 
 def __dir__() -> list[str]:
     """List the names of the Python interface, which editors and notebooks complete."""
-    return sorted(["__version__", *_HOMES])
+    return sorted(["__version__", *(name for names in _NAMES.values() for name in names.split())])
 
 
 # While Python looks for the module of `python -m ftapp...`, this package is imported first, and the current folder

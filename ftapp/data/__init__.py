@@ -4,8 +4,9 @@ The names below are imported when they are used: the processes that check images
 each of them would wait for all.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ftapp.common.lazy_names import import_on_use
 
 if TYPE_CHECKING:
     from ftapp.data.examples import DocumentSplits as DocumentSplits
@@ -19,15 +20,10 @@ if TYPE_CHECKING:
     from ftapp.data.reading import read_early as read_early
     from ftapp.data.reading import read_examples as read_examples
 
-_HOMES = {
-    "ftapp.data.examples": "DocumentSplits Examples Splits Subset",
-    "ftapp.data.reading": "check load load_documents read read_early read_examples",
-}
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
-    return value
+__getattr__ = import_on_use(
+    __name__,
+    {
+        "ftapp.data.examples": "DocumentSplits Examples Splits Subset",
+        "ftapp.data.reading": "check load load_documents read read_early read_examples",
+    },
+)

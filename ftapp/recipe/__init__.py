@@ -5,8 +5,9 @@ recipes. The names below are imported when they are used: a module of this packa
 wait for it.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ftapp.common.lazy_names import import_on_use
 
 if TYPE_CHECKING:
     from ftapp.common.resources import bundled as bundled
@@ -52,32 +53,27 @@ if TYPE_CHECKING:
     from ftapp.recipe.value_types import Optimizer as Optimizer
     from ftapp.recipe.value_types import Precision as Precision
 
-_HOMES = {
-    "ftapp.recipe.data_schema": "Augment Balance Data",
-    "ftapp.recipe.files": (
-        "RecipeWithArms is_experiment list_arms list_hubless_profiles list_profiles load load_experiment parse "
-        "read_tables"
-    ),
-    "ftapp.recipe.lookup": "copy_to find find_name_problem",
-    "ftapp.recipe.overrides": "make_arm_prefix parse_value",
-    "ftapp.recipe.measures": "MEASURES MeasureName",
-    "ftapp.recipe.schema": (
-        "Checkpoints Evaluate Finding Frozen Keep Model Recipe Samples StopRule say_too_long suits"
-    ),
-    "ftapp.recipe.phase_schema": "Phase",
-    "ftapp.recipe.raw_tables": "read",
-    "ftapp.recipe.section": "Section",
-    "ftapp.recipe.sweep_schema": "Sweep",
-    "ftapp.recipe.tasks": "TASKS Head Task",
-    "ftapp.recipe.track_schema": "Track",
-    "ftapp.recipe.value_types": "Backend Optimizer Precision",
-    "ftapp.common.resources": "bundled",
-}
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
-    return value
+__getattr__ = import_on_use(
+    __name__,
+    {
+        "ftapp.recipe.data_schema": "Augment Balance Data",
+        "ftapp.recipe.files": (
+            "RecipeWithArms is_experiment list_arms list_hubless_profiles list_profiles load load_experiment parse "
+            "read_tables"
+        ),
+        "ftapp.recipe.lookup": "copy_to find find_name_problem",
+        "ftapp.recipe.overrides": "make_arm_prefix parse_value",
+        "ftapp.recipe.measures": "MEASURES MeasureName",
+        "ftapp.recipe.schema": (
+            "Checkpoints Evaluate Finding Frozen Keep Model Recipe Samples StopRule say_too_long suits"
+        ),
+        "ftapp.recipe.phase_schema": "Phase",
+        "ftapp.recipe.raw_tables": "read",
+        "ftapp.recipe.section": "Section",
+        "ftapp.recipe.sweep_schema": "Sweep",
+        "ftapp.recipe.tasks": "TASKS Head Task",
+        "ftapp.recipe.track_schema": "Track",
+        "ftapp.recipe.value_types": "Backend Optimizer Precision",
+        "ftapp.common.resources": "bundled",
+    },
+)
