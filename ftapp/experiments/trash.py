@@ -108,9 +108,8 @@ def _move(folder: Path, runs_dir: Path, name: Path) -> Deleted:
     target = runs_dir / _NAME / name
     target.parent.mkdir(parents=True, exist_ok=True)
     now = time.time_ns()  # finer than the clock of the file system, by which two folders were deleted at once
-    os.utime(
-        folder, ns=(now, now), follow_symlinks=False
-    )  # before the move, so that no other process takes it for one deleted long ago
+    # Before the move, so that no other process takes it for one deleted long ago.
+    os.utime(folder, ns=(now, now), follow_symlinks=False)
     with suppress(FileNotFoundError):
         _remove(target)
     _rename(folder, target)

@@ -182,7 +182,7 @@ class _Sweep:
         member = Member(arm, SEARCH, made.run, values)
         self._slots.start(made.run, self._introduce(member), made.environment, _TrialWatcher(self, member, asked))
 
-    def _go_on(self, member: Member, watcher: _TrialWatcher | _FinalWatcher) -> None:
+    def _go_on(self, member: Member, watcher: Watcher) -> None:
         """Go on with a run that was cut off; one that cannot go on has no result."""
         self._slots.resume(member.run, self._introduce(member), watcher, offline=self._facts["offline"])
 
@@ -248,7 +248,7 @@ class _Sweep:
         for of, arm in schedule(arms, rounds):
             if not self._slots.wait_for_room():
                 break
-            watcher, member = _FinalWatcher(), known.get((arm, of))
+            watcher, member = Watcher(), known.get((arm, of))
             if member is None:
                 resolved = self.of.base if arm == OWN else apply_values(self.experiment, values[arm])
                 made = make_member(self.experiment, arm, of, resolved, values=values[arm])
@@ -284,10 +284,6 @@ class _TrialWatcher(Watcher):
         trial = make_trial(self._member, status, history, self._sweep.of.metric.name)
         remove_refused(run, history)
         self._sweep.end_trial(self._member, trial, self._asked, self._reports)
-
-
-class _FinalWatcher(Watcher):
-    """Leaves the runs of finalists alone."""
 
 
 def _find_position(evaluation: Evaluated, history: History) -> int:
