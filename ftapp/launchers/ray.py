@@ -15,10 +15,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ftapp.common.errors import Problem, RecipeError, RunError, shorten
+from ftapp.common.errors import RunError, shorten
 from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.common.shell_variables import OF_TERRAFORM
-from ftapp.launchers.target import LaunchTarget
+from ftapp.launchers.target import LaunchTarget, make_target_error
 
 _REACH_SECONDS = 5.0
 _SUBMIT_SECONDS = 240.0  # half a minute for a client's server and an actor; 40 s for each of two that do not start
@@ -38,7 +38,7 @@ def check_ray(target: LaunchTarget) -> None:
     """
     if importlib.util.find_spec("ray") is None:
         message = "the package 'ray' is not installed; Ray clusters need it: pip install 'ftapp[ray]'"
-        raise RecipeError([Problem("", f"--on {target.text}", message)])
+        raise make_target_error(target.text, message)
     host, _, port = target.place.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
@@ -47,7 +47,7 @@ def check_ray(target: LaunchTarget) -> None:
             f"no Ray cluster answers at {target.place} ({error.strerror or error}); the address is that of the head "
             "node, with the port of its server for clients, which is 10001 unless 'ray start' was told another"
         )
-        raise RecipeError([Problem("", f"--on {target.text}", message)]) from error
+        raise make_target_error(target.text, message) from error
 
 
 class RayEngine:

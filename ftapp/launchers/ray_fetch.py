@@ -29,7 +29,6 @@ _AGAIN_SECONDS = 3.0
 _TRIES = 3  # after which a cluster that does not know the run has lost it
 _ANSWER_SECONDS = 60.0  # for 8 MiB over a slow line
 _SILENT_SECONDS = 60.0  # without the cluster, after which the run counts as waiting, so that its user can cancel it
-
 _LONGEST_SECONDS = 3600.0  # without the cluster, for which it is to be told that nobody wants its copy any more
 
 

@@ -1,4 +1,4 @@
-"""The launcher of runs on clusters: the run's folder on a shared disk says all of them, whatever engine starts them."""
+"""The launcher of runs on clusters: what it knows of a run stands in the run's folder, whatever engine starts it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ClusterEngine(Protocol):
 
 
 class RemoteLauncher:
-    """Starts runs on other machines, which see the folder of runs at the same path."""
+    """Starts runs on other machines. They see the run's folder at the same path, or the engine copies its files."""
 
     def __init__(self, target: LaunchTarget, engine: ClusterEngine) -> None:
         """Prepare the launcher.

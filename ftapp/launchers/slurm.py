@@ -19,10 +19,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from ftapp.common.durations import parse_duration
-from ftapp.common.errors import Problem, RecipeError, RunError, shorten, suggest_nearest
+from ftapp.common.errors import RunError, shorten, suggest_nearest
 from ftapp.common.processes import make_python_command
 from ftapp.launchers.attempt import Attempt, was_killed
-from ftapp.launchers.target import LaunchTarget
+from ftapp.launchers.target import LaunchTarget, make_target_error
 from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import hold_signals
 
@@ -49,25 +49,25 @@ def check_slurm(target: LaunchTarget) -> None:
         RecipeError: submitit or Slurm's commands are missing, Slurm does not answer, or there is no such partition.
     """
     if importlib.util.find_spec("submitit") is None:
-        raise _make_error(target, "the package 'submitit' is not installed; Slurm needs it: pip install 'ftapp[slurm]'")
+        raise make_target_error(
+            target.text, "the package 'submitit' is not installed; Slurm needs it: pip install 'ftapp[slurm]'"
+        )
     if missing := [name for name in ("sbatch", "srun", "sinfo") if shutil.which(name) is None]:
         message = f"the command '{missing[0]}' is not on PATH; a job is sent from a machine of the Slurm cluster"
-        raise _make_error(target, f"{message}, such as its login node")
+        raise make_target_error(target.text, f"{message}, such as its login node")
     command = ["sinfo", "--noheader", "--format", "%R"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise _make_error(target, f"Slurm's sinfo has not answered within {_LONGEST_SECONDS:.0f} s") from None
+        raise make_target_error(
+            target.text, f"Slurm's sinfo has not answered within {_LONGEST_SECONDS:.0f} s"
+        ) from None
     if found.returncode:
-        raise _make_error(target, f"Slurm's sinfo failed: {shorten(found.stderr.strip())}")
+        raise make_target_error(target.text, f"Slurm's sinfo failed: {shorten(found.stderr.strip())}")
     partitions = list(dict.fromkeys(found.stdout.split()))
     if target.place and target.place not in partitions:
         nearest = suggest_nearest(target.place, partitions)
-        raise _make_error(target, f"there is no partition '{target.place}' in this cluster; {nearest}")
-
-
-def _make_error(target: LaunchTarget, message: str) -> RecipeError:
-    return RecipeError([Problem("", f"--on {target.text}", message)])
+        raise make_target_error(target.text, f"there is no partition '{target.place}' in this cluster; {nearest}")
 
 
 class SlurmEngine:

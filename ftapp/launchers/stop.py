@@ -79,7 +79,7 @@ def cancel(run: RunFolder, entry: LeaseEntry, status: Status) -> bool:
 
 
 def write_end(run: RunFolder, status: Status, error: str) -> None:
-    """Write the end of a run that has no process, unless its log ends already, and not as one that goes on later.
+    """Write the end of a run that has no process, unless its log has an end already other than "unfinished".
 
     Args:
         run: The run.

@@ -123,7 +123,7 @@ def parse_target(text: str, names: Mapping[str, str] | None = None) -> LaunchTar
     elif base.startswith("ray:") and base.count(":") == 2:
         kind, place = "ray", _complete_address(base.removeprefix("ray:"), _CLUSTER_PORT, text)
     else:
-        raise _make_error(text, _explain_unknown(base, names))
+        raise make_target_error(text, _explain_unknown(base, names))
     return LaunchTarget(kind, place, _parse_options(kind, query, text), text)
 
 
@@ -132,7 +132,7 @@ def _complete_address(address: str, usual: int, text: str) -> str:
     if not colon:
         return f"{address}:{usual}"
     if not (host and port.isdecimal() and 0 < int(port) < 2**16):
-        raise _make_error(text, f"'{address}' is no HOST or HOST:PORT; for example head:{usual}")
+        raise make_target_error(text, f"'{address}' is no HOST or HOST:PORT; for example head:{usual}")
     return address
 
 
@@ -142,11 +142,11 @@ def _parse_options(kind: Kind, query: str, text: str) -> dict[str, str]:
         name, _, value = part.partition("=")
         if name not in known:
             rule = suggest_nearest(name, known) if known else "a run on this machine takes none"
-            raise _make_error(text, f"there is no option '{name}' of {kind}; {rule}")
+            raise make_target_error(text, f"there is no option '{name}' of {kind}; {rule}")
         try:
             known[name](value := unquote(value))
         except ValueError as error:
-            raise _make_error(text, f"{name}: {error}") from error
+            raise make_target_error(text, f"{name}: {error}") from error
         found[name] = value
     return found
 
@@ -163,5 +163,11 @@ def _explain_unknown(base: str, names: Mapping[str, str]) -> str:
     return f"there is no target '{base}'; {nearest}"
 
 
-def _make_error(text: str, message: str) -> RecipeError:
+def make_target_error(text: str, message: str) -> RecipeError:
+    """Make the error of a target.
+
+    Args:
+        text: The target, as `--on` takes it.
+        message: What is wrong with it.
+    """
     return RecipeError([Problem("", f"--on {text}", message)])
