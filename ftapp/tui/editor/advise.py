@@ -107,7 +107,7 @@ class AdviseScreen(AskingDialog[Draft | None]):
 
     async def _show(self, survey: Survey, given: Advice) -> None:
         best = given.best
-        self._drafts = [edits.apply_advice(self._draft, course) for course in (best, *given.others)]
+        self._drafts = [edits.apply_advice(self._draft, each) for each in (best, *given.others)]
         parts = [Content.assemble((best.strategy.capitalize(), "bold $primary"), f". {best.reason}")]
         parts += [
             Content(f"The choice is close. This strategy is worth a run too: {other.strategy}, {other.recipe}.")
@@ -124,8 +124,8 @@ class AdviseScreen(AskingDialog[Draft | None]):
         notes = [Content(note.text) for note in given.notes]
         self.query_one("#notes", Static).update(Content("\n\n").join([*notes, Content.styled(advice.METHOD, _MUTED)]))
         buttons: list[Button] = [
-            _Apply(draft, course.recipe, first=course is best)
-            for draft, course in zip(self._drafts, (best, *given.others), strict=True)
+            _Apply(draft, each.recipe, first=each is best)
+            for draft, each in zip(self._drafts, (best, *given.others), strict=True)
         ]
         buttons += [_AskAgain(*note.change) for note in given.notes if note.change and note.change[0] in _ASKED]
         answers = self.query_one("#dialog-answers")

@@ -20,10 +20,7 @@ from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 VIEWS = 4
 """The number of augmented views of each image in the preview."""
-_PICTURE, _LEAST = (
-    20,
-    14,
-)  # columns of a picture at most, and at least; an image with its views takes several rows then
+_PICTURE, _LEAST = 20, 14  # columns of a picture at most and at least; views with less room take several rows
 _TEXT = 240  # characters of a text that are shown
 _STYLES = {"": "", "left out": "$error strike", "moved": "$primary underline"}
 

@@ -54,9 +54,9 @@ class Draft:
     on: str | None = None
 
     @classmethod
-    def of(cls, course: Recommendation) -> Draft:
+    def of(cls, advised: Recommendation) -> Draft:
         """Make a draft of an advised recipe with its changes."""
-        return cls(recipe.bundled()[course.recipe], course.profile, course.changes)
+        return cls(recipe.bundled()[advised.recipe], advised.profile, advised.changes)
 
     @property
     def name(self) -> str:

@@ -158,9 +158,9 @@ def use_table(draft: Draft, name: str, used: bool, arm: str | None = None) -> Dr
     return made if (find_value(made.tables(arm), name) is not None) == used else draft
 
 
-def apply_advice(draft: Draft, course: Recommendation) -> Draft:
+def apply_advice(draft: Draft, advised: Recommendation) -> Draft:
     """Apply an advice: make its changes, in its recipe if that is another one. The options stay."""
-    made = Draft.of(course)
+    made = Draft.of(advised)
     if made.path == draft.path:
         made = replace(draft, changes={**draft.changes, **made.changes})
     return replace(made, options=draft.options)
