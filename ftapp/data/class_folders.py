@@ -205,11 +205,10 @@ def _find_files(folder: Path, kind: FileKind, findings: DataProblems, ignored: l
     """
     found = FileList()
     for place, name in local_files.walk_names(folder, findings.add):
-        if kind.is_example(name) or (not kind.is_other(name) and images.is_image(Path(place, name))):
-            found.append(place, name)
-        elif kind.is_other(name):
+        if kind.is_other(name):
             ignored.append(name)
+        elif not kind.is_example(name) and (fault := images.explain_unread(path := Path(place, name))):
+            findings.add(path, f"{fault}; save it as one of them, or move it away")
         else:
-            message = f"this is no image of a kind that is read; these kinds are {images.KINDS}; save it as one of them"
-            findings.add(Path(place, name), f"{message}, or move it away")
+            found.append(place, name)
     return found

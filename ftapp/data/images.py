@@ -145,6 +145,11 @@ def is_image(path: Path) -> bool:
         return False
 
 
+def explain_unread(path: Path) -> str:
+    """Explain why a file whose name does not tell its kind is no image that is read; "" for an image."""
+    return "" if is_image(path) else f"this is no image of a kind that is read; these kinds are {KINDS}"
+
+
 def _explain_unidentified(content: bytes) -> str:
     if not content:
         return "it is empty, of 0 bytes"

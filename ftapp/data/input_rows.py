@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,12 @@ from typing import Any, Literal, NamedTuple
 
 from ftapp.common import local_files
 from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.formatting import escape_unprintable
 from ftapp.common.local_files import IMAGES, TEXTS
 from ftapp.data import (
     arrow_rows,
     delimited,
+    images,
     json_rows,
     table_columns,
     table_images,
@@ -129,15 +132,22 @@ class InputReader:
         kind = IMAGES if self.kind == "images" else TEXTS
         found = False
         for path in local_files.walk(folder.path, lambda *problem: broken.append(problem)):
-            if kind.is_example(path.name):
+            if kind.is_other(path.name):
+                continue
+            if not kind.is_example(path.name) and (fault := images.explain_unread(path)):
+                broken.append((path, fault))
+            else:
                 found = True
                 name = str(Path(folder.name, path.relative_to(folder.path)))
                 yield self._read_image(path, name) if kind is IMAGES else self._read_text(path, name)
-        for path, problem in broken:
-            yield InputRow(name := str(Path(folder.name, path.relative_to(folder.path))), name, None, (), problem)
         if not found:
             rule = "a .txt file for each text" if kind is TEXTS else "files of images"
-            _refuse(folder.name, f"this folder has no {self.kind}; a folder holds {rule}; name the files of tables")
+            first = "".join(f"; '{escape_unprintable(path.name)}': {problem}" for path, problem in broken[:1])
+            _refuse(
+                folder.name, f"this folder has no {self.kind}; a folder holds {rule}; name the files of tables{first}"
+            )
+        for path, problem in broken:
+            yield InputRow(name := str(Path(folder.name, path.relative_to(folder.path))), name, None, (), problem)
 
     def _read_image(self, path: Path, name: str) -> InputRow:
         self.position += path.stat().st_size if path.is_file() else 0
@@ -192,9 +202,7 @@ class InputReader:
 
     def _read_json(self, file: Input, stream: TextStream) -> Iterator[InputRow]:
         if stream.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[":
-            found = json_rows.read(stream.read(), [])
-            whole = [(place, values, "") for place, values in found.rows]
-            return self._read_rows(file, [*whole, *((place, None, fault) for place, fault in found.faults)])
+            return self._read_rows(file, json_rows.read_list(stream.read()))
         return self._read_rows(file, json_rows.stream(stream.lines()))
 
     def _read_arrow(self, file: Input) -> Iterator[InputRow]:
@@ -243,7 +251,7 @@ class InputReader:
     ) -> None:
         key = "data.image_column" if self.kind == "images" else "data.text_column"
         guess = table_columns.guess(rows, known, []).get(key) if option == "--column" else None
-        mend = f"; {option} {guess} names another one" if guess else f"; {option} names another one"
+        mend = f"; {option} {shlex.quote(guess)} names another one" if guess else f"; {option} names another one"
         listed = quote_labels(known) if known else "none"
         _refuse(file.name, f"there is no column '{name}'; the columns are {listed}{mend}")
 

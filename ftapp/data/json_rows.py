@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ftapp.common.formatting import escape_unprintable
+
 _LINE_END = re.compile(r"\r\n|\n|\r")  # JSON holds none of them inside of a string
 
 
@@ -58,11 +60,9 @@ def read(content: str, wanted: Collection[str]) -> Rows:
     found = Rows()
     content = content.strip()
     if content.startswith("["):
-        try:
-            values = _decoder.decode(content)
-        except (ValueError, RecursionError) as error:
-            found.faults.append(("", f"this list in JSON cannot be read: {_explain(error)}"))
-            return found
+        values, fault = _decode_list(content)
+        if fault:
+            found.faults.append(("", fault))
         for number, value in enumerate(values, start=1):
             _add(found, f"item {number}", value, wanted)
         return found
@@ -93,6 +93,31 @@ def stream(lines: Iterable[str]) -> Iterator[tuple[str, Object | None, str]]:
             value, fault = _decode_line(line)
             fault = fault or _explain_other(value)
             yield f"line {number}", None if fault else cast(Object, value), fault
+
+
+def read_list(content: str) -> Iterator[tuple[str, Object | None, str]]:
+    """Read the rows of a list in JSON in their order.
+
+    Args:
+        content: The text of the file.
+
+    Yields:
+        As `stream` does. Of a list that cannot be read, one row that says why.
+    """
+    values, fault = _decode_list(content)
+    if fault:
+        yield "list", None, fault
+    for number, value in enumerate(values, start=1):
+        fault = _explain_other(value)
+        yield f"item {number}", None if fault else cast(Object, value), fault
+
+
+def _decode_list(content: str) -> tuple[list[object], str]:
+    """Decode a list of JSON. Returns its values, and why it cannot be read, else ""."""
+    try:
+        return _decoder.decode(content), ""
+    except (ValueError, RecursionError) as error:
+        return [], f"this list in JSON cannot be read: {_explain(error)}"
 
 
 def _decode_line(line: str) -> tuple[object, str]:
@@ -126,7 +151,7 @@ def _explain_other(value: object) -> str:
     """Explain a value that is no object; "" for an object."""
     if isinstance(value, Object):
         return ""
-    text = repr(value)
+    text = escape_unprintable(json.dumps(value, ensure_ascii=False))
     shown = text if len(text) <= 40 else f"{text[:39]}…"
     return f"{shown} is no object; each example is one, {{…}}"
 

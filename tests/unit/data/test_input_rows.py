@@ -148,6 +148,30 @@ def test_files_that_are_no_tables_are_refused_with_the_reason(
         read(tmp_path / name)
 
 
+def test_a_list_of_json_keeps_its_order_where_items_are_no_objects(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"text": "fine"}, null, {"text": "good"}]')
+    rows = read(tmp_path / "a.json")
+    assert [(row.place, row.content) for row in rows] == [
+        *(("a.json, item 1", "fine"), ("a.json, item 2", None), ("a.json, item 3", "good"))
+    ]
+    assert rows[1].problem == "null is no object; each example is one, {…}"
+
+
+def test_images_of_a_folder_are_found_by_their_bytes_where_their_names_do_not_tell(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "photo", format="PNG")
+    (tmp_path / "readme.txt").write_text("about the photos")
+    (tmp_path / "new.heic").write_bytes(b"ftypheic")
+    rows = read(tmp_path, kind="images")
+    assert [(Path(row.name).name, row.content) for row in rows] == [
+        ("photo", tmp_path / "photo"),
+        ("new.heic", None),
+    ]
+    assert rows[1].problem.startswith("this is no image of a kind that is read; these kinds are JPEG")
+    (tmp_path / "photo").unlink()
+    with pytest.raises(RecipeError, match="has no images.*'new.heic': this is no image of a kind"):
+        read(tmp_path, kind="images")
+
+
 def test_each_file_of_a_folder_or_archive_is_a_text_or_an_image(tmp_path: Path) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     for number, name in enumerate(("b.txt", "sub/a.txt", ".hidden.txt")):
