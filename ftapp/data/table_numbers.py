@@ -22,6 +22,7 @@ _RULE = "each example has one number, such as 7, 7.5 or -1e3"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
+_DOTTED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)  # thousands where a comma is the decimal sign
 _FEW = 3  # different values that are no numbers, and are told one by one with their rows
 _KEPT = 0.9  # share of the different numbers; where fewer are left in float32, a run says so
 _LARGEST = 1e36  # of numbers and, as 1 / 1e36, the smallest beside 0; errors a hundred times larger fit in float32
@@ -113,6 +114,9 @@ def parse_number(value: object, *, has_decimal_comma: bool = False) -> float | s
         text = value.strip()
         if text.casefold() in labels.MISSING:
             return math.nan
+        if has_decimal_comma and _DOTTED.fullmatch(text):
+            rule = "other numbers have a decimal comma, so its dot may part thousands"
+            return f"{quote_label(text)} may be two numbers; {rule}; write all numbers with one decimal sign, and no other"
         plain = text.replace(",", ".") if has_decimal_comma else text
         if not _NUMBER.fullmatch(plain):
             hint = "; write it without signs between thousands" if _THOUSANDS.fullmatch(text) else ""

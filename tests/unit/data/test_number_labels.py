@@ -52,6 +52,12 @@ def test_a_decimal_comma_is_found_out_and_told(tmp_path: Path) -> None:
     assert any("decimal comma" in note for note in splits.notes)
 
 
+def test_a_dot_that_may_part_thousands_beside_decimal_commas_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path / "a.csv", ["99,90", "1.250", *range(20)])
+    assert "row 3: '1.250' may be two numbers" in message
+    assert numbers(load(tmp_path / "a.csv", ["7,5", "0.250", "8.5", *range(20, 40)]))[:3] == [0.25, 7.5, 8.5]
+
+
 def test_commas_between_thousands_are_refused(tmp_path: Path) -> None:
     message = refused(tmp_path / "a.csv", ["1,200", "3,400", *range(20)])
     assert "row 2" in message
