@@ -25,7 +25,7 @@ def tag(
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Add tags to a run or an experiment, or remove them, and print its tags. `ftapp runs --where tag=TAG` finds it."""
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with refuse_bad_recipes(), fail_on_run_errors(2):
         folder = _find_folder(name, runs_dir)
         annotations = _change(folder, tags or (), removed or (), None)
     _print(folder, annotations, "\n".join(annotations.tags), as_json=as_json)
@@ -38,7 +38,7 @@ def note(
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Write a note about a run or an experiment, in place of the one before, and print it."""
-    with refuse_bad_recipes(), fail_on_run_errors():
+    with refuse_bad_recipes(), fail_on_run_errors(2):
         folder = _find_folder(name, runs_dir)
         annotations = _change(folder, (), (), text)
     _print(folder, annotations, annotations.note, as_json=as_json)

@@ -59,12 +59,13 @@ def lr_find(
         found = range_test.run_range_test(resolved, index, (low, high), steps, arm=arm, offline=offline)
     result = {"recipe": Path(recipe_name).stem, "profile": profile, **found}
     if plot is not None:
+        from ftapp.common.safe_files import explain_error
         from ftapp.report import lr_find as drawn
 
         try:
             drawn.write(result, plot)
         except OSError as error:
-            refuse(f"the plot cannot be written: {error}")
+            refuse(f"{plot} cannot be written: {explain_error(error)}")
     if as_json:
         print(json.dumps(result))
         return

@@ -37,6 +37,7 @@ def report(
     For an experiment, compare its arms again.
     """
     from ftapp.analysis.records import read_arms, read_record
+    from ftapp.common.safe_files import explain_error
     from ftapp.report import comparison
     from ftapp.report import run as single
     from ftapp.report.examples import MOST
@@ -61,7 +62,7 @@ def report(
         else:
             path = comparison.write(read_arms(found), output or Path("comparison.html"))
     except OSError as error:
-        refuse(f"the report cannot be written: {error}")
+        refuse(f"{output or 'the report'} cannot be written: {explain_error(error)}")
     print(path)
 
 

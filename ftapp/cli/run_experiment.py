@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ftapp import recipe
 from ftapp.common import tables, user_folders
 from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.common.safe_files import explain_error
 from ftapp.experiments import experiment_creation, runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import find_same
@@ -91,7 +92,7 @@ def run_experiment(
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"the folder of runs, {folder}, cannot be written: {error}", file=sys.stderr)
+        print(f"the folder of runs, {folder}, cannot be written: {explain_error(error)}", file=sys.stderr)
         return 2
     return code
 

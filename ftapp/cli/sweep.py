@@ -81,6 +81,7 @@ def sweep(
     from ftapp.cli.check_search import check_search
     from ftapp.cli.run_experiment import check_max_time, find_unfinished, resume_experiment
     from ftapp.common import user_folders
+    from ftapp.common.safe_files import explain_error
     from ftapp.experiments.sweep.prepare import prepare_sweep
     from ftapp.experiments.sweep.search import check_optuna, load_search
     from ftapp.launchers.choose import choose_target
@@ -131,7 +132,7 @@ def sweep(
                 else:
                     store(experiment.folder, annotations)
             except OSError as error:
-                failure.refuse(f"the folder of runs, {folder}, cannot be written: {error}")
+                failure.refuse(f"the folder of runs, {folder}, cannot be written: {explain_error(error)}")
         how: dict[str, Any] = {"as_json": as_json, "offline": offline, "debug": failure.is_debug()}
         raise typer.Exit(resume_experiment(experiment, max_seconds=max_seconds, **how))
 

@@ -32,7 +32,7 @@ from ftapp.data import (
 )
 from ftapp.data.examples import DataProblems
 from ftapp.data.labels import quote_labels
-from ftapp.data.text_stream import TextStream, explain_undecodable
+from ftapp.data.text_stream import LONGEST, TextStream, explain_undecodable
 from ftapp.data.texts import normalise
 from ftapp.recipe import sources
 
@@ -183,7 +183,7 @@ class InputReader:
                 yield row
 
     def _read_lines(self, file: Input, stream: TextStream) -> Iterator[InputRow]:
-        for number, line in enumerate(stream.lines(), start=1):
+        for number, line in enumerate(stream.lines(LONGEST), start=1):
             place, value = _name_place(file, f"line {number}"), line.rstrip("\r\n")
             if self.kind == "texts":
                 yield make_text_row(value, place, self._no_kept())

@@ -15,7 +15,7 @@ from ftapp.data import text_encoding, text_file
 from ftapp.data.examples import DataProblems
 
 _HEAD = text_file.HEAD
-_LONGEST = 1 << 22  # characters of a line
+LONGEST = 1 << 22  # characters of a line that is a text
 _WHOLE = 1 << 28  # characters of a text that is read at once
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 
@@ -60,17 +60,20 @@ class TextStream:
         """The bytes of the file that have been read; 0 of a pipe."""
         return self._raw.tell() if self._raw.seekable() else 0
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines with their ends, without characters of value zero. Longer lines than 4 MiB are cut.
+    def lines(self, longest: int = _WHOLE) -> Iterator[str]:
+        """Yield the lines with their ends, without characters of value zero.
+
+        Args:
+            longest: The characters after which a line is cut.
 
         Raises:
             RecipeError: The file is damaged.
         """
         with self._damage_explained():
-            while line := self._text.readline(_LONGEST):
+            while line := self._text.readline(longest):
                 rest = line
-                while len(rest) == _LONGEST and not rest.endswith(("\n", "\r")):
-                    rest = self._text.readline(_LONGEST)
+                while len(rest) == longest and not rest.endswith(("\n", "\r")):
+                    rest = self._text.readline(longest)
                 yield line.replace("\0", "")
 
     def read(self) -> str:

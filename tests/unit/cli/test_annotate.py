@@ -42,7 +42,7 @@ def test_tags_and_notes_are_printed_and_runs_are_found_by_them(names: list[str])
 
 def test_wrong_tags_and_filters_are_refused(names: list[str]) -> None:
     result = invoke("tag", names[0], "two words")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "'two words' is not a tag" in result.stderr
     result = invoke("runs", "--where", "los<1")
     assert (result.exit_code, result.stdout) == (2, "")

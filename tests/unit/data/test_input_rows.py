@@ -148,6 +148,14 @@ def test_files_that_are_no_tables_are_refused_with_the_reason(
         read(tmp_path / name)
 
 
+@pytest.mark.parametrize(("name", "row"), [("a.csv", '"{}",x'), ("a.jsonl", '{{"text": "{}"}}')])
+def test_a_long_cell_of_a_table_is_read_whole(name: str, row: str, tmp_path: Path) -> None:
+    texts = ["fine", "good " * 900_000, "poor"]
+    lines = ["text,id"] * (name == "a.csv") + [row.format(text) for text in texts]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    assert [row.content for row in read(tmp_path / name)] == texts
+
+
 def test_a_list_of_json_keeps_its_order_where_items_are_no_objects(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[{"text": "fine"}, null, {"text": "good"}]')
     rows = read(tmp_path / "a.json")
