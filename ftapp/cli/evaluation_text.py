@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftapp.api.evaluations import find_differences, get_result
+from ftapp.common.formatting import format_quantity
 from ftapp.common.tables import Column, print_table, print_text
 from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.rpc.evaluation_messages import Remeasured
@@ -21,7 +22,7 @@ def print_evaluation(run: RunFolder, source: str | None, found: Remeasured) -> N
     result, baseline = get_result(history), find_baseline(history)
     measures = result.values
     constant = baseline.metrics if baseline else {}
-    print_text(f"{result.examples:,} examples of {source or 'the test split'}")
+    print_text(f"{format_quantity(result.examples, 'example')} of {source or 'the test split'}")
     columns = [
         Column("", 0),
         Column("value", 0, right=True),

@@ -57,6 +57,8 @@ def list_runs(
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
+    if not rows:
+        print(f"there are no runs in {folder}", file=sys.stderr)
     names = sort_names(("loss", *(name for row in rows for name in row["metrics"])))
     ranks = {"owner": 2, "tags": 2, "note": 5}
     written = {name: rank for name, rank in ranks.items() if any(row[name] for row in rows)}

@@ -132,8 +132,8 @@ def test_runs_are_listed_with_their_status(tmp_path: Path) -> None:
     assert code == 0
     statuses = {row["run"]: row["status"] for row in json.loads(stdout)}
     assert statuses == {str(done.folder): "done", str(crashed.folder): "crashed"}
-    code, stdout, _ = ftapp("runs", "--runs-dir", str(tmp_path / "none"))
-    assert code == 0
+    code, stdout, stderr = ftapp("runs", "--runs-dir", str(tmp_path / "none"))
+    assert (code, stderr) == (0, f"there are no runs in {tmp_path}/none\n")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
