@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +18,13 @@ from ftapp.recipe.metrics import ACCURACY, LOSS
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.server import Request
 from ftapp.runs.events import AnyEvent, DataLoaded
+from ftapp.runs.example_results import read_example_results
 from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
 
 if TYPE_CHECKING:
+    from ftapp.data.dataset import EncodedSplits
     from ftapp.training.reevaluate import Measurement
 
 
@@ -54,18 +58,19 @@ class EvaluateRequests:
         started = folder.history().started
         precision = {"precision": started.precision} if started else {}
         own = recipes.load(folder.recipe_file).model_copy(update=precision)
-        seen = None
+        seen, notes = None, list[str]()
         if recipe is None:
             found = reevaluate.repeat_evaluation(own, trained, folder.model_folder, request.report_progress)
+            notes += _describe_changed_data(folder, found.splits)
         else:
             other = recipes.parse(recipe).model_copy(update=precision)
             try:
                 found = reevaluate.evaluate_source(other, trained, split, request.report_progress)
             except RecipeError as error:
                 raise RecipeError(list(map(_tell_of_model, error.problems))) from error
-            seen = _count_seen(own, found.examples, request)
+            seen = _count_seen(own, folder, found.examples, request)
         request.report_progress("estimating intervals")
-        return Remeasured(events=_describe(found, began), intervals=_estimate(found), seen=seen)
+        return Remeasured(events=_describe(found, notes, began), intervals=_estimate(found), seen=seen)
 
 
 def _tell_of_model(problem: Problem) -> Problem:
@@ -75,7 +80,43 @@ def _tell_of_model(problem: Problem) -> Problem:
     return Problem(problem.file, "" if problem.key == "data.classes" else problem.key, message)
 
 
-def _describe(found: Measurement, began: float) -> list[AnyEvent]:
+def _describe_changed_data(run: RunFolder, splits: EncodedSplits) -> Iterator[str]:
+    """Describe how the splits of a run differ from those that are drawn of its data now."""
+    from ftapp.training.start_events import describe_data
+
+    history = run.history()
+    if history.data is None:
+        return
+    then, now = (_count_splits(each) for each in (history.data, describe_data(splits)))
+    results = read_example_results(run, history.result)
+    places = Counter(splits.test.locate(at) for at in range(len(splits.test)))
+    said = ""
+    if then != now:
+        said = f"{_list_sizes(then)} then, and {_list_sizes(now)} now"
+    elif results and len(results.found) == results.examples and Counter(each.example for each in results.found) != places:
+        said = "its test split had other examples"
+    if said:
+        yield (
+            f"the data have changed since the run: {said}; the test split is drawn anew, so the run may have trained "
+            "on some of these examples"
+        )
+
+
+def _count_splits(data: DataLoaded) -> dict[str, list[int]]:
+    """Count the examples of each split, or of each class in it."""
+    sizes = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {name: data.counts.get(name, [size]) for name, size in sizes.items()}
+
+
+def _list_sizes(counts: dict[str, list[int]]) -> str:
+    """Write the examples of each split, and of each class in it."""
+    return ", ".join(
+        f"{name} {sum(each):,}" + (f" ({' + '.join(f'{count:,}' for count in each)})" if 1 < len(each) <= 4 else "")
+        for name, each in counts.items()
+    )
+
+
+def _describe(found: Measurement, notes: list[str], began: float) -> list[AnyEvent]:
     from ftapp.training.instrumented_model import beside_loss
 
     splits, metrics, answers = found.splits, found.found.metrics, found.answers
@@ -90,7 +131,7 @@ def _describe(found: Measurement, began: float) -> list[AnyEvent]:
             classes=list(splits.classes),
             duplicates=0,
             counts=counts,
-            notes=list(found.notes),
+            notes=[*found.notes, *notes],
         ),
         Evaluated(
             time=time.time(),
@@ -125,8 +166,8 @@ def _estimate(measured: Measurement) -> dict[str, tuple[float, float]]:
     return {name: (each.low, each.high) for name, each in estimates.items()}
 
 
-def _count_seen(own: Recipe, measured: Subset | None, request: Request) -> int | None:
-    """Count the examples that the run has trained on; None where its data cannot be read."""
+def _count_seen(own: Recipe, run: RunFolder, measured: Subset | None, request: Request) -> int | None:
+    """Count the examples that the run has trained on; None where its data cannot be read or are others now."""
     from ftapp.training.reevaluate import count_seen
 
     if measured is None:
@@ -135,4 +176,7 @@ def _count_seen(own: Recipe, measured: Subset | None, request: Request) -> int |
         splits = data.read(own, request.report_progress)
     except (RecipeError, RunError, OSError):
         return None
-    return count_seen(measured, splits.train) if isinstance(splits, data.Splits) else None
+    former = run.history().data
+    if not isinstance(splits, data.Splits) or (former and former.train != len(splits.train)):
+        return None
+    return count_seen(measured, splits.train)

@@ -78,6 +78,18 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
     assert describe(run, "", measure(run, f"csv:{table}", columns))["examples"] == 2
     with pytest.raises(RecipeError, match="the source has no split 'test'; it has no splits of its own; or name all"):
         measure(run, f"csv:{table}", columns, split="test")
+    # Another table in the place of the run's own, as if its rows had changed since the run.
+    recipe = run.recipe_file.read_text(encoding="utf-8").replace(str(tiny.reviews), str(table))
+    run.recipe_file.write_text(recipe, encoding="utf-8")
+    lines = tiny.reviews.read_text(encoding="utf-8").splitlines()
+    for changed, words in (
+        ([lines[0], *reversed(lines[1:])], "its test split had other examples"),
+        (lines[:-20], f"train {history.data.train} ("),
+    ):
+        table.write_text("\n".join(changed) + "\n", encoding="utf-8")
+        [note] = describe(run, None, measure(run))["notes"]
+        assert note.startswith(f"the data have changed since the run: {words}")
+        assert note.endswith("the run may have trained on some of these examples")
 
 
 @pytest.mark.parametrize(
