@@ -115,8 +115,8 @@ def parse_number(value: object, *, has_decimal_comma: bool = False) -> float | s
         if text.casefold() in labels.MISSING:
             return math.nan
         if has_decimal_comma and _DOTTED.fullmatch(text):
-            rule = "other numbers have a decimal comma, so its dot may part thousands"
-            return f"{quote_label(text)} may be two numbers; {rule}; write all numbers with one decimal sign, and no other"
+            other = "other numbers have a decimal comma, so its dot may part thousands"
+            return f"{quote_label(text)} may be two numbers; {other}; all numbers have one decimal sign"
         plain = text.replace(",", ".") if has_decimal_comma else text
         if not _NUMBER.fullmatch(plain):
             hint = "; write it without signs between thousands" if _THOUSANDS.fullmatch(text) else ""

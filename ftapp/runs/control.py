@@ -53,6 +53,7 @@ class Control:
     Attributes:
         stop_status: The status with which the run is to end after its current step; None while it goes on.
         can_wait: Whether there is something to lose.
+        ends_at: When the run's time is over, in seconds of `time.monotonic`.
         confirm_writing: Ends this process if another one has taken the run over (`ftapp.runs.held_lease`).
     """
 
@@ -80,7 +81,7 @@ class Control:
         """
         self._folder, self._log, self._disk, self._locate = run.folder, log, disk, locate
         self._start = time.perf_counter() - elapsed
-        self._ends_at, self._first_step = ends_at, self.steps
+        self.ends_at, self._first_step = ends_at, self.steps
         self._file, self._tail = run.control_file, Tail(run.control_file)
         self._tail.position = skip
         self._seen: set[str] = set()
@@ -180,7 +181,7 @@ class Control:
     def _update(self) -> None:
         """Take what has come to the file, and look at the time."""
         self._read()
-        if time.monotonic() >= self._ends_at and self.steps > self._first_step:
+        if time.monotonic() >= self.ends_at and self.steps > self._first_step:
             self._stop("unfinished")
 
     def _stop(self, status: Status) -> None:

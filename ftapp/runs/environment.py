@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -80,6 +81,23 @@ def is_installed(package: str) -> bool:
         package: The name that it is imported by.
     """
     return importlib.util.find_spec(package) is not None
+
+
+def read_max_seconds() -> float:
+    """Read after how many seconds this process ends its run; infinity where it goes on to its end.
+
+    Raises:
+        RecipeError: The variable is no such number.
+    """
+    given = os.environ.get(MAX_SECONDS)
+    try:
+        seconds = float(given) if given else math.inf
+    except ValueError:
+        seconds = -1.0
+    if seconds >= 0:
+        return seconds
+    rule = "it is 0 or more, such as 3300; --max-time 55m sets it for a run"
+    raise RecipeError([Problem("", "", f"{MAX_SECONDS} = '{given}' is no number of seconds; {rule}")])
 
 
 def make_environment(

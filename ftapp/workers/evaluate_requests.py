@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,17 +88,15 @@ def _describe_changed_data(run: RunFolder, splits: EncodedSplits) -> Iterator[st
         return
     then, now = (_count_splits(each) for each in (history.data, describe_data(splits)))
     results = read_example_results(run, history.result)
-    places = Counter(splits.test.locate(at) for at in range(len(splits.test)))
+    found = results.found if results and len(results.found) == results.examples else ()
     said = ""
     if then != now:
         said = f"{_list_sizes(then)} then, and {_list_sizes(now)} now"
-    elif results and len(results.found) == results.examples and Counter(each.example for each in results.found) != places:
+    elif found and {each.example for each in found} != set(map(splits.test.locate, range(len(splits.test)))):
         said = "its test split had other examples"
     if said:
-        yield (
-            f"the data have changed since the run: {said}; the test split is drawn anew, so the run may have trained "
-            "on some of these examples"
-        )
+        drawn = "the test split is drawn anew, so the run may have trained on some of these examples"
+        yield f"the data have changed since the run: {said}; {drawn}"
 
 
 def _count_splits(data: DataLoaded) -> dict[str, list[int]]:

@@ -20,7 +20,7 @@ from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.quick_imports import hide_libraries, quick_imports
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.control import Control
-from ftapp.runs.environment import MAX_SECONDS
+from ftapp.runs.environment import read_max_seconds
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.event_types import Status
@@ -47,7 +47,7 @@ def main(folder: Path) -> int:
     Every end but a killed process's writes a RunEnded event. Where a run cannot go on, its log stays as it was, with a
     note that says why.
     """
-    ends_at = time.monotonic() + float(os.environ.get(MAX_SECONDS, "inf"))
+    began = time.monotonic()
     run = RunFolder(folder)
     lease = hold_lease(run)
     confirm = lease.confirm if lease else lambda: None
@@ -67,7 +67,7 @@ def main(folder: Path) -> int:
     def locate() -> tuple[int, int]:
         return state.position.phase, state.position.run_step
 
-    control = Control(run, log, disk, locate, elapsed=state.elapsed, skip=skip, ends_at=ends_at)
+    control = Control(run, log, disk, locate, elapsed=state.elapsed, skip=skip)
     control.handle_signals()
     watchdog = Watchdog(control.is_waiting, _end_stuck(watchdog_log, control))
     error, problems = None, []
@@ -75,6 +75,7 @@ def main(folder: Path) -> int:
     try:
         # They were held back when the process was launched; one that has come meanwhile ends the run now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
+        control.ends_at = began + read_max_seconds()
         recipe = recipes.load(run.recipe_file)
         _start_tracking(run, recipe)
         log_progress = ProgressLog(log)

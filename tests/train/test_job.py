@@ -217,6 +217,17 @@ def test_a_recipe_that_does_not_fit_is_refused(do: Do, text_recipe: str, overrid
     assert not history.steps
 
 
+@pytest.mark.parametrize("given", ["soon", "-5", "nan"])
+def test_a_wrong_limit_of_time_is_refused(
+    given: str, do: Do, text_recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTAPP_MAX_SECONDS", given)
+    code, history, _ = do(text_recipe)
+    assert code == 2
+    assert history.ended is not None
+    assert f"FTAPP_MAX_SECONDS = '{given}' is no number of seconds" in (history.ended.error or "")
+
+
 def test_a_preset_of_another_task_is_refused(do: Do, text_recipe: str, tiny: Tiny) -> None:
     code, history, _ = do(text_recipe, f"model.preset={tiny.vgg}")
     assert code == 2

@@ -176,7 +176,7 @@ def test_images_of_a_folder_are_found_by_their_bytes_where_their_names_do_not_te
     ]
     assert rows[1].problem.startswith("this is no image of a kind that is read; these kinds are JPEG")
     (tmp_path / "photo").unlink()
-    with pytest.raises(RecipeError, match="has no images.*'new.heic': this is no image of a kind"):
+    with pytest.raises(RecipeError, match=r"has no images.*'new\.heic': this is no image of a kind"):
         read(tmp_path, kind="images")
 
 
