@@ -10,6 +10,8 @@ import numpy as np
 from ftapp.runs.history import History
 from ftapp.tui.curves import Curve
 
+_SHORTEST = 1e-9  # seconds: a shorter step is damage, and its pace may be too large for the arithmetic of a chart
+
 
 def make_curves(history: History, metric: str | None) -> dict[str, Sequence[Curve]]:
     """Make the curves of a run by the names of their charts.
@@ -25,8 +27,8 @@ def make_curves(history: History, metric: str | None) -> dict[str, Sequence[Curv
     at_step = np.asarray(steps.step, np.float64)
     held_out = [each for each in history.evaluations if not each.final]
     at = [each.step for each in held_out]
-    with np.errstate(divide="ignore"):
-        pace = 1 / np.asarray(steps.seconds)
+    seconds = np.asarray(steps.seconds, np.float64)
+    pace = np.divide(1, seconds, out=np.full(len(seconds), math.nan), where=seconds >= _SHORTEST)
     curves: dict[str, Sequence[Curve]] = {
         "loss": (
             Curve.of("train", at_step, steps.loss, "primary", noisy=True),
