@@ -238,6 +238,15 @@ async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> No
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
 
 
+async def test_a_screen_that_loses_its_widgets_looks_for_no_focus(draft: Draft) -> None:
+    async with opened(draft, (200, 60)) as (screen, pilot):
+        screen.query_one(LayerTree).display = False
+        await screen.query_one("#profile").remove()
+        screen.set_focus(None)
+        await pilot.pause()
+        assert screen.focused is None
+
+
 @pytest.mark.parametrize("key", ["1", "2", "q"])
 async def test_other_ways_out_ask_too(draft: Draft, key: str) -> None:
     async with with_layers(draft) as (screen, pilot):

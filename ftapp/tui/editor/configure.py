@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -277,13 +278,14 @@ class ConfigureScreen(Page):
             self.call_after_refresh(self._restore_focus)
 
     def _restore_focus(self) -> None:
-        if self.focused is not None or not self.query(LayerTree):  # a screen that is being left has none
+        if self.focused is not None:
             return
-        pane = self.query_one(Panes).active
-        if isinstance(pane, LayersPane):
-            self._focus_home()
-        else:
-            self.set_focus(find_first_field(pane))
+        with suppress(NoMatches):  # a screen that is being left loses its widgets one after another
+            pane = self.query_one(Panes).active
+            if isinstance(pane, LayersPane):
+                self._focus_home()
+            else:
+                self.set_focus(find_first_field(pane))
 
     def _focus_home(self) -> None:
         """Give the focus to the layers or, until they are known, to the tabs or the profile."""
