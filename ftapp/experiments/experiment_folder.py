@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.locks import is_locked, lock_alone
-from ftapp.common.safe_files import exists, is_file, read_object
+from ftapp.common.safe_files import exists, find_lost_folder, is_file, read_object
 from ftapp.experiments.arms import Round, list_rounds
 from ftapp.experiments.experiment_files import FACTS, RESULT
 from ftapp.runs.run_folder import GOING_ON, REPORT_FILE, RunFolder, find_recipe_damage
@@ -78,11 +78,11 @@ class Experiment:
 
     def damage(self) -> str | None:
         """Find what is wrong with the experiment's files, in words; None when nothing is."""
-        for file in (self.facts_file, self.recipe_file):
-            if not exists(file):
-                return f"its {file.name} is missing"
+        missing = (each.name for each in (self.facts_file, self.recipe_file) if not exists(each))
         return (
-            read_object(self.facts_file, FACTS)[1]
+            find_lost_folder(self.folder)
+            or next((f"its {name} is missing" for name in missing), None)
+            or read_object(self.facts_file, FACTS)[1]
             or find_recipe_damage(self.recipe_file)
             or read_object(self.result_file, RESULT)[1]
         )

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ftapp.common.safe_files import explain_error
+from ftapp.common.safe_files import exists, explain_error
 from ftapp.runs.run_folder import REPORT_FILE
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def show(app: FtApp, path: Path) -> None:
         app: Says what was done.
         path: The file or folder.
     """
-    if app.is_web and path.is_file():
+    if not exists(path):
+        app.notify(f"{path} is gone: it was deleted or moved", severity="error")
+    elif app.is_web and path.is_file():
         _deliver(app, path)
     elif app.is_web or not open_path(path):
         app.copy_to_clipboard(str(path))

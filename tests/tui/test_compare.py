@@ -196,6 +196,9 @@ async def test_recipes_that_are_the_same_or_cannot_be_read(write_run: Write) -> 
         two.recipe_file.write_text("=")
         screen = await compared(pilot, one, two)
         assert "recipe of B cannot be read" in str(screen.query_one("#differences").border_subtitle)
+        assert table(screen, "differences") == {"": ["There is nothing to compare."]}
+        screen = await compared(pilot, one, two, write_run("a", age=200))
+        assert table(screen, "differences") == {"": ["The other recipes are equal."]}
 
 
 async def test_a_run_whose_folder_is_gone(write_run: Write) -> None:
@@ -205,6 +208,7 @@ async def test_a_run_whose_folder_is_gone(write_run: Write) -> None:
         screen = await compared(pilot, one, two)
         assert table(screen, "results")["loss"] == ["0.5000", ""]
         assert "no common steps" in str(screen.query_one(Scatter).border_subtitle)
+        assert "damaged: its folder is gone" in str(screen.query_one("#who", Static).visual)
 
 
 async def test_every_pane_can_be_reached_at_every_size(write_run: Write) -> None:

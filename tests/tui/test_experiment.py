@@ -246,6 +246,11 @@ async def test_an_experiment_that_was_cut_off_goes_on(write_experiment: Any, mon
         await pilot.press("g")
         await until(pilot, lambda: app.explored == [experiment])
         assert len(resumed) == 2
+        screen = await shown(pilot, experiment)
+        experiment.folder.rename(experiment.folder.with_name("moved"))
+        await pilot.press("g")
+        await until(pilot, lambda: "its folder is gone" in notes(app))
+        assert len(resumed) == 2
 
 
 async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
@@ -253,6 +258,7 @@ async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
 ) -> None:
     monkeypatch.setattr(desktop, "open_path", lambda path: False)
     experiment = write_experiment("done", "done", result=RESULT)
+    experiment.report_file.write_text("")
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await shown(pilot, experiment)

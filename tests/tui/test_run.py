@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -36,7 +37,7 @@ from ftapp.tui.widgets.run_panes import PANES
 from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane, shorten_path
 from tests.support.example_results import FOUND, write_examples
 from tests.tui.conftest import Write
-from tests.tui.harness import SIZES, living, until
+from tests.tui.harness import SIZES, living, notes, until
 
 
 async def opened(pilot: Pilot[None], run: RunFolder) -> RunScreen:
@@ -109,6 +110,25 @@ async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> Non
         assert "crashed" in text(screen.query_one(Headline))
         assert "ended without an error message" in text(screen.query_one(FailureNotice))
         assert "its log is empty or gone" in text(screen.query_one(FailureNotice))
+
+
+async def test_a_run_whose_folder_is_moved_says_so_until_it_is_back(write_run: Write, tmp_path: Path) -> None:
+    run, elsewhere = write_run(status=None), tmp_path / "elsewhere"
+    app = FtApp()
+    async with app.run_test(size=(100, 40)) as pilot:
+        with living(run):
+            screen = await opened(pilot, run)
+            run.folder.rename(elsewhere)
+            await until(pilot, lambda: "damaged" in text(screen.query_one(Headline)))
+        assert text(screen.query_one(FailureNotice)) == "its folder is gone: it was deleted or moved"
+        assert len(screen.history.steps) == 10
+        await pilot.press("t")
+        assert "small is damaged: its folder is gone" in notes(app)
+        app.open_path(run.folder)
+        assert f"{run.folder} is gone" in notes(app)
+        elsewhere.rename(run.folder)
+        await until(pilot, lambda: "crashed" in text(screen.query_one(Headline)))
+        assert "ended without an error message" in text(screen.query_one(FailureNotice))
 
 
 @pytest.mark.parametrize(

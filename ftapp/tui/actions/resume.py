@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_quantity
+from ftapp.common.safe_files import find_lost_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.sweep.search import check_optuna
 from ftapp.launchers.choose import choose_target, find_former, make_launcher
@@ -99,6 +100,8 @@ async def resume_experiment(app: FtApp, experiment: Experiment) -> bool:
         Whether the process was started.
     """
     try:
+        if lost := find_lost_folder(experiment.folder):
+            raise RunError(lost)
         if experiment.is_sweep:
             check_optuna()
         await asyncio.to_thread(LocalLauncher().start, experiment, {}, experiment.forget_stop)

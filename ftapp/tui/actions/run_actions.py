@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 
 from ftapp.common.person import Access, Person
+from ftapp.common.safe_files import find_lost_folder
 from ftapp.runs.resuming import ENDED_EARLY, RESUMABLE
 from ftapp.runs.run_folder import GOING_ON
 from ftapp.tui.actions.target import Target
@@ -58,7 +59,10 @@ class RunAction:
             targets: The runs and experiments.
             person: Who wants to do it.
         """
-        found = (person.find_obstacle(self.access, each.owner) or self.find_obstacle(each) for each in targets)
+        found = (
+            person.find_obstacle(self.access, each.owner) or _explain_lost(each) or self.find_obstacle(each)
+            for each in targets
+        )
         return next(filter(None, found), None)
 
 
@@ -131,6 +135,11 @@ def _delete(app: FtApp, targets: Sequence[Target]) -> None:
     from ftapp.tui.actions.deletion import delete
 
     app.run_worker(delete(app, targets))
+
+
+def _explain_lost(target: Target) -> str | None:
+    lost = find_lost_folder(target.run.folder)
+    return f"{target.recipe} is damaged: {lost}." if lost else None
 
 
 def _explain_no_model(target: Target) -> str | None:

@@ -236,10 +236,11 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
     def _who(self, index: int, summary: Summary, now: float) -> Content:
         """Make the line of a run in the legend."""
         made = f"  {formatting.format_moment(summary.created, now)}" if summary.created else ""
+        damage = f": {summary.error}" if summary.status == "damaged" else ""
         return Content.assemble(
             (f"━{run_mark(index)} {self.run_name(index)}  ", run_style(index)),
             f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
-            (f"  {describe_status(summary)}{made}  {summary.run.folder.name}", _MUTED),
+            (f"  {describe_status(summary)}{damage}{made}  {summary.run.folder.name}", _MUTED),
             (f"  {steered}" if (steered := describe_interventions(self.histories[index])) else "", _MUTED),
         )
 
@@ -283,10 +284,11 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.find_differences(self._recipes)]
         unread = [self.run_name(index) for index, recipe in enumerate(self._recipes) if recipe is None]
         pane = self.query_one("#differences")
-        if unread:
-            pane.border_subtitle = Content(f"the recipe of {' and '.join(unread)} cannot be read")
+        pane.border_subtitle = Content(f"the recipe of {' and '.join(unread)} cannot be read" if unread else "")
+        are_equal = "The other recipes are equal." if unread else "The recipes are equal."
+        equal = are_equal if len(self.runs) - len(unread) > 1 else "There is nothing to compare."
         self.query_one("#differences Facts", Facts).rows = (
-            [self._heads(), *rows] if rows else [("", Content.styled("The recipes are equal.", _MUTED))]
+            [self._heads(), *rows] if rows else [("", Content.styled(equal, _MUTED))]
         )
 
     @looks

@@ -87,6 +87,7 @@ back.
         self._status = "running"
         self._place = ""  # on which machine it works, or in which queue it waits
         self._goes_on = True  # whether its process may write more events
+        self._damage: str | None = None  # what is wrong with the files of the ended run
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
         self._tags: Sequence[str] = ()
@@ -113,7 +114,7 @@ back.
 
     @work(exclusive=True)
     async def follow(self) -> None:
-        """Read and draw repeatedly. After the end of the run's process, wait for one that goes on with the run."""
+        """Read and draw repeatedly. After the end of the run's process, wait for a change."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
         facts = self.run.environment()
         self._recipe_name = str(facts.get("recipe") or self.run.folder.name)
@@ -126,7 +127,7 @@ back.
             begun = time.process_time()
             if not self._draw():
                 return
-            while not self._goes_on and not await asyncio.to_thread(self.run.alive):
+            while not self._goes_on and not await asyncio.to_thread(self._has_changed):
                 await asyncio.sleep(_IDLE_SECONDS)
             # The terminal is written during this wait, so the time taken is known afterwards.
             await asyncio.sleep(_REFRESH_SECONDS)
@@ -147,11 +148,17 @@ back.
                 break
         ended = self.history.ended
         self._goes_on = living or more
-        self._status = ended.status if ended else "running" if self._goes_on else "crashed"
+        self._damage = None if self._goes_on else self.run.damage()
+        unended = "running" if self._goes_on else "crashed"
+        self._status = "damaged" if self._damage else ended.status if ended else unended
         self._place = entry.describe() if entry else ""
         if entry and entry.lease.state == "waiting":
             self._status = "waiting"
         return more
+
+    def _has_changed(self) -> bool:
+        """Whether a process goes on with the ended run, or its files were lost or have come back."""
+        return self.run.alive() or self.run.damage() != self._damage
 
     def _draw(self) -> bool:
         """Draw the history, and return whether the screen is still there."""
@@ -164,7 +171,7 @@ back.
     def _fill(self) -> None:
         history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status, self._tags, self._place)
-        self.query_one(FailureNotice).show(self.run, history, self._status)
+        self.query_one(FailureNotice).show(self.run, history, self._status, self._damage)
         find = outcome.find_alarms if self._status in GOING_ON else partial(outcome.find_warnings, recipe=self._recipe)
         self.query_one(Cautions).show(find(history))
         self.query_one(RunPanes).show(history, self._recipe, self._status)

@@ -21,10 +21,17 @@ class FailureNotice(Static):
     }
     """
 
-    def show(self, run: RunFolder, history: History, status: str) -> None:
-        """Show what is wrong with a run, if anything is."""
+    def show(self, run: RunFolder, history: History, status: str, damage: str | None) -> None:
+        """Show what is wrong with a run, if anything is.
+
+        Args:
+            run: The run.
+            history: The run so far.
+            status: As `RunFolder.standing` returns it.
+            damage: As `RunFolder.damage` returns it.
+        """
         waits = status == "running" and run.waits_for_room()
-        self.display = waits or status in ("failed", "crashed", "refused")
+        self.display = waits or status in ("failed", "crashed", "refused", "damaged")
         if not self.display:
             return
         if waits:
@@ -32,10 +39,10 @@ class FailureNotice(Static):
             return
         ended = history.ended
         reason = "the run's process ended without an error message" if ended is None else ended.error or ""
-        text = Text(reason, "bold")
+        text = Text(damage or reason, "bold")
         lines = run.last_log_lines(6 if self.app.size.height > 30 else 3) if status != "refused" else []
         if lines:
             text.append("\n" + "\n".join(lines), f"not bold {theme_color(self, 'text-muted')}")
-        if not lines and ended is None:
+        if not lines and ended is None and not damage:
             text.append("\nits log is empty or gone", "not bold")
         self.update(text)

@@ -25,6 +25,7 @@ STATUS_COLORS = {
     "pruned": "warning",
     "failed": "error",
     "crashed": "error",
+    "damaged": "error",
     "refused": "error",
 }
 
