@@ -248,6 +248,7 @@ def killed_while_it_keeps(file: Path, folder: Path) -> int:
     return (entry.folder / "index").stat().st_size
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_and_two_runs_at_once(do: Do, image_recipe: str, tmp_path: Path) -> None:
     text = image_recipe.replace("[16, 16]", "[256, 256]")
     file = tmp_path / "many.toml"

@@ -37,6 +37,7 @@ def measure_losses(model: Any, tokens: NDArray[np.int32], learned: NDArray[np.bo
     return losses
 
 
+@pytest.mark.slow
 def test_completions_are_learned_and_measured_by_token(do: Do, completion_recipe: str) -> None:
     code, history, run = do(
         completion_recipe,

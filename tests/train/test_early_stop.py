@@ -152,6 +152,7 @@ def test_best_weights_and_an_early_end_are_exact_on_other_backends(do: Do, image
     assert whole["weights_step"] == whole["restored"][-1]["best_step"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_when_patience_is_exhausted_goes_on_to_the_same_weights(
     do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

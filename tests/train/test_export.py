@@ -76,9 +76,9 @@ def skip_unless_installed(to: str) -> None:
     ("to", "families"),
     [
         ("onnx", {"vgg": ["model.normalize=true"]}),
-        ("onnx", {"gpt2": []}),
+        pytest.param("onnx", {"gpt2": []}, marks=pytest.mark.slow),
         ("onnx", {"sets": []}),
-        ("litert", {"bert": []}),
+        pytest.param("litert", {"bert": []}, marks=pytest.mark.slow),
         ("openvino", {"vit": []}),
         pytest.param("saved_model", {"bert": ["model.head=one-vs-rest"]}, marks=pytest.mark.slow),
         pytest.param(

@@ -58,6 +58,7 @@ def run(tried: recipe.Recipe, folder: Path, *, is_reference: bool) -> Trial:
     return parity_trial.run_trial(tried, STEPS, folder, is_reference=is_reference, progress=lambda *_: None)
 
 
+@pytest.mark.slow
 def test_a_backend_equals_itself_and_other_settings_are_found(
     image_recipe: str, own_precision: None, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from tests.support.presets import Tiny
 from tests.train.conftest import WORDS
 
 
+@pytest.mark.slow
 def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tmp_path: Path) -> None:
     code, history, run = do(
         tagged_recipe,
@@ -59,6 +60,7 @@ def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tm
         assert each.explained == pytest.approx(np.log(each.score / (1 - each.score)), rel=1e-2, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str, tmp_path: Path) -> None:
     code, history, run = do(
         rated_recipe, "phase.finetune.steps=80", "evaluate.every=80", "precision=float32", "model.dropout=0"

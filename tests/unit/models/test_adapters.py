@@ -112,6 +112,7 @@ def test_first_factors_follow_from_the_seed_and_the_layer() -> None:
     assert not (first[0] == first[1]).any()
 
 
+@pytest.mark.slow
 def test_adapters_that_are_added_for_a_time_leave_no_trace() -> None:
     model, layers = build(vgg)
     plan = plan_layers(layers, [Rule("lora:2 all")])
