@@ -114,10 +114,10 @@ def _set_clock(file: Path) -> None:
 
 def main() -> None:
     """Import what a run needs, and fork as told."""
-    from ftapp import data
+    from ftapp.data import reading
     from ftapp.training import job
 
-    assert data
+    assert reading
     assert job
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:

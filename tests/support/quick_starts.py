@@ -97,12 +97,12 @@ def _prepare() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import gc
 
-    from ftapp import data
     from ftapp.cli import app
+    from ftapp.data import reading
     from ftapp.training import job
     from ftapp.workers import model_requests, planner
 
-    assert all((data, app, job, model_requests, planner))
+    assert all((reading, app, job, model_requests, planner))
     gc.freeze()
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     signal.signal(signal.SIGCHLD, _reap)
