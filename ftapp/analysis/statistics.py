@@ -140,7 +140,11 @@ def estimate_interval(
 
 
 def estimate_mean(
-    values: Sequence[float] | Series, overlap: float | None = None, *, confidence: float = CONFIDENCE
+    values: Sequence[float] | Series,
+    overlap: float | None = None,
+    *,
+    confidence: float = CONFIDENCE,
+    least_deviation: float = 0.0,
 ) -> Interval:
     """Estimate the mean of one value a repeat, with Student's t interval over two repeats or more.
 
@@ -154,11 +158,12 @@ def estimate_mean(
         values: one value a repeat.
         overlap: where the repeats are folds, test examples over training examples; None for seeds.
         confidence: of the interval.
+        least_deviation: the standard deviation that values have at least, such as that of their rounding.
     """
     values = np.asarray(values, np.float64)
     mean, n = float(values.mean()), len(values)
     scale = math.sqrt(1 / n + (overlap or 0.0))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1)) * scale
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * max(float(values.std(ddof=1)), least_deviation) * scale
     return Interval(mean, mean - half, mean + half, n, of_seeds=overlap is None, of_folds=overlap is not None)
 
 

@@ -8,6 +8,7 @@ them hold at once. A finalist is the winner only if its whole interval is on the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -79,26 +80,36 @@ class Finalist:
         return f"{self.arm} is worse than the recipe's own values in {name} {scope}."
 
 
-def compare_finalists(values: Mapping[str, Mapping[int, float]], own: str, metric: Metric) -> list[Finalist]:
+def compare_finalists(
+    values: Mapping[str, Mapping[int, float]], own: str, metric: Metric, examples: int = 0
+) -> list[Finalist]:
     """Compare each finalist with the recipe's own values.
+
+    A proportion of n examples is a multiple of 1/n. So its differences may be the same over all seeds by chance: they
+    scatter at least as two numbers that are rounded so.
 
     Args:
         values: The metric by seed of each arm.
         own: The arm of the recipe's own values.
         metric: The metric.
+        examples: The examples on which it was measured; 0 where their number is not known.
 
     Returns:
         The finalists, in their order.
     """
     names = [arm for arm in values if arm != own]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(names))
+    rounding = 1 / examples / math.sqrt(6) if metric.is_proportion and examples else 0.0
     found = []
     for arm in names:
         seeds = sorted(values[arm].keys() & values.get(own, {}).keys())
         theirs, ours = ([values[each][seed] for seed in seeds] for each in (arm, own))
         enough = len(seeds) >= SEEDS
         differences = (np.array(theirs) - np.array(ours)).tolist()
-        difference = _clip(statistics.estimate_mean(differences, confidence=confidence), metric) if enough else None
+        difference = None
+        if enough:
+            interval = statistics.estimate_mean(differences, confidence=confidence, least_deviation=rounding)
+            difference = _clip(interval, metric)
         means = [float(np.mean(each)) if each else None for each in (theirs or list(values[arm].values()), ours)]
         found.append(Finalist(arm, difference, confidence, means[0], means[1], len(seeds)))
     return found

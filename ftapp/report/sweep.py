@@ -25,6 +25,7 @@ from ftapp.experiments.sweep.trials import (
     SEARCH,
     SweepTrial,
     find_frontier,
+    is_of_search,
     measure_validation,
     rank_trials,
     read_trials,
@@ -50,7 +51,7 @@ def write_sweep(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     """
     search, facts = Search.of(experiment), experiment.facts
     trials = read_trials(experiment, search.metric.name)
-    finalists = sweep_verdict.compare_finalists(_read_finals(experiment, search.metric), OWN, search.metric)
+    finalists = _compare_finals(experiment, search.metric)
     winner = sweep_verdict.choose_winner(finalists, search.metric)
     chosen = next((trial for trial in trials if winner and trial.arm == winner.arm), None)
     importances = _measure_importances(experiment, search)
@@ -127,17 +128,19 @@ def _tell(trial: SweepTrial, metric: Metric) -> str:
     return f"{trial.status} ({trial.why})" if trial.why else trial.status
 
 
-def _read_finals(experiment: Experiment, metric: Metric) -> dict[str, dict[int, float]]:
-    """Read the metric of the finalists and of the recipe's own values, by repeat."""
+def _compare_finals(experiment: Experiment, metric: Metric) -> list[Finalist]:
+    """Compare the finalists with the recipe's own values by the metric of their runs, seed by seed."""
     arms = experiment.facts["arms"]
     values: dict[str, dict[int, float]] = {arm: {} for arm in arms} if len(arms) > 1 else {}
+    examples = []
     for member in experiment.list_members():
         if member.round != SEARCH and member.arm in values:
             history = member.run.history()
             value = measure_validation(history, metric.name)
             if value is not None and member.run.status(history) == "done":
                 values[member.arm][member.round.repeat] = value
-    return values
+                examples += [each.examples for each in history.evaluations if is_of_search(each)]
+    return sweep_verdict.compare_finalists(values, OWN, metric, min(examples, default=0))
 
 
 def _measure_importances(experiment: Experiment, search: Search) -> dict[str, float]:

@@ -39,6 +39,17 @@ def test_values_without_an_effect_are_no_win() -> None:
     assert finalists[0].describe(ACCURACY).endswith("the values have no effect on it.")
 
 
+def test_differences_that_are_the_same_by_rounding_are_no_win() -> None:
+    values = {"recipe": {2: 0.5, 3: 0.625, 4: 0.75}, "trial 1": {2: 0.625, 3: 0.75, 4: 0.875}}
+    (found,) = compare_finalists(values, "recipe", ACCURACY, 8)
+    assert not found.beats(ACCURACY)
+    assert "cannot be told from" in found.describe(ACCURACY)
+    (found,) = compare_finalists(values, "recipe", ACCURACY, 1000)
+    assert found.beats(ACCURACY)
+    (equal,) = compare_finalists({"recipe": values["recipe"], "trial 1": values["recipe"]}, "recipe", ACCURACY, 8)
+    assert "cannot be told from" in equal.describe(ACCURACY)
+
+
 def test_the_better_side_follows_the_metric() -> None:
     values = {"recipe": {2: 1.0, 3: 1.1, 4: 0.9}, "trial 1": {2: 0.51, 3: 0.59, 4: 0.4}}
     finalists = compare_finalists(values, "recipe", LOSS)
