@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
 
 if TYPE_CHECKING:
-    from ftapp.data.dataset import EncodedSplits
+    from ftapp.data.dataset import EncodedDataset, EncodedSplits
     from ftapp.training.reevaluate import Measurement
 
 
@@ -92,11 +92,21 @@ def _describe_changed_data(run: RunFolder, splits: EncodedSplits) -> Iterator[st
     said = ""
     if then != now:
         said = f"{_list_sizes(then)} then, and {_list_sizes(now)} now"
-    elif found and {each.example for each in found} != set(map(splits.test.locate, range(len(splits.test)))):
+    elif found and _holds_others(splits.test, {each.example: each.text for each in found}):
         said = "its test split had other examples"
     if said:
         drawn = "the test split is drawn anew, so the run may have trained on some of these examples"
         yield f"the data have changed since the run: {said}; {drawn}"
+
+
+def _holds_others(dataset: EncodedDataset, texts: Mapping[str, str]) -> bool:
+    """Tell whether a split holds other examples than those of a run, whose texts it has kept by their places."""
+    from ftapp.training.callbacks.example_log import read_content
+
+    places = [dataset.locate(at) for at in range(len(dataset))]
+    return set(places) != texts.keys() or any(
+        texts[place] and texts[place] != read_content(dataset, at).get("text") for at, place in enumerate(places)
+    )
 
 
 def _count_splits(data: DataLoaded) -> dict[str, list[int]]:

@@ -14,6 +14,7 @@ from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
 from ftapp.recipe import TASKS
 from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.server import Request
+from ftapp.runs.example_results import read_example_results
 from ftapp.runs.explanations import Explanation, ShadedWord
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.classify_requests import find_allowed_file
@@ -107,7 +108,8 @@ class ExplainRequests:
             examples: Their places in their source, as `ftapp.runs.example_results` has them.
 
         Returns:
-            The explanations by the places. Examples that are not there any more are left out.
+            The explanations by the places. Examples that are not there any more are left out, and so are places that
+            hold another text now.
 
         Raises:
             RecipeError: The data cannot be read.
@@ -115,15 +117,21 @@ class ExplainRequests:
         """
         trained, explainer = self._load(request, run)
         from ftapp import data
+        from ftapp.training.callbacks.example_log import EXCERPT
 
-        splits = data.read(recipes.load(RunFolder(Path(run)).recipe_file), request.report_progress)
+        folder = RunFolder(Path(run))
+        splits = data.read(recipes.load(folder.recipe_file), request.report_progress)
         if isinstance(splits, data.DocumentSplits):
             raise RunError("the answers to documents are not explained")
+        results = read_example_results(folder, folder.history().result, len(examples))
+        kept = {each.example: each.text for each in results.found if each.text} if results else {}
         wanted, found = set(examples), dict[str, Explanation]()
         for position in range(len(splits.test)):
             if (place := splits.test.locate(position)) in wanted:
                 request.report_progress("explaining", len(found), len(wanted))
-                found[place] = _explain_best(request, trained, explainer, splits.test[position])
+                content = splits.test[position]
+                if not isinstance(content, str) or content[:EXCERPT] == kept.get(place, content[:EXCERPT]):
+                    found[place] = _explain_best(request, trained, explainer, content)
         return found
 
     def _load(self, request: Request, run: str) -> tuple[TrainedModel, Explainer]:

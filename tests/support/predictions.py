@@ -13,6 +13,7 @@ from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.prediction_messages import PredictedRow, PredictedRows, PredictQuestion
 from ftapp.rpc.server import Request
+from ftapp.runs.explanations import Explanation
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.evaluate_requests import EvaluateRequests
 from ftapp.workers.explain_requests import ExplainRequests
@@ -41,6 +42,12 @@ def explain(run: RunFolder, *inputs: Path, **options: Any) -> list[ExplainedRow]
     asked = msgspec.to_builtins(ExplainQuestion(inputs=files, **options))
     ExplainRequests(RunModels()).explain(Request(1, "explain", {}, lines.append), str(run.folder), asked)
     return [msgspec.convert(line["explained"], ExplainedRow) for line in lines if "explained" in line]
+
+
+def explain_test(run: RunFolder, places: list[str]) -> dict[str, Explanation]:
+    """Explain the answers to examples of a run's test split."""
+    request = Request(1, "explain-test", {}, list[Any]().append)
+    return ExplainRequests(RunModels()).explain_test(request, str(run.folder), places)
 
 
 def measure(

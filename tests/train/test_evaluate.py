@@ -84,6 +84,7 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
     lines = tiny.reviews.read_text(encoding="utf-8").splitlines()
     for changed, words in (
         ([lines[0], *reversed(lines[1:])], "its test split had other examples"),
+        ([lines[0], *lines[3:], *lines[1:3]], "its test split had other examples"),  # of the same classes in each row
         (lines[:-20], f"train {history.data.train} ("),
     ):
         table.write_text("\n".join(changed) + "\n", encoding="utf-8")

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from ftapp.common.errors import RecipeError
+from ftapp.runs.example_results import read_example_results
 from tests.conftest import Do
-from tests.support.predictions import explain, predict
+from tests.support.predictions import explain, explain_test, predict
 from tests.support.presets import BAD, GOOD, Tiny
 
 
 @pytest.mark.slow
-def test_words_of_texts_are_explained_with_the_answers_of_predict(text_recipe: str, do: Do, tmp_path: Path) -> None:
-    _, _, run = do(text_recipe)
+def test_words_of_texts_are_explained_with_the_answers_of_predict(
+    text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path
+) -> None:
+    _, history, run = do(text_recipe)
     texts = [f"the film was {GOOD[0]} and {GOOD[1]}", f"a {BAD[0]} plot", "", "very  GREAT\tfilm", "the " * 40]
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
     found, predicted = explain(run, tmp_path / "texts.txt"), predict(run, tmp_path / "texts.txt")
@@ -36,6 +39,16 @@ def test_words_of_texts_are_explained_with_the_answers_of_predict(text_recipe: s
         assert word.share == pytest.approx(-(opposite.share or 0), abs=0.01)
     with pytest.raises(RecipeError, match="has no class 'positiv'; did you mean 'positive'"):
         explain(run, texts=[texts[0]], label="positiv")
+    results = read_example_results(run, history.result, 2)
+    assert results is not None
+    places = [each.example for each in results.found]
+    assert sorted(explain_test(run, places)) == sorted(places)
+    # Another table in the place of the run's own: other texts in rows of the same classes.
+    lines = tiny.reviews.read_text(encoding="utf-8").splitlines()
+    (tmp_path / "other.csv").write_text("\n".join([lines[0], *lines[3:], *lines[1:3]]), encoding="utf-8")
+    recipe = run.recipe_file.read_text(encoding="utf-8").replace(str(tiny.reviews), str(tmp_path / "other.csv"))
+    run.recipe_file.write_text(recipe, encoding="utf-8")
+    assert explain_test(run, places) == {}
 
 
 def test_images_are_explained_with_the_answers_of_predict(

@@ -21,7 +21,8 @@ from ftapp.training.answers import AnswerKind, Answers
 from ftapp.training.evaluate import Evaluation
 from ftapp.training.session import PhaseSession
 
-_EXCERPT = 400  # characters of a text
+EXCERPT = 400
+"""The characters of a text that are kept."""
 _LINE, _CONTENT = 200, 8192  # bytes of an example in the file, and of its text or picture
 
 _log = logging.getLogger(__name__)
@@ -105,9 +106,9 @@ def read_content(dataset: EncodedDataset, index: int) -> dict[str, Any]:
     with suppress(RunError):
         example = dataset.read_example(index)
         if isinstance(example, Exchange):
-            return {"text": example.prompt[:_EXCERPT], "truth": example.completion[:_EXCERPT]}
+            return {"text": example.prompt[:EXCERPT], "truth": example.completion[:EXCERPT]}
         if isinstance(example, str):
-            return {"text": example[:_EXCERPT]}
+            return {"text": example[:EXCERPT]}
         return {"picture": thumbnails.encode_small(example)}
     return {}
 
