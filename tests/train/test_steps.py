@@ -12,7 +12,7 @@ import pytest
 from ftapp.models import backend
 from ftapp.runs.commands import Checkpoint, Rate
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import AnyEvent, Progressed
+from ftapp.runs.events import AnyEvent, ProcessorUsed, Progressed
 from ftapp.runs.phase_events import Stepped
 from ftapp.training.cpu_share import ProcessorLoad
 from tests.conftest import Do
@@ -26,7 +26,7 @@ def told(events: list[AnyEvent]) -> list[dict[str, Any]]:
         {"kind": type(event).__name__}
         | {key: value for key, value in msgspec.structs.asdict(event).items() if key not in measured}
         for event in events
-        if not isinstance(event, Progressed)
+        if not isinstance(event, Progressed | ProcessorUsed)
     ]
 
 
