@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 from ftapp.common.safe_files import explain_error, open_file
 from ftapp.experiments import experiment_lookup
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.runs import annotation, outcome, status
+from ftapp.runs import annotation, result_warnings, status
 from ftapp.runs.annotation import NOTHING, Annotations
 from ftapp.runs.event_reader import decode, read
 from ftapp.runs.events import AnyEvent, Controlled, Progressed, RunEnded, RunStarted
@@ -53,7 +53,7 @@ class Summary:
             there is one.
         final: Whether that evaluation is the result.
         share: R of the latest phase, 0 to 1.
-        doubtful: Whether its result has warnings (`ftapp.runs.outcome`), as far as the events that are read tell.
+        doubtful: Whether its result has warnings (`ftapp.runs.result_warnings`), by the events that are read.
         paused: Whether it waits for a command.
         error: The reason why it failed or is damaged; None for none.
         facts: Its task, its model and its data.
@@ -232,7 +232,7 @@ def summarize(run: RunFolder) -> Summary:
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
         fold=environment.get("fold"),
-        doubtful=outcome.is_doubtful(History.of(events)) if doubtful is None else doubtful,
+        doubtful=result_warnings.is_doubtful(History.of(events)) if doubtful is None else doubtful,
     )
 
 

@@ -14,7 +14,7 @@ from ftapp.experiments.arms import name_control
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.metrics import Metric, get_metric
 from ftapp.report import comparison
-from ftapp.runs import outcome
+from ftapp.runs import result_warnings
 
 
 def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
@@ -71,7 +71,7 @@ def _list_warnings(arms: list[Arm]) -> list[str]:
         f"{each.name}: warning: {warning}"
         for arm in arms
         for each in arm.records
-        for warning in outcome.find_warnings(each.history)
+        for warning in result_warnings.find_warnings(each.history)
     ]
 
 

@@ -23,7 +23,7 @@ from ftapp.common.formatting import describe_proof, format_duration, format_flop
 from ftapp.common.safe_files import read_bytes
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.runs import annotation, outcome
+from ftapp.runs import annotation, result_warnings
 from ftapp.runs.history import History
 from ftapp.runs.narration import describe_engine
 from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted, SegmentProof
@@ -261,7 +261,7 @@ def list_warnings(one: Record) -> list[str]:
     loaded = None
     with suppress(RecipeError):  # a folder that was tampered with, or is of another version
         loaded = recipe.load(one.run.recipe_file)
-    return [f"Warning: {each}" for each in outcome.find_warnings(one.history, loaded)]
+    return [f"Warning: {each}" for each in result_warnings.find_warnings(one.history, loaded)]
 
 
 def list_facts(one: Record) -> list[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, read_bytes
-from ftapp.runs import outcome
+from ftapp.runs import result_warnings
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.event_types import Count, Event
@@ -88,7 +88,7 @@ class StatusLog(EventLog):
         snapshot = Snapshot(
             offset=self.offset,
             events=sorted(self._latest.values(), key=lambda each: each.time),
-            doubtful=None if ended is None else outcome.is_doubtful(History.of_file(self._path)),
+            doubtful=None if ended is None else result_warnings.is_doubtful(History.of_file(self._path)),
         )
         scratch = self._status_file.with_name(f".{self._status_file.name}.tmp")
         try:

@@ -33,7 +33,7 @@ from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_lookup
 from ftapp.experiments.listing import Summaries
-from ftapp.runs import commands, launcher, narration, outcome, run_lookup
+from ftapp.runs import alarms, commands, launcher, narration, outcome, run_lookup
 from ftapp.runs.control import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
@@ -234,7 +234,7 @@ def read_run(one: RunFolder) -> None:
     history, status = one.history(), one.status()
     told = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
     told |= outcome.summarize_outcome(history)
-    outcome.find_alarms(history)
+    alarms.find_alarms(history)
     told |= outcome.summarize_outcome(history)
     json.dumps(told)
     run_result.print_result(told, PlainConsole(io.StringIO()))
@@ -244,7 +244,7 @@ def read_run(one: RunFolder) -> None:
         for each in _events(one):
             narration.narrate(each)
             growing.apply(each)
-            outcome.find_alarms(growing)
+            alarms.find_alarms(growing)
             narrator.tell(each, growing)
     comparison.collect_results(history)
     comparison.pair_losses(history, history)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import ClassVar
 
 from textual import work
@@ -16,8 +15,10 @@ from textual.widget import Widget
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
-from ftapp.runs import annotation, commands, outcome
+from ftapp.runs import annotation, commands
+from ftapp.runs.alarms import find_alarms
 from ftapp.runs.history import Follower, History
+from ftapp.runs.result_warnings import find_warnings
 from ftapp.runs.run_folder import GOING_ON, RunFolder
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.actions.run_commands import RunCommands
@@ -172,8 +173,8 @@ back.
         history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status, self._tags, self._place)
         self.query_one(FailureNotice).show(self.run, history, self._status, self._damage)
-        find = outcome.find_alarms if self._status in GOING_ON else partial(outcome.find_warnings, recipe=self._recipe)
-        self.query_one(Cautions).show(find(history))
+        goes_on = self._status in GOING_ON
+        self.query_one(Cautions).show(find_alarms(history) if goes_on else find_warnings(history, self._recipe))
         self.query_one(RunPanes).show(history, self._recipe, self._status)
         self._commands.report_answers(history)
         if (keys := (self._status, history.paused, history.saved)) != self._keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ftapp.runs import outcome
+from ftapp.runs import result_warnings
 from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.class_results import find_constant_answer
@@ -91,7 +91,7 @@ def test_the_constant_answer_of_numbers_is_the_mean_and_has_errors_alone() -> No
     ],
 )
 def test_a_result_no_better_than_a_constant_answer_is_warned_of(history: History, said: str | None) -> None:
-    found = {each.id: each.says for each in outcome.find_warnings(history)}
+    found = {each.id: each.says for each in result_warnings.find_warnings(history)}
     if said is None:
         assert "no-better-than-constant" not in found
     else:

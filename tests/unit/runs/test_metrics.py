@@ -17,7 +17,7 @@ from ftapp.cli.app import app
 from ftapp.experiments.listing import summarize
 from ftapp.report import card, comparison
 from ftapp.report.run import write
-from ftapp.runs import narration, outcome
+from ftapp.runs import narration, result_warnings
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader, decode, read
 from ftapp.runs.events import AnyEvent, RunEnded
@@ -182,7 +182,7 @@ def test_a_metric_that_stays_good_excuses_a_risen_loss() -> None:
         return History.of([*told, RunEnded(time=10.0, status="done", steps=40, seconds=1.0)])
 
     def ids(history: History) -> set[str]:
-        return {each.id for each in outcome.find_warnings(history)}
+        return {each.id for each in result_warnings.find_warnings(history)}
 
     assert "overfitting" not in ids(course(9.0, 5.0, 4.0, 3.0, 2.0))
     assert "overfitting" in ids(course(9.0, 5.0, 6.0, 7.0, 8.0))

@@ -10,11 +10,13 @@ import pytest
 
 from ftapp import recipe
 from ftapp.runs import outcome
+from ftapp.runs.alarms import find_alarms
 from ftapp.runs.event_reader import read
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import AnyEvent, BestRestored, DataLoaded, ModelBuilt, ModelSaved, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Confused, Drifted, Evaluated, LayersChanged, PhaseStarted, SegmentProof, Stepped
+from ftapp.runs.result_warnings import find_warnings
 from tests.support.files import FIXTURES
 
 RECORDED = sorted((FIXTURES / "recorded").iterdir())
@@ -109,7 +111,7 @@ def ends_with(found: History, step: int) -> History:
 
 
 def ids(found: History) -> list[str]:
-    return [each.id for each in outcome.find_warnings(found)]
+    return [each.id for each in find_warnings(found)]
 
 
 GOOD = [[45, 5], [5, 45]]
@@ -120,8 +122,8 @@ def test_recorded_quick_runs_have_neither_alarms_nor_warnings(folder: Path) -> N
     so_far = History()
     for event in read(folder / "events.jsonl"):
         so_far.apply(event)
-        assert outcome.find_alarms(so_far) == []
-    assert outcome.find_warnings(so_far, recipe.load(folder / "recipe.toml")) == []
+        assert find_alarms(so_far) == []
+    assert find_warnings(so_far, recipe.load(folder / "recipe.toml")) == []
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_overfitting_is_a_held_out_loss_that_stays_risen_while_the_training_loss
     assert ids(history([1.0] * 60, classes=(), evaluations=risen)) == []
     assert ids(history(counts=GOOD, evaluations=course(2.0, 0.5, 0.7, 0.9, 0.95, accuracy=0.9))) == []
     assert ids(history(counts=GOOD, evaluations=course(2.0, 0.5, 1.2, 1.3, 1.4, accuracy=0.9))) == ["overfitting"]
-    (alarm,) = outcome.find_alarms(history(classes=(), evaluations=risen, measured=False, status=None))
+    (alarm,) = find_alarms(history(classes=(), evaluations=risen, measured=False, status=None))
     assert "press x" in alarm.advice
 
 
@@ -190,7 +192,7 @@ def test_overfitting_is_a_held_out_loss_that_stays_risen_while_the_training_loss
     ],
 )
 def test_an_alarm_is_of_losses_that_rise_and_names_the_key(losses: list[float], found: list[str]) -> None:
-    alarms = outcome.find_alarms(history(losses, measured=False, status=None))
+    alarms = find_alarms(history(losses, measured=False, status=None))
     assert [each.id for each in alarms] == found
     assert all("press e" in each.advice for each in alarms)
 
@@ -198,12 +200,12 @@ def test_an_alarm_is_of_losses_that_rise_and_names_the_key(losses: list[float], 
 def test_an_alarm_is_of_one_class_predicted_and_ends_with_it() -> None:
     so_far = history(measured=False, status=None)
     so_far.apply(Confused(time=3, step=0, split="validation", counts=[[20, 0], [20, 0]]))
-    assert outcome.find_alarms(so_far) == []  # before training that is no wonder
+    assert find_alarms(so_far) == []  # before training that is no wonder
     so_far.apply(Confused(time=3, step=20, split="validation", counts=[[20, 0], [20, 0]]))
-    (alarm,) = outcome.find_alarms(so_far)
+    (alarm,) = find_alarms(so_far)
     assert "at step 20 the model answered 'neg' to every validation example" in alarm.says
     so_far.apply(Confused(time=3, step=40, split="validation", counts=[[19, 1], [20, 0]]))
-    assert outcome.find_alarms(so_far) == []
+    assert find_alarms(so_far) == []
 
 
 def test_the_constant_answer_and_recall_stand_beside_the_accuracy() -> None:
@@ -222,18 +224,18 @@ def test_numbers_that_no_run_writes_are_no_matter() -> None:
         found.confusions.append(Confused(time=4, step=60, split="test", counts=counts, final=True))
         assert "loss-not-finite" in ids(found)
         outcome.summarize_outcome(found)
-        outcome.find_alarms(history(status=None, evaluations=[evaluated(step, 1e308, 7.0, n=0) for step in range(9)]))
+        find_alarms(history(status=None, evaluations=[evaluated(step, 1e308, 7.0, n=0) for step in range(9)]))
 
 
 def test_the_cautions_of_the_recipe_belong_to_the_result() -> None:
     loaded = recipe.load(recipe.find("bert-full"), "quick", ["phase.finetune.learning_rate=0.01"])
-    assert [each.id for each in outcome.find_warnings(history(counts=GOOD), loaded)] == ["pretrained-rate"]
+    assert [each.id for each in find_warnings(history(counts=GOOD), loaded)] == ["pretrained-rate"]
 
 
 def test_a_short_training_is_no_matter_where_the_result_is_good() -> None:
     loaded = recipe.load(recipe.find("bert-full"), "quick", ["phase.finetune.steps=4"])
-    assert outcome.find_warnings(history(counts=GOOD), loaded) == []
-    bad = [each.id for each in outcome.find_warnings(history(counts=[[50, 0], [50, 0]]), loaded)]
+    assert find_warnings(history(counts=GOOD), loaded) == []
+    bad = [each.id for each in find_warnings(history(counts=[[50, 0], [50, 0]]), loaded)]
     assert bad == ["one-class", "few-steps", "never-evaluated", "rate-too-small"]
 
 
@@ -269,4 +271,4 @@ def test_a_head_that_was_frozen_while_the_run_went_on_has_trained() -> None:
     assert found.phases[0].trainable_layers == ["block5_conv1"]
     assert found.commanded_rules == ["freeze head"]
     assert found.seams == [6]
-    assert "head-frozen" not in [each.id for each in outcome.find_warnings(found)]
+    assert "head-frozen" not in [each.id for each in find_warnings(found)]
