@@ -73,6 +73,7 @@ class FoldResult:
         planned: How many runs it has.
         examples: How many examples all test splits have together.
         metrics: Each metric that all of these runs have measured.
+        problem: Why the folds are not parts of one data set; empty where they are.
     """
 
     arm: str
@@ -80,6 +81,7 @@ class FoldResult:
     planned: int
     examples: int
     metrics: tuple[MetricOverFolds, ...]
+    problem: str = ""
 
     @property
     def title(self) -> str:
@@ -101,6 +103,7 @@ class FoldResult:
         return {
             **about,
             "examples": self.examples,
+            "problem": self.problem,
             "metrics": metrics,
             "header": HEADER,
             "rows": self.rows(),
@@ -123,7 +126,8 @@ def summarize_folds(arm: Arm) -> FoldResult | None:
     if len(done) < 2:
         return None
     results = [result for each in done if (result := each.history.result)]
-    pooled = pool_answers(done) if len(done) == len(arm.records) else {}
+    problem = _explain_other_data(done)
+    pooled = pool_answers(done) if len(done) == len(arm.records) and not problem else {}
     found = []
     for name in sort_names(name for each in results for name in each.values):
         values = [value for each in results if (value := each.value(name)) is not None]
@@ -132,7 +136,23 @@ def summarize_folds(arm: Arm) -> FoldResult | None:
             mean = replace(mean, low=measured.clip(mean.low), high=measured.clip(mean.high))
             found.append(MetricOverFolds(name, mean, float(np.std(values, ddof=1)), pooled.get(name)))
     planned = max(len(arm.records), arm.folds)
-    return FoldResult(arm.name, len(done), planned, sum(each.examples for each in results), tuple(found))
+    return FoldResult(arm.name, len(done), planned, sum(each.examples for each in results), tuple(found), problem)
+
+
+def _explain_other_data(records: Sequence[Record]) -> str:
+    """Explain that the data of some folds have other examples than those of the first; "" where none have.
+
+    The sequences of language models are not counted: how many a text gives depends on the fold that it is in.
+    """
+    task = TASKS.get(str(records[0].settings.get("task")))
+    if task is None or task.writes:
+        return ""
+    sizes = [data.train + data.validation + data.test if (data := each.history.data) else None for each in records]
+    for each, size in zip(records, sizes, strict=True):
+        if size is not None and sizes[0] is not None and size != sizes[0]:
+            said = f"{sizes[0]:,} examples in {records[0].round}, and {size:,} in {each.round}"
+            return f"The data have changed between the folds: {said}. So some examples were tested twice or never."
+    return ""
 
 
 def summarize_all(arms: Sequence[Arm]) -> list[FoldResult]:

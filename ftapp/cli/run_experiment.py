@@ -254,5 +254,7 @@ def print_comparison(arms: Sequence[Arm]) -> None:
     for each in folds:
         tables.print_text(each.title)
         tables.print_wrapped(HEADER, each.rows())
+        if each.problem:
+            tables.print_text(each.problem)
     if folds:
         tables.print_text(METHOD)

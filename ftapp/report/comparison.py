@@ -136,7 +136,12 @@ METHOD = (
 def _show_folds(arms: Sequence[Arm]) -> list[str]:
     """What each arm gave over its folds, a table for each, and how it was computed."""
     folds = summarize_all(arms)
-    tables = [page.build_heading(each.title) + page.build_table(FOLD_HEADER, each.rows()) for each in folds]
+    tables = [
+        page.build_heading(each.title)
+        + page.build_table(FOLD_HEADER, each.rows())
+        + (f"<p>{escape(each.problem)}</p>" if each.problem else "")
+        for each in folds
+    ]
     return [*tables, f'<p class="soft">{escape(FOLD_METHOD)}</p>'] if folds else []
 
 

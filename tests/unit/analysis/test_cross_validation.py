@@ -16,6 +16,7 @@ from ftapp.analysis import compare, statistics
 from ftapp.analysis.cross_validation import make_set_reader, pool_answers, summarize_folds
 from ftapp.analysis.records import Arm, read_arms, read_experiment, read_record
 from ftapp.cli import app
+from ftapp.cli.run_experiment import print_comparison
 from ftapp.data.examples import describe_set
 from ftapp.experiments import experiment_creation
 from ftapp.experiments.arms import list_rounds, schedule
@@ -65,6 +66,24 @@ def test_the_mean_over_folds_has_the_corrected_interval(tmp_path: Path) -> None:
     assert (accuracy.mean.of_folds, accuracy.mean.of_seeds) == (True, False)
     plain = statistics.estimate_mean(values)
     assert plain.high - plain.low < (accuracy.mean.high - accuracy.mean.low) / 2
+
+
+def test_folds_of_data_that_have_changed_give_no_result_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (arm,) = read_experiment(made := make_experiment(tmp_path, "mine"))
+    changed = arm.records[2].run
+    events = changed.events_file.read_bytes()
+    changed.events_file.write_bytes(events.replace(b'"train":80', b'"train":95'))
+    (arm,) = read_experiment(made)
+    found = summarize_folds(arm)
+    assert found is not None
+    assert found.problem.startswith(
+        "The data have changed between the folds: 180 examples in fold 1, and 195 in fold 3."
+    )
+    assert [each.pooled for each in found.metrics] == [None] * len(found.metrics)
+    print_comparison([arm])
+    assert "tested twice or never" in capsys.readouterr().out
 
 
 def test_intervals_stay_within_the_bounds_of_a_metric(tmp_path: Path) -> None:
