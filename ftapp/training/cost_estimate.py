@@ -1,4 +1,4 @@
-"""What a phase will cost, from the shapes of its model: operations of a step, memory, and room on disk."""
+"""What a phase will cost, from the shapes of its model: the operations of a step, and memory."""
 
 from __future__ import annotations
 

@@ -33,13 +33,25 @@ def test(
     progress: Progress,
     on_step: Callable[[float, float], None],
 ) -> dict[str, Any]:
-    """The curve of the test, what it suggests, and under what conditions it came about.
+    """Test learning rates of a phase.
 
-    The phases before are trained first, as a run would, since a learning rate is one for the weights that the phase
-    starts from. progress: is told what is being done; on_step: is called with the rate and the loss of each step.
+    The phases before it are trained first, as in a run, since a learning rate is one for the weights that the phase
+    starts from.
 
-    Raises RecipeError when the recipe does not fit its model or data; RunError when these could not be loaded,
-    and when something is not as it was at the end.
+    Args:
+        recipe: The recipe.
+        index: The index of the phase, from 0.
+        rates: The lowest and the highest rate.
+        steps: The number of steps between them.
+        progress: Called with what is being done.
+        on_step: Called with the rate and the loss of each step.
+
+    Returns:
+        The curve of the test, what it suggests, and the conditions under which it came about.
+
+    Raises:
+        RecipeError: The recipe does not fit its model or data.
+        RunError: The model or the data could not be loaded, or something is not as it was at the end.
     """
     from ftapp import data
 

@@ -29,6 +29,7 @@ from ftapp.training.build_model import build_model
 from ftapp.training.compile_trained import compile_trained, read_scale
 from ftapp.training.evaluate import Evaluation, evaluate
 from ftapp.training.instrumented_model import InstrumentedModel
+from ftapp.training.phase_features import report_to
 from ftapp.training.session import PhaseSession
 from ftapp.training.setup import choose_device
 
@@ -81,12 +82,8 @@ def repeat_evaluation(recipe: Recipe, trained: TrainedModel, folder: Path, progr
     if pretrained.causal_lm is None:
         _take_weights(model, trained.model)
 
-    def report(activity: str, done: int, total: int) -> bool:
-        progress(activity, done, total)
-        return True
-
     last = len(own.phase) - 1
-    with PhaseSession(own, last, model, plans[last], splits, report=report) as session:
+    with PhaseSession(own, last, model, plans[last], splits, report=report_to(progress)) as session:
         _set_thresholds(session.answers, trained)
         found = session.evaluate_in_float("test") if session.is_quantized else session.evaluate("test")
         assert found is not None, "nobody gives up"
