@@ -31,16 +31,14 @@ from ftapp.tui.comparison import LossPairs, RunResults
 from ftapp.tui.curves import Curve
 from ftapp.tui.page import Page, looks
 from ftapp.tui.run_columns import describe_status
+from ftapp.tui.run_styles import run_color, run_mark, run_style
 from ftapp.tui.terminal.pace import rest
-from ftapp.tui.terminal.themes import SERIES
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.scatter import Scatter
 from ftapp.tui.widgets.step_pane import StepPane
 
 _REFRESH_SECONDS = 0.5
-_COLORS = ("primary", "accent", "success", "error", *SERIES, "secondary")
-_MARKS = "•×+∗◦□△◇"  # so that curves are told apart without colours too
 Pair = tuple[int, int, LossPairs]  # which runs, and their losses at equal steps
 _MUTED = "$foreground-muted"
 
@@ -328,21 +326,6 @@ def _read_recipe(run: RunFolder) -> Mapping[str, Any] | None:
         return recipes.read(run.recipe_file)
     except RecipeError:
         return None
-
-
-def run_color(index: int) -> str:
-    """Return the colour of a run, as charts take it."""
-    return _COLORS[index % len(_COLORS)]
-
-
-def run_mark(index: int) -> str:
-    """Return the sign on the curves of a run."""
-    return _MARKS[index % len(_MARKS)]
-
-
-def run_style(index: int) -> str:
-    """Return the colour of a run, as styled text takes it."""
-    return f"${run_color(index)}"
 
 
 def _average_rows(found: Sequence[RunResults]) -> list[Fact]:

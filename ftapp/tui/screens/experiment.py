@@ -28,7 +28,8 @@ from ftapp.tui.actions.stop import stop_experiment
 from ftapp.tui.experiment_head import describe_experiment
 from ftapp.tui.page import looks
 from ftapp.tui.run_columns import describe_results, describe_status
-from ftapp.tui.screens.compare import CompareScreen, run_mark, run_style
+from ftapp.tui.run_styles import run_mark, run_style
+from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.findings_pane import FindingsPane
 
 _MUTED = "$foreground-muted"
