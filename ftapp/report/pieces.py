@@ -21,7 +21,7 @@ from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.common.formatting import describe_proof, format_duration, format_flops, format_size
 from ftapp.common.safe_files import read_bytes
-from ftapp.report import page, svg
+from ftapp.report import color_maps, page, svg
 from ftapp.report.svg import Line
 from ftapp.runs import annotation, result_warnings
 from ftapp.runs.history import History
@@ -121,7 +121,7 @@ def build_confusion(history: History) -> list[str]:
         )
         calibrated = [page.build_figure("Calibration", svg.draw_reliability(bins), caption)]
     return [
-        page.build_figure(f"Confusion matrix, {found.split} split", svg.draw_matrix(counts, classes)),
+        page.build_figure(f"Confusion matrix, {found.split} split", color_maps.draw_matrix(counts, classes)),
         page.build_figure("By class", page.build_table(["class", "precision", "recall", "F1", "of"], rows)),
         *calibrated,
     ]

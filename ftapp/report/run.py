@@ -13,7 +13,7 @@ from ftapp.common.durable import replace_file
 from ftapp.common.formatting import format_duration, format_size
 from ftapp.common.safe_files import read_bytes
 from ftapp.recipe.metrics import get_metric, sort_names
-from ftapp.report import card, examples, page, pieces, svg
+from ftapp.report import card, color_maps, examples, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import annotation
 from ftapp.runs.baselines import find_baseline
@@ -153,7 +153,7 @@ def _draw_curves(one: Record) -> list[str]:
     made += pieces.draw_comparison(history)
     layers, places, values = collect_drift(history, "since_start")
     if values.size:
-        plot = svg.choose_heat(values, layers, places, "step", "drift")
+        plot = color_maps.draw_heat(values, layers, places, "step", "drift")
         caption = f"‖W_t − W_0‖ / ‖W_0‖ of each layer that trains, from 0 to {np.nanmax(values):.3g}."
         made.append(page.build_figure("Drift of the weights", plot, caption))
     made += pieces.draw_gradient_norms([(one, 0)])

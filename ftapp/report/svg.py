@@ -132,7 +132,7 @@ def draw_bars(
     largest = max((sum(values) for _, values in rows), default=0)
     if not largest:
         return draw_empty()
-    left = _measure_label([name for name, _ in rows])
+    left = measure_label([name for name, _ in rows])
     right = max(len(describe(sum(values))) for _, values in rows) * CHARACTER + 8
     scale = (WIDTH - left - right) / largest
     drawn = []
@@ -154,7 +154,7 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str
     """Estimates with their intervals beside the line at zero: (name, estimate, low, high)."""
     if not rows:
         return draw_empty()
-    left, height = _measure_label([row[0] for row in rows]), len(rows) * _ROW + 40
+    left, height = measure_label([row[0] for row in rows]), len(rows) * _ROW + 40
     low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
@@ -166,7 +166,7 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str
     bottom = len(rows) * _ROW + 4
     parts = [f'<line class="diagonal" x1="{place(0):.1f}" x2="{place(0):.1f}" y1="0" y2="{bottom}"/>']
     parts += [
-        draw_text(place(value), bottom + 14, _format_number(value), "middle") for value in _choose_ticks(low, high, 4)
+        draw_text(place(value), bottom + 14, format_tick(value), "middle") for value in _choose_ticks(low, high, 4)
     ]
     parts.append(draw_text((left + WIDTH) / 2, height - 4, x_label, "middle"))
     for index, (name, estimate, lowest, highest) in enumerate(rows):
@@ -178,80 +178,6 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str
             f'<circle class="mark tone-0" cx="{place(estimate):.1f}" cy="{y}" r="4">{title}</circle>',
         ]
     return wrap_svg(parts, height, x_label)
-
-
-def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, quantity: str) -> str:
-    """A map of numbers from 0 up: (rows, columns), the strongest colour for the largest. x: the columns' places.
-
-    rows: their names, paths of which the first part stands once beside all rows that share it; quantity: what a number
-    is, for its title.
-    """
-    if not values.size:
-        return draw_empty()
-    most = int(WIDTH // 4)
-    if values.shape[1] > most:
-        pieces = np.array_split(np.arange(values.shape[1]), most)
-        values = np.stack([values[:, piece].mean(axis=1) for piece in pieces], axis=1)
-        x = np.array([x[piece].mean() for piece in pieces])
-    row = max(5.0, min(18.0, 300 / len(rows)))
-    groups = [name.partition("/")[0] for name in rows]
-    left, largest = _measure_label(groups), float(np.nanmax(values)) or 1.0
-    width = (WIDTH - left - 4) / values.shape[1]
-    parts = []
-    free = 0.0  # from here down there is room for a label
-    for index, name in enumerate(rows):
-        y = index * row + row / 2 + 4
-        if (not index or groups[index] != groups[index - 1]) and y >= free:
-            parts.append(draw_text(left - 6, max(y, 11.0), shorten_label(groups[index], left - 6), "end", name))
-            free = y + 12
-        for column, value in enumerate(values[index]):
-            if not math.isfinite(value):
-                continue
-            title = f"<title>{escape(name)}, {escape(x_label)} {x[column]:.4g}: {escape(quantity)} {value:.3g}</title>"
-            place = f'x="{left + column * width:.2f}" y="{index * row:.1f}"'
-            area = (
-                f'width="{width + 0.3:.2f}" height="{row - 1:.1f}" fill-opacity="{0.04 + 0.96 * value / largest:.3f}"'
-            )
-            parts.append(f'<rect class="heat" {place} {area}>{title}</rect>')
-    bottom = len(rows) * row + 14
-    parts.append(draw_text(left, bottom, _format_number(float(x[0])), "start"))
-    parts.append(draw_text(WIDTH - 4, bottom, _format_number(float(x[-1])), "end"))
-    parts.append(draw_text((left + WIDTH) / 2, bottom, x_label, "middle"))
-    return wrap_svg(parts, bottom + 6, f"{quantity} over {x_label}")
-
-
-def draw_matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
-    """A confusion matrix: (true, predicted), each row's colours by its shares."""
-    size = len(names)
-    if not size:
-        return draw_empty()
-    left = _measure_label(names)
-    cell = min(84.0, 230 / size, (WIDTH - left - 4) / size)
-    totals = np.maximum(1, counts.sum(axis=1))
-    parts = []
-    # Where columns are narrower than names, only the rows are named.
-    narrow = max(len(name) for name in names) * CHARACTER > cell
-    top = 18 if narrow else 34
-    parts.append(draw_text(left, 11, "predicted, in the order of the rows" if narrow else "predicted", "start"))
-    for true, name in enumerate(names):
-        y = top + true * cell
-        parts.append(draw_text(left - 6, y + cell / 2 + 4, shorten_label(name, left - 6), "end", name))
-        if not narrow:
-            parts.append(draw_text(left + (true + 0.5) * cell, 28, name, "middle"))
-        for predicted in range(size):
-            count, share = int(counts[true, predicted]), counts[true, predicted] / totals[true]
-            x = left + predicted * cell
-            title = f"<title>{escape(name)} taken for {escape(names[predicted])}: {count}, {share:.0%}</title>"
-            kind = "heat" if true == predicted else "wrong"
-            box = f'<rect class="{kind}" fill-opacity="{0.04 + 0.86 * share:.3f}" x="{x:.1f}" y="{y:.1f}" '
-            parts.append(f'{box}width="{cell - 1:.1f}" height="{cell - 1:.1f}">{title}</rect>')
-            if cell >= 18 and count:
-                strong = " on-strong" if share > 0.55 else ""
-                parts.append(
-                    f'<text class="count{strong}" text-anchor="middle" x="{x + cell / 2:.1f}" '
-                    f'y="{y + cell / 2 + 4:.1f}">{count}</text>'
-                )
-    return wrap_svg(parts, top + size * cell + 4, "confusion matrix, true classes in rows")
 
 
 @dataclass(frozen=True)
@@ -289,9 +215,9 @@ class _Frame:
         for value in values:
             y = self.y(value)
             yield f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield draw_text(_LEFT - 6, y + 4, _format_number(value), "end")
+            yield draw_text(_LEFT - 6, y + 4, format_tick(value), "end")
         for value in _choose_decades(*self.x_range) if self.log_x else _choose_ticks(*self.x_range, 5):
-            yield draw_text(self.x(value), _HEIGHT - _BOTTOM + 17, _format_number(value), "middle")
+            yield draw_text(self.x(value), _HEIGHT - _BOTTOM + 17, format_tick(value), "middle")
         yield draw_text((_LEFT + WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
         middle = (_TOP + _HEIGHT - _BOTTOM) / 2
         if y_label:
@@ -345,7 +271,8 @@ def _thin(x: Values, y: Values) -> tuple[Values, Values]:
     return x[places], y[places]
 
 
-def _measure_label(names: Sequence[str]) -> float:
+def measure_label(names: Sequence[str]) -> float:
+    """Measure the room that names take beside a plot, at most two fifths of its width."""
     return min(0.42 * WIDTH, max(len(name) for name in names) * CHARACTER + 12)
 
 
@@ -355,7 +282,8 @@ def shorten_label(name: str, width: float) -> str:
     return name if len(name) <= most else "…" + name[len(name) - most + 1 :]
 
 
-def _format_number(value: float) -> str:
+def format_tick(value: float) -> str:
+    """Write a number beside an axis, a large one by its thousands or millions."""
     if 10_000 <= abs(value) < 1e9:
         return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value / 1e6:g}M"
     if abs(value) >= 1e9:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from ftapp.analysis.records import read_arms, read_record
 from ftapp.cli import app
 from ftapp.data import thumbnails
-from ftapp.report import card, comparison, pieces, svg
+from ftapp.report import card, color_maps, comparison, pieces, svg
 from ftapp.report import run as single
 from ftapp.report.svg import Line
 from ftapp.runs import narration
@@ -202,13 +202,13 @@ def test_bars_are_as_long_as_their_amounts() -> None:
 
 def test_heat_is_strongest_where_values_are_largest() -> None:
     values = np.array([[0.0, 1.0], [4.0, 2.0]])
-    plot = drawn(svg.choose_heat(values, ["a/query", "b/value"], np.array([1.0, 2.0]), "step", "drift"))
+    plot = drawn(color_maps.draw_heat(values, ["a/query", "b/value"], np.array([1.0, 2.0]), "step", "drift"))
     shades = [float(box.attrib["fill-opacity"]) for box in plot.findall("rect")]
     assert np.argsort(shades).tolist() == [0, 1, 3, 2]
 
 
 def test_confusion_matrix_shows_its_counts() -> None:
-    plot = drawn(svg.draw_matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]))
+    plot = drawn(color_maps.draw_matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]))
     told = ["".join(text.itertext()) for text in plot.findall("text")]
     assert {"9", "1", "5", "cat", "dog"} <= set(told)
     assert "0" not in told
