@@ -22,7 +22,7 @@ from ftapp.common.durations import parse_duration
 from ftapp.common.errors import RunError, shorten, suggest_nearest
 from ftapp.common.processes import make_python_command
 from ftapp.launchers.attempt import Attempt, was_killed
-from ftapp.launchers.target import LaunchTarget, make_target_error
+from ftapp.launchers.target import JOB_TIME, LaunchTarget, make_target_error
 from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import hold_signals
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _RETRIES = 100
 _MOST_STALLED = 3  # attempts in a row without a new step
 _WARNING = 120.0  # seconds before the end of its time: a step, an evaluation and the save of a large model
-_TIME = "1h"
 _LONGEST_SECONDS = 15.0  # that an answer of Slurm is waited for
 _FOLDER = "slurm"
 _NAMED_BY_SUBMITIT = {"cpus": "cpus_per_task", "gpus": "gpus_per_node"}
@@ -121,7 +120,7 @@ class SlurmEngine:
     def _make_parameters(self) -> dict[str, object]:
         """Make the parameters of submitit's executor: those of `sbatch`, the time in minutes."""
         options = self._target.options
-        seconds = parse_duration(options.get("time", _TIME))
+        seconds = parse_duration(options.get("time", JOB_TIME))
         found: dict[str, object] = {
             "time": math.ceil(seconds / 60),
             # By default a short job is warned in its second half, or it would have no time to train.

@@ -19,6 +19,8 @@ from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 Kind = Literal["local", "slurm", "ray"]
 
 _FORMS = ("local", "slurm:PARTITION", "ray://HOST")
+JOB_TIME = "1h"
+"""The limit of a job of Slurm whose target names none."""
 _CLIENT_PORT, _CLUSTER_PORT = 10001, 6379  # of what `ray start --head` starts: the server for clients, the store
 
 
@@ -147,7 +149,12 @@ def _parse_options(kind: Kind, query: str, text: str) -> dict[str, str]:
             known[name](value := unquote(value))
         except ValueError as error:
             raise make_target_error(text, f"{name}: {error}") from error
+        if name in found:
+            raise make_target_error(text, f"the option '{name}' stands twice; each option stands once")
         found[name] = value
+    if "warning" in found and parse_duration(found["warning"]) >= parse_duration(limit := found.get("time", JOB_TIME)):
+        message = f"warning: '{found['warning']}' is not shorter than the job, {limit}, which would end as it begins"
+        raise make_target_error(text, message)
     return found
 
 
