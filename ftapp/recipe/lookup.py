@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ftapp.common import confinement
+from ftapp.common import confinement, safe_files
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.resources import bundled
 from ftapp.recipe import sources
@@ -28,11 +28,14 @@ def find(name: str) -> Path:
     if source := sources.guess(name):
         given = f"--set {shlex.quote(f'data.source={source}')}"
         raise RecipeError([Problem("", "", f"'{name}' is data, not a recipe; name a recipe, and the data as {given}")])
-    if name.endswith(".toml") or "/" in name:
+    if name.lower().endswith(".toml") or "/" in name:
         try:
             path = Path(name).expanduser()
             if path.is_file():
                 return path
+            if safe_files.exists(path):
+                kind = safe_files.name_other_kind(path) if path.exists() else "a link that leads nowhere"
+                raise RecipeError([Problem(name, "", f"this is {kind}; a recipe is a TOML file")])
         except (OSError, RuntimeError, ValueError) as error:
             raise RecipeError(
                 [Problem(name, "", f"the recipe cannot be read: {error}; a recipe is a TOML file")]

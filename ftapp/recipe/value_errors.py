@@ -16,6 +16,17 @@ _BOUNDS = {
     "too_long": ("max_length", "has too many items; the most is {}"),
 }
 
+_KINDS = {
+    "string_type": "text in quotes",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "number"),
+    "finite_number": "finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "truth value; it is true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "list in square brackets"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "table of keys"),
+}
+"""What a value is not, by the type of the error."""
+
 
 def explain_value(error: Mapping[str, Any]) -> str:
     """Say what is wrong with a value, and the rule.
@@ -35,6 +46,8 @@ def explain_value(error: Mapping[str, Any]) -> str:
         return f"unknown value {arrived}; {suggest_nearest(word, choices)}"
     if kind == "value_error":
         return shorten(str(context["error"]))
+    if kind in _KINDS:
+        return f"{arrived.lower() if isinstance(error['input'], bool) else arrived} is no {_KINDS[kind]}"
     if kind in _BOUNDS:
         name, rule = _BOUNDS[kind]
         bound = context[name]

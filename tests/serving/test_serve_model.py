@@ -268,7 +268,7 @@ def test_texts_of_a_language_model_are_those_of_generate(tiny: Tiny, folder: Pat
             "the prompt is empty; a prompt has words": {"prompt": " "},
             "the prompt leaves no room: it has 33": {"prompt": "the cat " * 20},
             "prompt: this key is required and is missing": {},
-            "temperature: 'hot' should be a valid number": {**asked, "temperature": "hot"},
+            "temperature: 'hot' is no number": {**asked, "temperature": "hot"},
         }
         for message, content in wrong.items():
             for stream in (False, True):

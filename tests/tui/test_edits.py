@@ -105,7 +105,7 @@ def test_only_the_part_of_a_list_that_is_no_number_is_wrong(draft: Draft) -> Non
     value = find_field("model.image_size").read("48, 48l")
     with pytest.raises(RecipeError) as caught:
         edits.set_value(draft, "model.image_size", value).load()
-    assert [problem.message for problem in caught.value.problems] == ["'48l' should be a valid integer"]
+    assert [problem.message for problem in caught.value.problems] == ["'48l' is no whole number"]
 
 
 def test_a_change_is_kept_only_where_it_changes_something(draft: Draft) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,13 @@ def test_older_recipes_are_read_with_keys_that_mean_nothing_to_their_task(
     if name == "lm":
         with pytest.raises(RecipeError, match=r"data\.merge_labels: this key does not go with task = 'causal-lm'"):
             recipe.load(file, None, ["data.merge_labels=true"])
+
+
+def test_a_path_that_is_no_file_is_named_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "link.toml").symlink_to(tmp_path / "gone.toml")
+    os.mkfifo(tmp_path / "pipe.toml")
+    for name, kind in {"link.toml": "a link that leads nowhere", "pipe.toml": "a pipe"}.items():
+        with pytest.raises(RecipeError, match=f"this is {kind}; a recipe is a TOML file"):
+            recipe.find(str(tmp_path / name))
+    (tmp_path / "MINE.TOML").write_text("")
+    assert recipe.find(str(tmp_path / "MINE.TOML")) == tmp_path / "MINE.TOML"
