@@ -20,6 +20,7 @@ from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
 from ftapp.common.safe_files import explain_error
 from ftapp.experiments.experiment_folder import FOLDER, Experiment
 from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import match_name
 
 DAYS = 7
 _NAME = ".trash"
@@ -174,7 +175,7 @@ def find(name: str, runs_dir: Path) -> Deleted:
     """Find a deleted run or experiment.
 
     Args:
-        name: Its name or the beginning of it, or `last` for the one deleted last.
+        name: What `ftapp.runs.run_lookup.match_name` takes; `last` is the one deleted last.
         runs_dir: The folder of all runs.
 
     Returns:
@@ -184,9 +185,7 @@ def find(name: str, runs_dir: Path) -> Deleted:
         RecipeError: There is none, or more than one; the error names the nearest.
     """
     found = list_deleted(runs_dir)
-    start, _, end = name.partition("…")
-    named = found[:1] if name == "last" else [each for each in found if each.folder.name == name]
-    named = named or [each for each in found if each.folder.name.startswith(start) and each.folder.name.endswith(end)]
+    named = match_name(name, found)
     if len(named) == 1:
         return named[0]
     names = [each.folder.name for each in found]

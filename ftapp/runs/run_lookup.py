@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.safe_files import is_file, is_folder
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.run_names import is_name, read_age
+
+
+class _HasFolder(Protocol):
+    @property
+    def folder(self) -> Path: ...
+
+
+_Folder = TypeVar("_Folder", bound=_HasFolder)
 
 
 def list_runs(folder: Path) -> list[RunFolder]:
@@ -31,19 +41,37 @@ def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
     return sorted((name for name in names if is_folder(folder / name)), key=read_age, reverse=True)
 
 
+def match_name(name: str, found: Sequence[_Folder]) -> list[_Folder]:
+    """Find those of some folders that a user means.
+
+    Args:
+        name: The name of one or the beginning of it, or `last` for the first. A name with … in its middle, as narrow
+            lists show it, stands for all that begin and end so.
+        found: The folders, the newest first.
+    """
+    if exact := found[:1] if name == "last" else [each for each in found if each.folder.name == name]:
+        return list(exact)
+    start, _, end = name.partition("…")
+    return [each for each in found if each.folder.name.startswith(start) and each.folder.name.endswith(end)]
+
+
 def find(name: str, folder: Path) -> RunFolder:
-    """A run by its folder, by its name in `folder` or the beginning of it, or `last` for the newest.
+    """Find a run.
 
-    A name with … in its middle, as narrow lists show it, stands for the runs whose names begin and end so.
+    Args:
+        name: Its folder, or what `match_name` takes.
+        folder: The folder of all runs.
 
-    Raises RecipeError, naming the nearest, when there is none or more than one.
+    Returns:
+        The run.
+
+    Raises:
+        RecipeError: There is none, or more than one; the error names the nearest.
     """
     if is_file(Path(name) / "recipe.toml"):
         return RunFolder(Path(name).absolute())
     found = list_runs(folder)
-    named = found[:1] if name == "last" else [run for run in found if run.folder.name == name]
-    start, _, end = name.partition("…")
-    named = named or [run for run in found if run.folder.name.startswith(start) and run.folder.name.endswith(end)]
+    named = match_name(name, found)
     if len(named) == 1:
         return named[0]
     if named:
