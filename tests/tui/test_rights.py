@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 
+from ftapp import recipe
 from ftapp.common.person import NAME, ROLE, Person
+from ftapp.experiments.options import Options
 from ftapp.experiments.queue import Queue
 from ftapp.runs.commands import Checkpoint
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.actions.run_actions import RUN_ACTIONS
 from ftapp.tui.actions.run_commands import RunCommands
+from ftapp.tui.actions.start import add_to_queue
 from ftapp.tui.actions.target import Target
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.configure import ConfigureScreen
+from ftapp.tui.editor.draft import Draft
 from ftapp.tui.page import Page
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.screens.experiment import ExperimentScreen
@@ -180,6 +184,19 @@ async def test_students_drop_their_own_entries_alone(monkeypatch: pytest.MonkeyP
         await until(pilot, lambda: options.option_count == 1)
     assert [each.owner for each in queue.list_entries()] == ["ben"]
     assert queue.is_paused()
+
+
+@pytest.mark.parametrize(("jobs", "added"), [(1, True), (2, False)])
+async def test_runs_of_a_students_experiment_go_one_after_another(
+    monkeypatch: pytest.MonkeyPatch, jobs: int, added: bool
+) -> None:
+    use_as(monkeypatch, _ANA)
+    app = FtApp()
+    draft = Draft(recipe.find("gpt2-full"), "quick", options=Options(repeats=2, jobs=jobs))
+    async with app.run_test():
+        entry = await add_to_queue(app, draft)
+        assert (entry is not None) == added == ("runs at once: 2 is too many" not in notes(app))
+    assert len(Queue.of(app.runs_dir).list_entries()) == added
 
 
 def test_a_process_that_only_watches_writes_nothing_and_starts_nothing(tmp_path: Path) -> None:

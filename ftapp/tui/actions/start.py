@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.screen import Screen
 
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, describe_turn
@@ -77,6 +77,9 @@ async def add_to_queue(app: FtApp, draft: Draft) -> Entry | None:
     queue = Queue.of(app.runs_dir)
 
     def add() -> Entry:
+        if app.person.role == "student" and (jobs := draft.options.jobs) > 1:  # its entry has one turn
+            message = f"{jobs} is too many; in a class, the runs of an experiment go one after another: 1"
+            raise RecipeError([Problem("", "runs at once", message)])
         on = choose_target(draft.on).text
         entry = queue.add(draft.label, partial(draft.prepare, on=on, offline=app.offline), on)
         if app.person.role != "student" and not queue.is_paused():  # for students, the server starts it
