@@ -273,7 +273,7 @@ def test_a_half_written_line_and_damaged_ones_are_passed_over(run: RunFolder) ->
 )
 def test_damaged_folders_say_so(run: RunFolder, damage: str) -> None:
     expected = {
-        "no folder": ("damaged", "recipe.toml is missing"),
+        "no folder": ("damaged", "its folder is gone"),
         "no recipe": ("damaged", "recipe.toml is missing"),
         "no events": ("crashed", None),
         "bad events": ("damaged", "no event that can be read"),
