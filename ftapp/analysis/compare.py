@@ -11,11 +11,12 @@ import numpy as np
 from ftapp.analysis import statistics, verdicts
 from ftapp.analysis.cross_validation import summarize_all
 from ftapp.analysis.pairing import count_preparation, explain_other_batches, pair_losses, pair_times
-from ftapp.analysis.records import WARM_UP, Arm, Record, find_differences, measure_run
+from ftapp.analysis.records import WARM_UP, Arm, Record, compare_settings, find_differences, measure_run
 from ftapp.analysis.statistics import Interval
 from ftapp.recipe.metrics import KNOWN, get_metric, sort_names
 
 _CROWDED = 0.1  # share of the cores' time in which other processes' work tells on that of a run
+_TESTED = ("data.source", "data.text_column", "data.image_column", "data.label_column")  # decide what is tested
 _EARLY = 0.25  # share of the steps that count as the beginning
 
 
@@ -129,7 +130,13 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]], 
     results = [result for pair in pairs for each in pair if (result := each.history.result)]
     if len(results) < 2 * len(pairs):
         return
+    if reason := _explain_other_answers(pairs):
+        found.reasons |= dict.fromkeys(results[0].metrics, reason)
+        return
     examples = min(each.examples for each in results)
+    sources = [key for one, other in pairs for key in compare_settings([one, other]) if key in _TESTED]
+    differing = ", ".join(dict.fromkeys(sources))
+    caveat = f"the runs may be tested on different data: {differing} differ{'s' * (len(set(sources)) == 1)}"
     for name in results[0].metrics:
         values = np.array([value for each in results if (value := each.value(name)) is not None])
         if len(values) < len(results):
@@ -144,10 +151,25 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]], 
         else:
             continue
         found.metrics[name] = difference
+        if sources:
+            found.caveats[name] = caveat
         verdict = verdicts.describe_difference(
             found.a, found.b, f"test {measured.label}", difference, percent=measured.is_proportion
         )
         found.verdicts.append(verdict)
+    if sources and found.metrics:
+        found.verdicts.append(f"{caveat[:1].upper()}{caveat[1:]}.")
+
+
+def _explain_other_answers(pairs: Sequence[tuple[Record, Record]]) -> str | None:
+    """Why the answers of two runs are of different kinds; None where they are of the same."""
+    for pair in pairs:
+        if "task" in compare_settings(pair):
+            return "the runs have different tasks"
+        a, b = (sorted(data.classes) if (data := each.history.data) else None for each in pair)
+        if None not in (a, b) and a != b:
+            return "the runs have different classes"
+    return None
 
 
 def _explain_other_folds(pairs: Sequence[tuple[Record, Record]]) -> str | None:

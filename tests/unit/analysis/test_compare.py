@@ -92,6 +92,27 @@ def test_losses_of_other_batches_are_not_paired(override: str, reason: str, tmp_
     assert not any("training loss" in line for line in found.verdicts)
 
 
+def test_results_of_other_tasks_and_classes_are_not_compared(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,label\n")
+    source = f"data.source=csv:{tmp_path}/x.csv"
+    a, b = record_run(tmp_path, source), record_run(tmp_path, source, "task=text-multi-label")
+    found = against(a, b)
+    assert (found.metrics, found.reasons["accuracy"]) == ({}, "the runs have different tasks")
+    b = record_run(tmp_path, source)
+    b.events_file.write_bytes(b.events_file.read_bytes().replace(b'["bad","good"]', b'["cat","dog"]'))
+    found = against(a, b)
+    assert (found.metrics, found.reasons["accuracy"]) == ({}, "the runs have different classes")
+
+
+def test_results_on_data_of_other_sources_have_a_caveat(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text,label\n")
+    found = against(record_run(tmp_path), record_run(tmp_path, f"data.source=csv:{tmp_path}/x.csv"))
+    said = "the runs may be tested on different data: data.source differs"
+    assert found.metrics.keys() == found.caveats.keys() == {"accuracy"}
+    assert found.caveats["accuracy"] == said
+    assert found.verdicts[-1] == f"T{said[1:]}."
+
+
 def test_times_of_different_machines_are_not_compared(tmp_path: Path) -> None:
     a, b = record_run(tmp_path), record_run(tmp_path)
     file = b.folder / "environment.json"
