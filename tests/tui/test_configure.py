@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.dropdown import Dropdown
 from tests.tui.configuring import HUB, fill, line, opened, share, text_of, with_layers, wrong
-from tests.tui.harness import SIZES, Opened, notes, until
+from tests.tui.harness import SIZES, Opened, drawn, notes, until
 
 
 @pytest.mark.slow
@@ -117,6 +118,21 @@ async def test_a_profile_is_chosen_and_left(draft: Draft) -> None:
         await pilot.press("enter", "end", "enter")
         await until(pilot, lambda: screen.form.draft.profile is None)
         assert line(screen, "data.limit").query_one(Input).value == ""
+
+
+async def test_the_chosen_one_of_many_phases_is_in_sight(tmp_path: Path) -> None:
+    file = tmp_path / "many.toml"
+    phases = "".join(f'[[phase]]\nname = "phase number {index}"\nsteps = 1\n' for index in range(9))
+    file.write_text(HUB[: HUB.index("[[phase]]")] + phases, encoding="utf-8")
+    async with opened(Draft(file), (80, 24)) as (screen, pilot):
+
+        def shows(number: int) -> bool:
+            return f" phase number {number} " in drawn(screen)[2]
+
+        for key, number in (("[", 8), ("[", 7), ("]", 8), ("]", 0)):
+            await pilot.press(key)
+            await until(pilot, partial(shows, number))
+            assert " Phase " in drawn(screen)[2]
 
 
 @pytest.mark.slow

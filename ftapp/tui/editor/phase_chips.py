@@ -1,4 +1,4 @@
-"""The names of a recipe's phases on one line, each to be clicked."""
+"""The names of a recipe's phases on one line, each to be clicked. The chosen one is in sight."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual import on
 from textual.containers import Horizontal
-from textual.events import Click
+from textual.events import Click, Resize
 from textual.message import Message
 from textual.widgets import Label, Static
 
@@ -37,6 +37,12 @@ class PhaseChips(Horizontal):
             self.mount_all([*[Label("Phase")] * bool(names), *map(_Chip, names)])
         for chip in self.query(_Chip):
             chip.set_class(chip.phase == chosen, "-here")
+        self.call_after_refresh(self._scroll_to_chosen)
+
+    @on(Resize)
+    def _scroll_to_chosen(self) -> None:
+        for chip in self.query(".-here"):
+            self.scroll_to_widget(chip, animate=False, force=True)
 
     @on(Click, ".phase")
     def _click(self, event: Click) -> None:
