@@ -353,6 +353,8 @@ async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) 
         longest = max(map(len, recipe.bundled())) if size[0] >= 80 else len("bert-gradual-unfreezing")
         assert menu.scrollable_content_region.width >= len("  ") + longest
         assert screen.query_one("#about").size.width >= 20
+        await pilot.resize_terminal(40, 12)
+        assert screen.query_one("#about").size.width >= 15
 
 
 async def test_a_recipe_with_arms_shows_what_each_overrides() -> None:

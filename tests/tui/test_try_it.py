@@ -300,6 +300,13 @@ async def test_both_models_write_until_they_are_stopped(trained: Trained) -> Non
             assert beside if size[0] >= 100 else below
             assert min(trained_text.height, base.height) >= 4
             assert screen.query_one("#seed").region.right <= size[0]
+        await pilot.resize_terminal(40, 12)  # where each is scrolled into sight
+        for name, height in (("#seed", 1), ("#trained", 5), ("#base", 5)):
+            screen.query_one(name).focus()
+            await pilot.pause()
+            shown = screen.find_widget(screen.query_one(name)).visible_region
+            assert shown == screen.query_one(name).region
+            assert shown.height >= height
 
         # Both are stopped as soon as that is asked for; only then does Escape close the screen.
         screen.query_one("#length", Number).value = "64"

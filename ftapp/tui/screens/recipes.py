@@ -55,7 +55,7 @@ copies a recipe to a file of your own. A file that you change in an editor is re
     DEFAULT_CSS = """
     RecipesScreen #columns { height: 1fr; }
     RecipesScreen #choose { width: 37; }
-    RecipesScreen.-narrow #choose { width: 45%; min-width: 31; max-width: 35; }
+    RecipesScreen.-narrow #choose { width: 35; max-width: 52%; }
     RecipesScreen.-wide #choose { width: 44; }
     RecipesScreen #about { width: 1fr; }
     RecipesScreen #menu { height: 1fr; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }

@@ -78,7 +78,7 @@ For many inputs there are commands: `ftapp predict` answers files and folders, `
     TryScreen.-tall Write #given { height: 7; }
     TryScreen.-short.-narrow Write #given { height: 4; }
     TryScreen.-narrow #drawing Number { width: 6; margin-right: 1; }
-    TryScreen.-narrow #texts { layout: vertical; }
+    TryScreen.-narrow #texts { layout: vertical; min-height: 10; }
     TryScreen.-narrow Continuation { width: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from typing import ClassVar, Literal
 
-from textual import on, work
+from textual import events, on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -111,14 +111,14 @@ class Write(Container):
     """A prompt, the settings of sampling, and the continuations by the two models."""
 
     DEFAULT_CSS = """
-    Write { layout: vertical; height: 1fr; }
+    Write { layout: vertical; height: 1fr; overflow-y: auto; scrollbar-size-vertical: 1; }
     Write #given { height: 5; }
     Write #drawing { height: 1; padding: 0 1; }
     Write #drawing Label { color: $foreground-muted; margin-right: 1; }
     Write #drawing Number { width: 7; margin-right: 3; }
     Write #wrong { height: auto; padding: 0 1; color: $error; display: none; }
     Write #wrong.-shown { display: block; }
-    Write #texts { height: 1fr; }
+    Write #texts { height: 1fr; min-height: 5; }
     Write Continuation { width: 1fr; height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -154,6 +154,11 @@ class Write(Container):
         with Horizontal(id="texts"):
             yield Continuation(self._predictor, "trained", self._ready)
             yield Continuation(self._predictor, "base", self._ready)
+
+    @on(events.DescendantFocus)
+    def _scroll_to_number(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, Number):  # the line of numbers has no room for a scrollbar
+            self.query_one("#drawing").scroll_to_widget(event.widget, animate=False, force=True)
 
     @property
     def prompt(self) -> Prompt:
