@@ -28,13 +28,13 @@ def describe_experiment(experiment: Experiment, summary: Summary, name: str, sho
     if status == "running" and experiment.is_stopping():
         status = "stopping"
     parts += shown
+    if status == "crashed":
+        lines = log_lines.read_last_lines(experiment.log_file, 1)
+        parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
     if summary.seconds is not None and summary.status != "running":
         parts.append(formatting.format_duration(summary.seconds))
     if summary.created:
         parts.append(f"started {formatting.format_moment(summary.created, time.time())}")
-    if status == "crashed":
-        lines = log_lines.read_last_lines(experiment.log_file, 1)
-        parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
     return Content.assemble(
         ("● ", f"${STATUS_COLORS.get(summary.status, 'foreground')}"),
         (status, "b"),

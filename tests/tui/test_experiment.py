@@ -285,7 +285,7 @@ async def test_repeats_take_turns(write_experiment: Any) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await shown(pilot, experiment)
         assert "crashed" in head(screen)
-        assert "repeat 2 of 2" in head(screen)
+        assert "repeat 2 of 2  ·  its process ended without a result  ·  " in head(screen)
         assert screen.runs == [member.run for member in experiment.list_members()[2:]]
         await pilot.press("r")
         await until(pilot, lambda: screen.runs == [member.run for member in experiment.list_members()[:2]])
