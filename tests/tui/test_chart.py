@@ -14,6 +14,7 @@ from ftapp.tui.curves import Curve
 from ftapp.tui.terminal.themes import THEMES
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.plot import Ticks
+from tests.tui.harness import drawn
 
 
 class Charted(App[None]):
@@ -163,6 +164,18 @@ async def test_each_key_that_zooms_or_moves_changes_what_is_seen() -> None:
             await pilot.pause()
             seen.append(chart._seen)
         assert len(set(seen)) == 12
+
+
+@pytest.mark.parametrize(("span", "steps"), [((5.4, 6.6), [6]), ((0.9, 4.1), [1, 2, 3, 4]), ((1.2, 1.8), [])])
+def test_ticks_of_steps_are_whole(span: tuple[float, float], steps: list[float]) -> None:
+    assert Ticks(whole=True).get_ticks(*span) == steps
+
+
+async def test_a_single_step_has_one_tick() -> None:
+    async with Charted().run_test(size=(80, 20)) as pilot:
+        pilot.app.query_one(Chart).show([Curve.of("", [6], [0.5], "primary")])
+        await pilot.pause()
+        assert ["6"] in [row.strip("│").split() for row in drawn(pilot.app.screen)]
 
 
 @pytest.mark.parametrize("span", [(0, 1), (0.0113, 0.0114), (1, 1_000_000), (-3.5, 2.25), (5e-7, 9e-7)])

@@ -17,7 +17,7 @@ from textual_plot import PlotWidget
 
 from ftapp.common.ticks import shorten_number
 from ftapp.tui.curves import Curve, Floats, smooth, thin, window_size
-from ftapp.tui.widgets.plot import Plot
+from ftapp.tui.widgets.plot import Plot, Ticks
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under a smoothed line
 _MARKS = 7  # along a curve without dots, at most
@@ -57,6 +57,7 @@ class Chart(Plot):
         self._x_name = x_name
         self.curves: list[Curve] = []
         self._marks: list[float] = []
+        self._x_formatter = Ticks(whole=True)  # of steps
         self._flat_x, self._flat_y = False, False  # whether the limits were set here, and not by the user
         self.set_reactive(Chart.smooth, smooth)
 

@@ -154,11 +154,13 @@ class Plot(PlotWidget):
 class Ticks(AxisFormatter):
     """Ticks at 1, 2, 5 times powers of ten, labelled in few characters. room: how many fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        """whole: whether they are whole numbers, as steps are."""
         self.room = 5
+        self._smallest = 1.0 if whole else 0.0
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        least = (max_ - min_) / self.room
+        least = max(self._smallest, (max_ - min_) / self.room)
         power = 10.0 ** math.floor(math.log10(least))
         interval = next(step * power for step in (1, 2, 5, 10) if step * power >= 0.999 * least)
         first, last = math.ceil(min_ / interval - 1e-9), math.floor(max_ / interval + 1e-9)
