@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -153,5 +155,8 @@ def end(error: BaseException) -> NoReturn:
     if isinstance(error, RunError):
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
-    print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # most likely what standard output goes to is full
+        said = f"{error.filename or 'the output'} cannot be written: {os.strerror(error.errno)}"
+    print(f"ftapp: {said} ('ftapp --debug ...' shows where)", file=sys.stderr)
     raise SystemExit(1) from None

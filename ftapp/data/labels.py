@@ -151,9 +151,11 @@ def describe_merges(known: Mapping[str, int], classes: Sequence[str]) -> list[st
     for label, position in known.items():
         if label != classes[position]:
             written.setdefault(position, []).append(label)
-    return [
-        f"labels merged: {quote_labels(some)} as {quote_label(classes[at])}" for at, some in sorted(written.items())
-    ]
+    said = []
+    for at, some in sorted(written.items()):
+        quote = ascii if any(_find_difference((label, classes[at]))[1] for label in some) else quote_label
+        said.append(f"labels merged: {quote_labels(some, quote)} as {quote(classes[at])}")
+    return said
 
 
 def find_troubles(
@@ -283,10 +285,10 @@ def quote_label(label: str) -> str:
     return f"'{text[:40]}…'" if len(text) > 41 else f"'{text}'"
 
 
-def quote_labels(names: Sequence[str]) -> str:
+def quote_labels(names: Sequence[str], quote: Callable[[str], str] = quote_label) -> str:
     """Write the first twelve names in quotes, and how many more there are."""
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
-    return ", ".join(map(quote_label, names[:12])) + more
+    return ", ".join(map(quote, names[:12])) + more
 
 
 def _drop_invisible(label: str) -> str:

@@ -146,6 +146,19 @@ def test_closed_streams_change_no_exit_code(closed: str, tmp_path: Path) -> None
         assert "Error" not in done.stderr
 
 
+def test_a_full_disk_behind_the_output_is_told_in_words() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftapp.cli.app", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("ftapp: the output cannot be written: No space left on device (")
+
+
 def test_a_closed_stream_is_no_place_for_the_next_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     code = (

@@ -143,3 +143,8 @@ def test_ids_and_measurements_are_no_classes() -> None:
     assert labels.explain_no_classes({f"intent {number}": 5 for number in range(200)}) == ""
     assert labels.explain_no_classes({str(number): 100 for number in range(77)}) == ""
     assert labels.explain_no_classes({"3.5": 10, "4.0": 12, "4.5": 9}) == ""
+
+
+def test_merged_labels_that_look_the_same_are_written_with_escapes() -> None:
+    told = labels.describe_merges({"cafe\u0301": 0, "caf\u00e9": 0, "TEA": 1}, ["caf\u00e9", "tea"])
+    assert told == [r"labels merged: 'cafe\u0301' as 'caf\xe9'", "labels merged: 'TEA' as 'tea'"]
