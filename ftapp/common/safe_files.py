@@ -175,6 +175,13 @@ def ends_in_line(path: Path) -> bool:
         return True
 
 
+def describe_error(error: BaseException) -> str:
+    """What went wrong, in a few words, with the file in which it did."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {explain_error(error)}"
+    return explain_error(error)
+
+
 def explain_error(error: BaseException) -> str:
     """Why something could not be read, in a few words."""
     if isinstance(error, OSError):

@@ -253,6 +253,17 @@ async def test_an_experiment_that_was_cut_off_goes_on(write_experiment: Any, mon
         assert len(resumed) == 2
 
 
+async def test_an_experiment_that_cannot_be_written_says_which_file(write_experiment: Any) -> None:
+    experiment = write_experiment("done", "interrupted")
+    experiment.lock_file.unlink(missing_ok=True)
+    experiment.lock_file.mkdir()
+    app = Opened()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, experiment)
+        await pilot.press("g")
+        await until(pilot, lambda: f"{experiment.lock_file}: Is a directory" == notes(app))
+
+
 async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
     write_experiment: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

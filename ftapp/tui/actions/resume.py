@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_quantity
-from ftapp.common.safe_files import find_lost_folder
+from ftapp.common.safe_files import describe_error, find_lost_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.sweep.search import check_optuna
 from ftapp.launchers.choose import choose_target, find_former, make_launcher
@@ -56,7 +56,7 @@ async def resume(app: FtApp, run: RunFolder) -> bool:
         target = await asyncio.to_thread(choose_target, None, find_former(run))
         await asyncio.to_thread(start.start, make_launcher(target))
     except (OSError, RecipeError, RunError) as error:
-        app.notify(str(error), title="This run cannot be resumed", severity="error", timeout=12)
+        app.notify(describe_error(error), title="This run cannot be resumed", severity="error", timeout=12)
         return False
     begun = f"The run continues after step {point.facts.step}." if point.facts else "The run begins again."
     app.notify("\n".join([begun, *point.notes]), title="Resumed", severity="warning" if point.notes else "information")
@@ -107,7 +107,7 @@ async def resume_experiment(app: FtApp, experiment: Experiment) -> bool:
         await asyncio.to_thread(LocalLauncher().start, experiment, {}, experiment.forget_stop)
     except (OSError, RecipeError, RunError) as error:
         what = "sweep" if experiment.is_sweep else "experiment"
-        app.notify(str(error), title=f"This {what} cannot go on", severity="error", timeout=12)
+        app.notify(describe_error(error), title=f"This {what} cannot go on", severity="error", timeout=12)
         return False
     return True
 

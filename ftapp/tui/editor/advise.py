@@ -15,6 +15,7 @@ from ftapp.analysis import advice
 from ftapp.analysis.advice import Advice
 from ftapp.analysis.advice_table import list_facts, list_probes, name_columns
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.safe_files import describe_error
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Survey
@@ -100,7 +101,7 @@ class AdviseScreen(AskingDialog[Draft | None]):
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
-            said.update(str(error))
+            said.update(describe_error(error))
             return
         if not self.is_left:
             await self._show(survey, advice.advise(self._recipe, survey, self._draft.profile))

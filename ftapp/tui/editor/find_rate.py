@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Label, Static
 from ftapp.analysis.lr_suggestions import FEWEST, LossCurve
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_duration
+from ftapp.common.safe_files import describe_error
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.tui.dialog import AskingDialog
@@ -141,7 +142,7 @@ class FindRate(AskingDialog[float | None]):
             async with InspectorClient(offline=self._offline) as inspector:
                 result = await inspector.find_rate(self._recipe, self._phase, rates, steps, add_step, report)
         except (RecipeError, RunError, OSError) as error:
-            self._say(str(error))
+            self._say(describe_error(error))
             return
         if not self.is_left:
             self._show(result, curve, rates)

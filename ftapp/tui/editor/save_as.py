@@ -11,6 +11,7 @@ from textual.app import App
 from ftapp import recipe
 from ftapp.common import confinement
 from ftapp.common.errors import RecipeError
+from ftapp.common.safe_files import explain_error
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.editor.draft import Draft
@@ -79,7 +80,7 @@ def check_name(name: str) -> str | None:
         if recipe.bundled().get(path.stem) == path.absolute():
             return "this recipe comes with ftapp, so its file cannot be replaced"
     except (OSError, RuntimeError, ValueError) as error:
-        return f"this is no name for a file: {error}"
+        return f"this is no name for a file: {explain_error(error)}"
     return None
 
 
@@ -97,7 +98,7 @@ def save_draft(app: FtApp, draft: Draft, path: Path) -> bool:
     try:
         draft.save(path, replace=True)
     except (OSError, RecipeError) as error:
-        app.notify(f"{path} cannot be written: {error}", severity="error")
+        app.notify(f"{path} cannot be written: {explain_error(error)}", severity="error")
         return False
     app.settings.use_recipe(path)
     app.notify(str(path), title="Saved")

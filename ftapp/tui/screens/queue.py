@@ -16,6 +16,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.safe_files import describe_error
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry, describe_turn
@@ -199,7 +200,7 @@ teacher can drop and move all.
         except RecipeError:
             pass  # it has started meanwhile
         except (RunError, OSError) as error:
-            self.notify(str(error), severity="error")
+            self.notify(describe_error(error), severity="error")
         self._reread(kept)
 
 
