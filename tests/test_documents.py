@@ -27,7 +27,7 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, Sweep, Track, cautions, layer_rules
 from ftapp.recipe.user_settings import Launch, Notify
 from ftapp.rpc.messages import Survey
-from ftapp.runs import outcome
+from ftapp.runs import alarms, result_warnings
 from ftapp.runs.exit_codes import EXIT_CODES
 from tests.conftest import Do
 from tests.support.documents import PAGES, README, after, blocks, commands, page
@@ -375,7 +375,7 @@ def test_environment_variables_are_listed() -> None:
 
 
 def test_warnings_and_cautions_are_explained() -> None:
-    source = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (cautions, outcome))
+    source = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (alarms, cautions, result_warnings))
     names = set(re.findall(r"Caution\(\s*\"([\w-]+)\"", source))
     assert len(names) > 15
     table = re.findall(r"^\| (`[^|]+`) \|", page("troubleshooting"), re.MULTILINE)
