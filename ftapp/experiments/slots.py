@@ -145,7 +145,8 @@ class Slots:
         """Go on with a run that was cut off. One that cannot go on has failed, and the others go on.
 
         Args:
-            run: The run; where a process that an earlier command has started works on it, it is followed.
+            run: The run; where a process that an earlier command has started works on it, or has ended it while
+                there was no room, it is followed.
             name: What to call it.
             watcher: Takes the events of the run.
             offline: Whether the process makes no network call.
@@ -153,7 +154,7 @@ class Slots:
         Raises:
             OSError: The process cannot be started.
         """
-        if run.alive():
+        if run.alive() or run.status() not in CUT_OFF:
             self._adopt(run, name, watcher)
             return
         try:

@@ -15,10 +15,13 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import is_unfinished
 from ftapp.experiments.options import Options
 from ftapp.experiments.runner import run_experiment
+from ftapp.experiments.slots import Slots, Watcher
 from ftapp.report.experiment import write_result
 from ftapp.runs.event_types import Status
+from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import JobFolder, LocalLauncher, do_nothing
+from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.queue import can_start
 from tests.support.recorded_runs import record_run
 
@@ -74,6 +77,24 @@ def test_runs_that_have_ended_stay_and_those_that_were_cut_off_go_on(ended: Stat
     assert [member.round.repeat for member in members] == [1, 2, 3]
     assert [member.run.folder.name for member in members[:2]] == [first, second]
     assert launcher.asked == [second, members[2].run.folder.name]
+
+
+def test_a_run_that_comes_to_its_end_while_there_is_no_room_has_its_own_result(experiment: Experiment) -> None:
+    class Ends(Watcher):
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, int]] = []
+
+        def on_end(self, run: RunFolder, status: str, history: History) -> None:
+            self.seen.append((status, len(history.steps)))
+
+    run = record_run(experiment.folder.parent.parent, status="done")  # an earlier command has started its process
+    launcher, watcher = Refusing(), Ends()
+    with Interruption(launcher) as interruption:
+        slots = Slots(experiment, 1, launcher, interruption, debug=False)
+        slots.resume(run, "bert-full", watcher, offline=False)
+        slots.wait_for_all()
+    assert watcher.seen == [("done", len(run.history().steps))]
+    assert launcher.asked == []
 
 
 def test_an_experiment_that_its_user_has_ended_goes_on_with_the_runs_that_ended_with_it(experiment: Experiment) -> None:
