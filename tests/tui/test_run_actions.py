@@ -107,6 +107,24 @@ async def test_tags_and_a_note_are_written_and_found_by_a_filter(write_run: Writ
         assert [row.recipe for row in table.rows] == ["b"]
 
 
+async def test_a_note_that_cannot_be_written_is_offered_again(write_run: Write) -> None:
+    run, app = write_run(), FtApp()
+    taken = run.folder / "annotations.json"
+    taken.mkdir()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 1)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, AnnotateForm) and app.screen.query("#note"))
+        first = app.screen
+        await pilot.press(*"night", "tab", *"typed", "ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, AnnotateForm) and app.screen is not first)
+        assert "annotations.json cannot be written" in notes(app)
+        await until(pilot, lambda: app.screen.query("#note"))
+        taken.rmdir()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: annotation.load(run.folder) == Annotations(tags=("night",), note="typed"))
+
+
 async def test_the_note_of_a_live_run_is_changed_on_its_screen(write_run: Write) -> None:
     run, app = write_run(status=None), FtApp()
     with living(run):

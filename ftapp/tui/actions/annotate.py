@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 async def annotate(app: FtApp, targets: Sequence[Target]) -> None:
     """Let the user change the tags and the note of a run, or the tags that several have in common.
 
-    Called by a worker of the app. Tags and notes that another process changes meanwhile stay as it leaves them.
+    Called by a worker of the app. Tags and notes that another process changes meanwhile stay as it leaves them. What
+    cannot be written is offered again, so that it is not lost.
 
     Args:
         app: Shows the form and what cannot be written, and tells its screens.
@@ -31,11 +32,20 @@ async def annotate(app: FtApp, targets: Sequence[Target]) -> None:
     common = tuple(tag for tag in known[0].tags if all(tag in each.tags for each in known))
     now = Annotations(tags=common, note=known[0].note if is_one else "")
     title = targets[0].run.folder.name if is_one else f"{len(targets)} marked runs"
-    wanted = await app.push_screen_wait(AnnotateForm(title, now, has_note=is_one))
-    if wanted is None or wanted == now:
-        return
-    added, removed = [tag for tag in wanted.tags if tag not in common], set(common) - set(wanted.tags)
-    note = wanted.note if is_one and wanted.note != now.note else None
+    shown, is_written = now, False
+    while not is_written:
+        wanted = await app.push_screen_wait(AnnotateForm(title, shown, has_note=is_one))
+        if wanted is None or wanted == now:
+            return
+        shown, is_written = wanted, await _write(app, targets, now, wanted)
+        app.runs_changed.publish(None)
+
+
+async def _write(app: FtApp, targets: Sequence[Target], now: Annotations, wanted: Annotations) -> bool:
+    """Write what differs from the tags and the note of now, and return whether all of it could be written."""
+    added, removed = [tag for tag in wanted.tags if tag not in now.tags], set(now.tags) - set(wanted.tags)
+    note = wanted.note if wanted.note != now.note else None
+    is_written = True
     for target in targets:
         try:
             there = await asyncio.to_thread(annotation.load, target.run.folder)
@@ -43,4 +53,5 @@ async def annotate(app: FtApp, targets: Sequence[Target]) -> None:
             await asyncio.to_thread(partial(annotation.change, target.run.folder, add=added, remove=remove, note=note))
         except RunError as error:
             app.notify(str(error), severity="error")
-    app.runs_changed.publish(None)
+            is_written = False
+    return is_written
