@@ -85,6 +85,16 @@ async def test_a_click_on_a_mark_toggles_its_layer(draft: Draft) -> None:
         assert screen.form.layers == ["freeze all", "train head, embeddings"]
 
 
+async def test_progress_stands_once_in_the_pane_until_the_layers_are_known(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, _pilot):
+        pane = screen.query_one(LayersPane)
+        pane.timing("timing steps")
+        assert "timing steps" in text_of(pane.query_one("#cost"))
+        for show in (pane.wait, pane.timing):  # of the layers and of the costs, at the same time
+            show("loading Keras ...")
+        assert [text_of(pane.query_one(name)) for name in ("#waiting", "#cost")] == ["loading Keras ...", ""]
+
+
 async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_meanwhile(draft: Draft) -> None:
     other = draft.with_change("model.preset", "bert_tiny_en_uncased")
     async with opened(other) as (screen, pilot):

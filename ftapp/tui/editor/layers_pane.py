@@ -121,8 +121,9 @@ class LayersPane(Vertical):
         self.query_one("#cost", Static).remove_class("-stale")
 
     def timing(self, message: str) -> None:
-        """Show the progress of timing steps below the costs."""
-        self.query_one("#cost", Static).update("\n".join(filter(None, (self._cost, message))))
+        """Show the progress of timing steps below the costs; until the layers are known, their own is shown."""
+        if self._structure is not None:
+            self.query_one("#cost", Static).update("\n".join(filter(None, (self._cost, message))))
 
     def show_error(self, message: str | None) -> None:
         """Show what is wrong with the rules; None for nothing."""
