@@ -140,7 +140,7 @@ def test_what_is_wrong_with_a_csv_file(tmp_path: Path, content: str, message: st
     ("line", "message"),
     [
         ('{"text": "b", "label": 1', "line 2: it is no JSON: Expecting"),
-        ('["b", 1]', "line 2: ['b', 1] is no object; each example is one"),
+        ('["b", 1]', 'line 2: ["b", 1] is no object; each example is one, {…}'),
         ('{"text": "b"}', "line 2: the label is missing"),
         ('{"text": "b", "label": 1.5}', "line 2: the label is a fraction, such as 1.5; each example has one label"),
         ('{"text": null, "label": 1}', "line 2: there is no text"),
