@@ -53,6 +53,11 @@ async def test_the_best_of_a_metric_follows_its_direction(write_run: Write) -> N
         assert [cell.plain for cell in cells] == ["12.5000", "2.0000"]
         assert [any(span.style == "b" for span in cell.spans) for cell in cells] == [False, True]
         assert "accuracy" not in rows
+        text = runs[1].recipe_file.read_text()
+        runs[1].recipe_file.write_text(text.replace("text-classification", "text-multi-label"))
+        screen = await compared(pilot, *runs)  # of two tasks, which measure different things
+        rows = {label: values for label, *values in screen.query_one("#results Facts", Facts).rows}
+        assert not [cell for name in ("loss", "mean absolute error") for cell in rows[name] if cell.spans]
         assert "Held-out mean absolute error" in str(screen.query_one("#metric", Chart).border_title)
 
 

@@ -247,7 +247,8 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
         self.query_one("#metric", Chart).rename(f"Held-out {get_metric(self._metric()).label}")
         for name, drawn in curves.items():
             self._plot(name, drawn)
-        rows = _average_rows(found) if self.are_folds else [self._heads(), *_result_rows(found)]
+        tasks = {recipe.get("task") for recipe in self._recipes if recipe}
+        rows = _average_rows(found) if self.are_folds else [self._heads(), *_result_rows(found, ranks=len(tasks) < 2)]
         self.query_one("#results Facts", Facts).rows = rows
         self.query_one(StepPane).show(self._heads(), [] if self.are_folds else self.histories)
         self.query_one("#results").border_subtitle = Content("" if self.are_folds else self._describe_saving(found))
@@ -344,8 +345,11 @@ def _average_rows(found: Sequence[RunResults]) -> list[Fact]:
     return rows
 
 
-def _result_rows(found: Sequence[RunResults]) -> list[Fact]:
-    """The results, a column a run; the best of a row is bold."""
+def _result_rows(found: Sequence[RunResults], *, ranks: bool) -> list[Fact]:
+    """The results, a column a run; the best of a row is bold, of losses and metrics only where `ranks`.
+
+    Those of different tasks measure different things.
+    """
     rows: list[Fact] = []
 
     def add(label: str, values: Sequence[float | None], texts: Sequence[str], best: Any = None) -> None:
@@ -361,7 +365,7 @@ def _result_rows(found: Sequence[RunResults]) -> list[Fact]:
         measured, values = get_metric(name), [each.metrics.get(name) for each in found]
         told = measured.format_cell if name == "loss" else measured.format_text
         texts = [f"{told(value or 0)}{way}" for value, way in zip(values, ways, strict=True)]
-        add(measured.label, values, texts, measured.choose_best)
+        add(measured.label, values, texts, measured.choose_best if ranks else None)
     shares = [each.share for each in found]
     add("R", shares, [formatting.format_share(value or 0) for value in shares])
     seconds = [each.seconds for each in found]
