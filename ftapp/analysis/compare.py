@@ -143,7 +143,8 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]], 
             continue
         ours, theirs, measured = values[::2], values[1::2], get_metric(name)
         if len(pairs) >= statistics.SEEDS:
-            difference = statistics.estimate_mean((theirs - ours).tolist(), overlap)
+            rounding = statistics.compute_rounding(examples) if measured.is_proportion else 0.0
+            difference = statistics.estimate_mean((theirs - ours).tolist(), overlap, least_deviation=rounding)
         elif measured.is_proportion and examples and values.min() >= 0 and values.max() <= 1:
             # Repeats share test examples, so they do not count as more of these.
             first, second = (round(examples * float(np.mean(each))) for each in (ours, theirs))

@@ -139,6 +139,18 @@ def estimate_interval(
     return Interval(estimate, estimate - half, estimate + half, len(values))
 
 
+def compute_rounding(examples: int) -> float:
+    """Compute the standard deviation that differences of a proportion have at least.
+
+    A proportion of n examples is a multiple of 1/n. So its differences may be the same over all repeats by chance: they
+    scatter at least as two numbers that are rounded so.
+
+    Args:
+        examples: On how many the proportion was measured; 0 where their number is not known, which gives 0.
+    """
+    return 1 / examples / math.sqrt(6) if examples else 0.0
+
+
 def estimate_mean(
     values: Sequence[float] | Series,
     overlap: float | None = None,

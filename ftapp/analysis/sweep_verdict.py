@@ -8,7 +8,6 @@ them hold at once. A finalist is the winner only if its whole interval is on the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,9 +84,6 @@ def compare_finalists(
 ) -> list[Finalist]:
     """Compare each finalist with the recipe's own values.
 
-    A proportion of n examples is a multiple of 1/n. So its differences may be the same over all seeds by chance: they
-    scatter at least as two numbers that are rounded so.
-
     Args:
         values: The metric by seed of each arm.
         own: The arm of the recipe's own values.
@@ -99,7 +95,7 @@ def compare_finalists(
     """
     names = [arm for arm in values if arm != own]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(names))
-    rounding = 1 / examples / math.sqrt(6) if metric.is_proportion and examples else 0.0
+    rounding = statistics.compute_rounding(examples) if metric.is_proportion else 0.0
     found = []
     for arm in names:
         seeds = sorted(values[arm].keys() & values.get(own, {}).keys())

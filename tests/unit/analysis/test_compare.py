@@ -177,6 +177,19 @@ def test_three_repeats_speak_of_seeds(tmp_path: Path) -> None:
     assert "over 3 seeds" in found.verdicts[0]
 
 
+@pytest.mark.parametrize(("examples", "is_told"), [(1, False), (2, True)])
+def test_accuracies_that_differ_by_one_example_over_all_seeds_may_be_the_same(
+    examples: int, is_told: bool, tmp_path: Path
+) -> None:
+    arms = []
+    for name, shift in (("A", 0.0), ("B", examples / 100)):
+        repeats = [record_run(tmp_path, f"seed={seed}", accuracy=0.8 + seed / 100 + shift) for seed in range(3)]
+        arms.append(Arm(name, tuple(map(read_record, repeats))))
+    found = compare.compare_arms(*arms).metrics["accuracy"]
+    assert found.estimate == pytest.approx(examples / 100)
+    assert found.contains(0) is not is_told
+
+
 def test_a_run_that_crashed_or_never_trained_is_compared_as_far_as_it_goes(tmp_path: Path) -> None:
     whole, crashed = record_run(tmp_path), record_run(tmp_path, status=None, losses=[3.0])
     empty = record_run(tmp_path)
