@@ -22,9 +22,9 @@ _AGAIN_SECONDS = 1.0
 class Interruption:
     """A context in which a stop signal asks all runs to end after their step, and leaves the command to wait for them.
 
-    Ctrl-C (SIGINT) that comes again, after a second or more without any signal, is a person who does not want to wait:
-    the runs end at once. A signal that comes twice in an instant, or another one however often, asks for no more than
-    the first, which decides the runs' status.
+    Ctrl-C (SIGINT) that comes again, once the first was answered and after a second or more without any signal, is a
+    person who does not want to wait: the runs end at once. A signal that comes twice in an instant, or another one
+    however often, asks for no more than the first, which decides the runs' status.
 
     Where the command has a limit of time, no further run starts after it. Those that go on end themselves
     (`environment`).
@@ -121,7 +121,8 @@ class Interruption:
             self._messages.append(
                 "ending after this step and saving; Ctrl-C again, after a second, ends at once without saving"
             )
-        elif number == signal.SIGINT and self._typed and self._last - before >= _AGAIN_SECONDS:
+        # Signals that come in an instant may be handled seconds apart, where the machine stands still in between.
+        elif number == signal.SIGINT and self._typed and not self._messages and self._last - before >= _AGAIN_SECONDS:
             self._messages.append("ending at once")
             for job in self._jobs:
                 self._launcher.interrupt(job, AT_ONCE)

@@ -174,7 +174,7 @@ def test_an_experiment_that_is_called_again_and_again_comes_to_its_end(recipe_wi
 _STARTS = """
 import sys
 from pathlib import Path
-from ftapp.experiments.experiment_folder import Options
+from ftapp.experiments.options import Options
 from ftapp.tui.editor.draft import Draft
 draft = Draft(Path(sys.argv[1]), None, {"phase.finetune.epochs": 10000}, Options(repeats=2))
 print(draft.start(Path(sys.argv[2]), offline=True).folder)

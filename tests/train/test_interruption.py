@@ -86,8 +86,8 @@ def test_signals_to_the_command_and_its_run_are_one_request(start_long: Start, t
         poke(process, signal.SIGTERM)
         poke(worker, signal.SIGTERM)
         time.sleep(0.005)
-    assert any(map(saves, read(run.events_file)))
     ended(process, run, "interrupted")
+    assert any(map(saves, read(run.events_file)))
 
 
 def test_a_closed_terminal_is_no_matter_of_a_run(start_long: Start, tmp_path: Path) -> None:
