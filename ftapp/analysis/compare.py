@@ -118,7 +118,7 @@ def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
     verdict = verdicts.describe_time_saved(a.name, b.name, found.saved)
     if crowding := _describe_crowding(pairs):
         caveat = found.caveats["saved"] = f"{crowding}, so it is only approximate"
-        verdict = f"{verdict} {caveat[:1].upper()}{caveat[1:]}."
+        verdict = f"{verdict} {_make_sentence(caveat)}"
     found.verdicts.append(verdict)
 
 
@@ -134,16 +134,14 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]], 
         found.reasons |= dict.fromkeys(results[0].metrics, reason)
         return
     examples = min(each.examples for each in results)
-    sources = [key for one, other in pairs for key in compare_settings([one, other]) if key in _TESTED]
-    differing = ", ".join(dict.fromkeys(sources))
-    caveat = f"the runs may be tested on different data: {differing} differ{'s' * (len(set(sources)) == 1)}"
+    caveat = _describe_other_data(pairs)
     for name in results[0].metrics:
         values = np.array([value for each in results if (value := each.value(name)) is not None])
         if len(values) < len(results):
             continue
         ours, theirs, measured = values[::2], values[1::2], get_metric(name)
         if len(pairs) >= statistics.SEEDS:
-            rounding = statistics.compute_rounding(examples) if measured.is_proportion else 0.0
+            rounding = statistics.compute_rounding_deviation(examples) if measured.is_proportion else 0.0
             difference = statistics.estimate_mean((theirs - ours).tolist(), overlap, least_deviation=rounding)
         elif measured.is_proportion and examples and values.min() >= 0 and values.max() <= 1:
             # Repeats share test examples, so they do not count as more of these.
@@ -152,14 +150,21 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]], 
         else:
             continue
         found.metrics[name] = difference
-        if sources:
+        if caveat:
             found.caveats[name] = caveat
         verdict = verdicts.describe_difference(
             found.a, found.b, f"test {measured.label}", difference, percent=measured.is_proportion
         )
         found.verdicts.append(verdict)
-    if sources and found.metrics:
-        found.verdicts.append(f"{caveat[:1].upper()}{caveat[1:]}.")
+    if caveat and found.metrics:
+        found.verdicts.append(_make_sentence(caveat))
+
+
+def _describe_other_data(pairs: Sequence[tuple[Record, Record]]) -> str | None:
+    """By which keys the runs may be tested on different data; None where by none."""
+    keys = list(dict.fromkeys(key for pair in pairs for key in compare_settings(pair) if key in _TESTED))
+    verb = "differs" if len(keys) == 1 else "differ"
+    return f"the runs may be tested on different data: {', '.join(keys)} {verb}" if keys else None
 
 
 def _explain_other_answers(pairs: Sequence[tuple[Record, Record]]) -> str | None:
@@ -227,3 +232,7 @@ def build_table(arms: Sequence[Arm]) -> dict[str, Any]:
         "comparisons": [each.table() for each in compare_all(arms)],
         "folds": [each.table() for each in summarize_all(arms)],
     }
+
+
+def _make_sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

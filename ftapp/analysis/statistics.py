@@ -139,7 +139,7 @@ def estimate_interval(
     return Interval(estimate, estimate - half, estimate + half, len(values))
 
 
-def compute_rounding(examples: int) -> float:
+def compute_rounding_deviation(examples: int) -> float:
     """Compute the standard deviation that differences of a proportion have at least.
 
     A proportion of n examples is a multiple of 1/n. So its differences may be the same over all repeats by chance: they

@@ -95,7 +95,7 @@ def compare_finalists(
     """
     names = [arm for arm in values if arm != own]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(names))
-    rounding = statistics.compute_rounding(examples) if metric.is_proportion else 0.0
+    rounding = statistics.compute_rounding_deviation(examples) if metric.is_proportion else 0.0
     found = []
     for arm in names:
         seeds = sorted(values[arm].keys() & values.get(own, {}).keys())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -151,12 +149,14 @@ def end(error: BaseException) -> NoReturn:
         traceback.print_exception(error)
         raise SystemExit(1) from None
     from ftapp.common.errors import RunError
+    from ftapp.common.full_disk import is_full
+    from ftapp.common.safe_files import explain_error
 
     if isinstance(error, RunError):
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
     said = f"{type(error).__name__}: {error}"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # most likely what standard output goes to is full
-        said = f"{error.filename or 'the output'} cannot be written: {os.strerror(error.errno)}"
+    if isinstance(error, OSError) and is_full(error):  # most likely what standard output goes to
+        said = f"{error.filename or 'the output'} cannot be written: {explain_error(error)}"
     print(f"ftapp: {said} ('ftapp --debug ...' shows where)", file=sys.stderr)
     raise SystemExit(1) from None

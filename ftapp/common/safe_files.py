@@ -92,7 +92,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def find_lost_folder(folder: Path) -> str | None:
+def explain_lost_folder(folder: Path) -> str | None:
     """Say that a folder is not where it was, as the end of a sentence; None where it is there."""
     return None if is_folder(folder) else "its folder is gone: it was deleted or moved"
 

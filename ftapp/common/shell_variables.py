@@ -37,7 +37,7 @@ def drop_shell_variables() -> None:
         del os.environ[name]
 
 
-def is_queued(name: str) -> bool:
+def can_be_queued(name: str) -> bool:
     """Tell whether an entry of the queue can set a variable: one of these, or what the start of a run sets."""
     return _decides(name) or name.startswith("FTAPP_") or name in _OF_STARTS
 

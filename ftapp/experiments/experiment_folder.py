@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.locks import is_locked, lock_alone
-from ftapp.common.safe_files import exists, find_lost_folder, is_file, read_object
+from ftapp.common.safe_files import exists, explain_lost_folder, is_file, read_object
 from ftapp.experiments.arms import Round, list_rounds
 from ftapp.experiments.experiment_files import FACTS, RESULT
 from ftapp.runs.run_folder import GOING_ON, REPORT_FILE, RunFolder, find_recipe_damage
@@ -80,7 +80,7 @@ class Experiment:
         """Find what is wrong with the experiment's files, in words; None when nothing is."""
         missing = (each.name for each in (self.facts_file, self.recipe_file) if not exists(each))
         return (
-            find_lost_folder(self.folder)
+            explain_lost_folder(self.folder)
             or next((f"its {name} is missing" for name in missing), None)
             or read_object(self.facts_file, FACTS)[1]
             or find_recipe_damage(self.recipe_file)

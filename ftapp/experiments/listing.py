@@ -22,7 +22,7 @@ from ftapp.runs.recipe_facts import UNKNOWN, RecipeFacts, read_recipe_facts
 from ftapp.runs.run_filter import Facts
 from ftapp.runs.run_folder import GOING_ON, RunFolder
 from ftapp.runs.run_lookup import list_folders
-from ftapp.runs.run_names import parse_name, read_age
+from ftapp.runs.run_names import make_sort_key, parse_name
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
 _SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
@@ -144,7 +144,7 @@ class Summaries:
             self._known.pop(name, None)
         found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
         found += [(each.folder.name, each) for each in experiment_lookup.list_experiments(self._folder)]
-        for name, experiment in sorted(found, key=lambda each: read_age(each[0]), reverse=True):
+        for name, experiment in sorted(found, key=lambda each: make_sort_key(each[0]), reverse=True):
             yield self.sum_up(experiment) if experiment else self._sum_up_run(name)
 
     def sum_up(self, experiment: Experiment) -> Summary:

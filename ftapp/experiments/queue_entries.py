@@ -10,7 +10,7 @@ import msgspec
 
 from ftapp.common.errors import Problem, RecipeError, quote
 from ftapp.common.formatting import format_ordinal, join_names
-from ftapp.common.shell_variables import is_queued
+from ftapp.common.shell_variables import can_be_queued
 from ftapp.runs.run_names import is_name
 
 
@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if self.job and not is_name(self.job):
             raise ValueError(f"{quote(self.job)} is no name of a run or an experiment")
-        if unknown := [name for name in self.environment if not is_queued(name)]:
+        if unknown := [name for name in self.environment if not can_be_queued(name)]:
             raise ValueError(f"{quote(unknown[0])} is no variable that an entry of the queue sets")
 
     @property

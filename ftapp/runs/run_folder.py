@@ -22,7 +22,7 @@ from ftapp.common.locks import is_locked
 from ftapp.common.safe_files import (
     UNREADABLE,
     explain_error,
-    find_lost_folder,
+    explain_lost_folder,
     is_file,
     open_file,
     read_object,
@@ -161,7 +161,7 @@ class RunFolder:
         Single lines of its events that cannot be read are told by its history.
         """
         return (
-            find_lost_folder(self.folder)
+            explain_lost_folder(self.folder)
             or find_recipe_damage(self.recipe_file)
             or read_object(self.environment_file, _ENVIRONMENT)[1]
             or _find_event_damage(self.events_file)

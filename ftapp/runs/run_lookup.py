@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.safe_files import is_file, is_folder
 from ftapp.runs.run_folder import RunFolder
-from ftapp.runs.run_names import is_name, read_age
+from ftapp.runs.run_names import is_name, make_sort_key
 
 
 class _HasFolder(Protocol):
@@ -38,7 +38,7 @@ def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
             names = [entry.name for entry in entries if is_name(entry.name) or is_file(Path(entry) / known_by)]
     except OSError:
         return []
-    return sorted((name for name in names if is_folder(folder / name)), key=read_age, reverse=True)
+    return sorted((name for name in names if is_folder(folder / name)), key=make_sort_key, reverse=True)
 
 
 def match_name(name: str, found: Sequence[_Folder]) -> list[_Folder]:

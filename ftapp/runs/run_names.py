@@ -42,8 +42,8 @@ def parse_name(name: str) -> tuple[str, float | None]:
     return match["rest"], None
 
 
-def read_age(name: str) -> tuple[str, str, str]:
-    """Read from a folder's name what folders are sorted by: the second of its making, the part of it, and the rest.
+def make_sort_key(name: str) -> tuple[str, str, str]:
+    """Make the key by which folders are sorted: the second of their making, the part of it, and the name.
 
     Args:
         name: The name of a folder; one of another form counts as newer than all runs, from A to Z.

@@ -75,11 +75,9 @@ def serve(address: str) -> None:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server.bind(address)
     server.listen(16)
-    is_ready = False
+    if not _has_ended(sys.stdin, server):  # whoever asks still waits
+        _prepare()
     while not _has_ended(sys.stdin, server):
-        if not is_ready:
-            _prepare()
-            is_ready = True
         connection, _ = server.accept()
         if os.fork() == 0:
             server.close()

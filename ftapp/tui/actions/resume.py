@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_quantity
-from ftapp.common.safe_files import describe_error, find_lost_folder
+from ftapp.common.safe_files import describe_error, explain_lost_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.sweep.search import check_optuna
 from ftapp.launchers.choose import choose_target, find_former, make_launcher
@@ -100,7 +100,7 @@ async def resume_experiment(app: FtApp, experiment: Experiment) -> bool:
         Whether the process was started.
     """
     try:
-        if lost := find_lost_folder(experiment.folder):
+        if lost := explain_lost_folder(experiment.folder):
             raise RunError(lost)
         if experiment.is_sweep:
             check_optuna()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 
 from ftapp.common.person import Access, Person
-from ftapp.common.safe_files import find_lost_folder
+from ftapp.common.safe_files import explain_lost_folder
 from ftapp.runs.resuming import ENDED_EARLY, RESUMABLE
 from ftapp.runs.run_folder import GOING_ON
 from ftapp.tui.actions.target import Target
@@ -138,7 +138,7 @@ def _delete(app: FtApp, targets: Sequence[Target]) -> None:
 
 
 def _explain_lost(target: Target) -> str | None:
-    lost = find_lost_folder(target.run.folder)
+    lost = explain_lost_folder(target.run.folder)
     return f"{target.recipe} is damaged: {lost}." if lost else None
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from ftapp.runs.run_names import is_name, make_name, parse_name, read_age
+from ftapp.runs.run_names import is_name, make_name, make_sort_key, parse_name
 
 
 def test_the_names_of_what_is_made_one_after_another_sort_so_whatever_it_is() -> None:
@@ -15,7 +15,7 @@ def test_the_names_of_what_is_made_one_after_another_sort_so_whatever_it_is() ->
     for rest in ("b", "z-quick", "a", "c", "a-quick-00ff"):
         names.append(make_name(rest))
         time.sleep(0.001)
-    assert sorted(names, key=read_age) == names
+    assert sorted(names, key=make_sort_key) == names
     assert all(older != newer for older, newer in pairwise(names))
 
 
@@ -42,4 +42,4 @@ def test_a_time_that_no_clock_shows_is_none() -> None:
 
 def test_folders_of_other_names_come_first() -> None:
     names = ["20260102-030405-a-0002", "zeta", "20260102-030405-z-0001", "20260103-030405-a-0000", "alpha"]
-    assert sorted(names, key=read_age, reverse=True) == ["zeta", "alpha", names[3], names[0], names[2]]
+    assert sorted(names, key=make_sort_key, reverse=True) == ["zeta", "alpha", names[3], names[0], names[2]]
