@@ -42,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Workers share one server of quick starts."""
     if config.getoption("numprocesses", None):
         quick_starts.share_server()
+        all_tests = config.args_source is pytest.Config.ArgsSource.TESTPATHS  # those of some files may need no Keras
+        if all_tests and os.environ["KERAS_BACKEND"] == "tensorflow":
+            quick_starts.fork_workers(config)
 
 
 def pytest_collection_finish() -> None:

@@ -12,20 +12,8 @@ import os
 import signal
 import socket
 import sys
-import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGQUIT)
-
-
-def connect(address: str) -> socket.socket:
-    """Connect to the server, once it has imported what it needs."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    while True:
-        try:
-            connection.connect(address)
-            return connection
-        except (FileNotFoundError, ConnectionRefusedError):
-            time.sleep(0.05)
 
 
 def main() -> None:
@@ -35,7 +23,8 @@ def main() -> None:
         os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     files = [int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
-    connection = connect(address)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(address)
     request = {
         "module": module,
         "arguments": arguments,

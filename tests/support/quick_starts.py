@@ -16,6 +16,7 @@ import json
 import os
 import runpy
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -35,6 +36,7 @@ from tests.support.processes import SHARED
 
 _CLIENT = Path(__file__).with_name("quick_start.py")
 _ADDRESS = "FTAPP_TEST_STARTS"  # the variable that names the socket of the server that workers share
+_WORKER = "tests.support.xdist_worker"
 _LONGEST_REQUEST = 1 << 17  # bytes
 _MOST_FILES = 32
 _FIRST_FREE = 100  # a file number above those that processes are given
@@ -51,6 +53,12 @@ def share_server() -> None:
     os.environ[_ADDRESS] = _start_server()
 
 
+def fork_workers(config: pytest.Config) -> None:
+    """Have the workers of pytest-xdist be forks too, which takes ten seconds of a processor for each of them."""
+    command = _make_command(os.environ[_ADDRESS], _WORKER)
+    config.option.tx = [f"popen//python={shlex.join(command)}"] * len(config.option.tx)
+
+
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have launchers and helper processes of this process start quickly."""
     for module in (launcher, service):
@@ -61,8 +69,12 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
 def _start_server() -> str:
     """Start the server of this process, which ends with it, and return the address of its socket."""
     address = str(Path(tempfile.mkdtemp(prefix="ftapp-starts-")) / "socket")
-    command = [sys.executable, "-m", "tests.support.quick_starts", address]
-    SHARED.add(subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT).pid)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:  # who connects waits until Keras is imported
+        server.bind(address)
+        server.listen(16)
+        number = server.fileno()
+        command = [sys.executable, "-m", "tests.support.quick_starts", address, str(number)]
+        SHARED.add(subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, pass_fds=[number]).pid)
     return address
 
 
@@ -70,23 +82,22 @@ def _make_command(address: str, module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-I", "-S", str(_CLIENT), address, module, *arguments]
 
 
-def serve(address: str) -> None:
+def serve(address: str, server: socket.socket) -> None:
     """Import what processes need, once one is asked for, and fork as asked."""
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    server.bind(address)
-    server.listen(16)
-    if not _has_ended(sys.stdin, server):  # whoever asks still waits
-        _prepare()
-    while not _has_ended(sys.stdin, server):
-        connection, _ = server.accept()
-        if os.fork() == 0:
-            server.close()
-            try:
-                _keep(connection, address)
-            finally:
-                os._exit(1)
-        connection.close()
-    shutil.rmtree(Path(address).parent)
+    try:
+        if not _has_ended(sys.stdin, server):  # whoever asks still waits
+            _prepare()
+        while not _has_ended(sys.stdin, server):
+            connection, _ = server.accept()
+            if os.fork() == 0:
+                server.close()
+                try:
+                    _keep(connection, address)
+                finally:
+                    os._exit(1)
+            connection.close()
+    finally:
+        shutil.rmtree(Path(address).parent)
 
 
 def _prepare() -> None:
@@ -159,8 +170,9 @@ def _run(request: dict[str, Any], files: list[int], address: str) -> int:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    for module in (launcher, service):
-        module.make_module_command = lambda name, *given: _make_command(address, name, *given)  # type: ignore[attr-defined]
+    if request["module"] != _WORKER:  # whose tests say which of their processes start quickly
+        for module in (launcher, service):
+            module.make_module_command = lambda name, *given: _make_command(address, name, *given)  # type: ignore[attr-defined]
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, request["mask"])
@@ -176,4 +188,4 @@ def _run(request: dict[str, Any], files: list[int], address: str) -> int:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
