@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import seed as seed_python
@@ -39,7 +40,8 @@ gc.disable()  # until all tests are imported, as in `ftapp.common.quick_imports`
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Workers share one server of quick starts."""
+    """Workers share one server of quick starts. OpenVINO reports nothing, also where a test imports it first."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     if config.getoption("numprocesses", None):
         quick_starts.share_server()
         all_tests = config.args_source is pytest.Config.ArgsSource.TESTPATHS  # those of some files may need no Keras

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from ftapp.freezing.layer_plan import LayerPlan
-from ftapp.models.graph import find_feeding, make_rest
+from ftapp.models.graph import make_rest
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers, graph_nodes, is_functional
 from ftapp.models.layers import has_dropout, own_variables
@@ -104,11 +104,6 @@ def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boun
         above=above,
         below=tuple(below),
     )
-
-
-def find_feeding_nodes(model: keras.Model, found: Boundary) -> list[Any]:
-    """Return the nodes that compute the features: the frozen half's graph, without inputs, in order."""
-    return find_feeding(model, list(found.features.values()))
 
 
 def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.layers import name_variables, restore_values_after
 
 _DIGEST = 16  # bytes
+_SMALL = 1 << 18  # values that are hashed before threads for them have begun
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ def combine(hashes: dict[str, bytes]) -> str:
 
 def hash_variables(variables: dict[str, Any]) -> dict[str, bytes]:
     """Hash the value of each variable, by the same names."""
+    if sum(math.prod(each.shape) for each in variables.values()) < _SMALL:
+        return {name: _hash(each) for name, each in variables.items()}
     with ThreadPoolExecutor() as pool:  # hashlib works outside of the interpreter lock
         return dict(zip(variables, pool.map(_hash, variables.values()), strict=True))
 

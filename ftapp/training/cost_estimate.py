@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 
@@ -10,6 +11,8 @@ from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import flops
 from ftapp.models.distribution import measure_held
 from ftapp.models.flops import Call
+from ftapp.models.graph import find_feeding
+from ftapp.models.keras_internals import graph_nodes
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.phase_events import Estimate
 
@@ -37,6 +40,19 @@ def list_calls(recipe: Recipe, model: keras.Model) -> list[Call] | None:
         return flops.measure(model, _example_size(recipe))
     except Exception:
         return None
+
+
+def list_calls_below(model: keras.Model, calls: Sequence[Call], features: Iterable[Any]) -> list[Call]:
+    """List the calls of a model's frozen half, among those of the whole model.
+
+    Args:
+        model: The Functional model.
+        calls: What it computes for one example.
+        features: The tensors of its graph that cross the cut.
+    """
+    nodes = [node for node in graph_nodes(model) if not node.is_input]
+    inside = dict(zip(map(id, nodes), flops.outermost(calls), strict=True))
+    return [calls[index] for node in find_feeding(model, list(features)) for index in inside[id(node)]]
 
 
 def forward_flops(calls: Sequence[Call]) -> int:

@@ -258,6 +258,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
                     setup.model,
                     plan_segment(setup, index, rules),
                     setup.splits,
+                    calls=setup.calls,
                     begin=state.segment_step,
                     former=former,
                     saved=checkpoint.optimizer if checkpoint else None,

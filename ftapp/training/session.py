@@ -65,6 +65,7 @@ class PhaseSession:
         exact: The same in float where `cached` is in int8, else empty.
         choice: Whether it caches features, and why.
         halves: The cut model; None where it stays whole.
+        calls: What the whole model computes for one example; None where it is not measured, or shapes alone do not say.
         below: What the frozen layers at the bottom compute for one example; empty where there are none, None where
             shapes alone do not say.
         is_known: Whether all layers below a new head's normalization are frozen, so that it gets the same of an example
@@ -97,6 +98,7 @@ class PhaseSession:
         plan: LayerPlan,
         splits: EncodedSplits,
         *,
+        calls: list[Call] | None = None,
         begin: int = 0,
         former: Any = None,
         saved: OptimizerState | None = None,
@@ -112,6 +114,7 @@ class PhaseSession:
             model: The whole model.
             plan: What trains.
             splits: The encoded data.
+            calls: What the whole model computes for one example; measured where they are needed and not given.
             begin: The steps of the phase before the segment.
             former: The optimizer of the segment before, from which moments are carried over; None at the start.
             saved: The state of its own optimizer at the step from which the segment goes on; None at its beginning.
@@ -120,7 +123,7 @@ class PhaseSession:
             spent: Where the time that features take is added; an own one by default.
         """
         self.recipe, self.index, self.phase, self.plan = recipe, index, recipe.phase[index], plan
-        self.whole, self.splits, self.report = model, splits, report
+        self.whole, self.calls, self.splits, self.report = model, calls, splits, report
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
@@ -154,7 +157,7 @@ class PhaseSession:
         freeze.apply(self.whole, self.plan)
         found = cut(self.whole, self.plan, dropout=self.recipe.frozen.dropout)
         halves: Cut | None = None if isinstance(found, str) else found
-        self.below = cost_estimate.list_calls(self.recipe, halves.frozen) if halves else []
+        self.below = self._list_calls_below(halves) if halves else []
         self.is_known = halves is not None and halves.above == NORMALIZATION
         self.choice = choose_features(self.recipe, self.phase, found, self.below, self.splits, self._begin)
         if not self.recipe.frozen.dropout:
@@ -214,11 +217,19 @@ class PhaseSession:
         if not self.optimizer.built:
             self.optimizer.build(self.model.trainable_variables)
 
-    def estimate(self, calls: list[Call] | None = None) -> Estimate | None:
-        """Estimate the cost of a step. calls: of the whole model, measured if they are not given."""
-        calls = calls or cost_estimate.list_calls(self.recipe, self.whole)
+    def _list_calls(self) -> list[Call] | None:
+        self.calls = self.calls or cost_estimate.list_calls(self.recipe, self.whole)
+        return self.calls
+
+    def _list_calls_below(self, halves: Cut) -> list[Call] | None:
+        if (calls := self._list_calls()) is not None:
+            return cost_estimate.list_calls_below(self.whole, calls, halves.features.values())
+        return cost_estimate.list_calls(self.recipe, halves.frozen)
+
+    def estimate(self) -> Estimate | None:
+        """Estimate the cost of a step; None where shapes alone do not say."""
         return cost_estimate.estimate_cost(
-            *(self.recipe, self.phase, calls, self.plan, self.below), cached=self.choice.cached
+            *(self.recipe, self.phase, self._list_calls(), self.plan, self.below), cached=self.choice.cached
         )
 
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
 from ftapp.models.distribution import share_batches, share_weights, use_one_device
+from ftapp.models.flops import Call
 from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1
+from ftapp.training import cost_estimate
 from ftapp.training.build_model import build_model
 
 
@@ -60,6 +63,11 @@ class Setup:
     model: keras.Model
     layers: Sequence[ModelLayer]
     plans: Sequence[LayerPlan]
+
+    @functools.cached_property
+    def calls(self) -> list[Call] | None:
+        """What the model computes for one example; None where shapes alone do not say."""
+        return cost_estimate.list_calls(self.recipe, self.model)
 
 
 def choose_device(precision: str, devices: int = 1) -> Device:

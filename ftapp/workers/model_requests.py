@@ -142,10 +142,10 @@ class ModelRequests:
             forward = median_seconds(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
             weights = [(each, each.numpy()) for each in plan.changing]
             try:
-                with PhaseSession(parsed, phase, held.model, plan, splits) as session:
+                with PhaseSession(parsed, phase, held.model, plan, splits, calls=held.calls) as session:
                     cached = session.choice.cached
                     step = time_step(session, batch, warm_up=1, timed=2)
-                    estimate = session.estimate(held.calls)
+                    estimate = session.estimate()
                     int8_saves = None
                     if session.cached:
                         missing = session.cached["train"].count_missing(np.arange(len(splits.train)), None)

@@ -17,8 +17,8 @@ from ftapp.recipe import Recipe
 
 if TYPE_CHECKING:
     from ftapp.data import DocumentSplits, Splits
-    from ftapp.freezing.layer_plan import LayerPlan
     from ftapp.training.session import PhaseSession
+    from ftapp.training.setup import Setup
 
 
 def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
 
     device = choose_device(recipe.precision, recipe.devices)
     setup = set_up(recipe, device, found, progress)
-    model, plans, splits = setup.model, setup.plans, setup.splits
+    plans, splits = setup.plans, setup.splits
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     phases: list[dict[str, Any]] = []
-    for index, plan in enumerate(plans):
-        phases.append(_plan_phase(recipe, index, model, plan, splits, sum(each["steps"] for each in phases)))
+    for index in range(len(plans)):
+        phases.append(_plan_phase(setup, index, sum(each["steps"] for each in phases)))
     return {
         "devices": recipe.devices,
         "precision": device.precision,
@@ -82,11 +82,12 @@ def _read(recipe: Recipe, progress: Progress) -> tuple[Splits | DocumentSplits |
     return found, {"seconds": seconds, "memory": memory, "checked": checks.images, "check_seconds": checks.seconds}
 
 
-def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any, begin: int) -> dict[str, Any]:
+def _plan_phase(setup: Setup, index: int, begin: int) -> dict[str, Any]:
     """Plan a phase. begin: the steps of the run before it."""
     from ftapp.training.session import PhaseSession
 
-    with PhaseSession(recipe, index, model, plan, splits) as session:
+    recipe, plan = setup.recipe, setup.plans[index]
+    with PhaseSession(recipe, index, setup.model, plan, setup.splits, calls=setup.calls) as session:
         estimate, choice = session.estimate(), session.choice
         seconds, int8_saves = _probe(session, begin)
     phase = session.phase

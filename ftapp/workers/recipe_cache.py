@@ -34,17 +34,12 @@ class HeldModel:
         self.timed: dict[Hashable, Timing] = {}
 
     def list_calls_below(self, boundary: Boundary) -> list[Call] | None:
-        """List the calls of the frozen half: those of the whole model for the nodes that make the features."""
-        from ftapp.freezing import cut
-        from ftapp.models import flops
-        from ftapp.models.keras_internals import graph_nodes
+        """List the calls of the frozen half; None where shapes alone do not say."""
+        from ftapp.training import cost_estimate
 
         if self.calls is None:
             return None
-        nodes = [node for node in graph_nodes(self.model) if not node.is_input]
-        inside = dict(zip(map(id, nodes), flops.outermost(self.calls), strict=True))
-        made = cut.find_feeding_nodes(self.model, boundary)
-        return [self.calls[index] for node in made for index in inside[id(node)]]
+        return cost_estimate.list_calls_below(self.model, self.calls, boundary.features.values())
 
 
 class RecipeCache:

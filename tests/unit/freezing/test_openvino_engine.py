@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,11 @@ def test_a_run_in_bfloat16_is_converted_in_float32(family: str) -> None:
             keras.config.set_dtype_policy("float32")
         expected = expected or found
         assert largest_difference(found, expected) < 1e-5
+
+
+def test_these_tests_report_nothing_to_the_makers_of_the_engine() -> None:
+    assert find_spec("openvino.tools.ovc")
+    assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
 
 
 @pytest.mark.slow
