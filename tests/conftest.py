@@ -34,6 +34,7 @@ from tests.support import quick_starts, recipes
 from tests.support.presets import Tiny, make_tiny
 
 Do = Callable[..., tuple[int, History, RunFolder]]
+Finished = tuple[History, RunFolder]
 
 
 gc.disable()  # until all tests are imported, as in `ftapp.common.quick_imports`
@@ -176,6 +177,26 @@ def own_precision() -> Iterator[None]:
 
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def finished(tiny: Tiny, probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The run of the tiny image recipe, done once for tests that read it and change nothing: (history, run)."""
+    import keras
+
+    from ftapp.workers import run as run_worker
+
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(probe, folder / "cache")
+    file = folder / "tiny.toml"
+    file.write_text(recipes.image_recipe(tiny), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FTAPP_CONFIG", str(folder / "config"))
+        patch.setenv("FTAPP_CACHE", str(folder / "cache"))
+        run = run_creation.create(recipe.load(file), "tiny", None, folder / "runs")
+        assert run_worker.main(run.folder) == 0
+    keras.config.set_dtype_policy("float32")
+    return History.of(read(run.events_file)), run
 
 
 @pytest.fixture

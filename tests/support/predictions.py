@@ -51,9 +51,13 @@ def explain_test(run: RunFolder, places: list[str]) -> dict[str, Explanation]:
 
 
 def measure(
-    run: RunFolder, source: str | None = None, overrides: Sequence[str] = (), split: str | None = None
+    run: RunFolder,
+    source: str | None = None,
+    overrides: Sequence[str] = (),
+    split: str | None = None,
+    models: RunModels | None = None,
 ) -> Remeasured:
-    """Evaluate a run's model in this process, as the predictor does."""
+    """Evaluate a run's model in this process, as the predictor does. models: what it holds from request to request."""
     other = load_other(run, source, list(overrides)).to_toml() if source else None
     request = Request(1, "evaluate", {}, list[Any]().append)
-    return EvaluateRequests(RunModels()).evaluate(request, str(run.folder), other, split)
+    return EvaluateRequests(models or RunModels()).evaluate(request, str(run.folder), other, split)

@@ -10,11 +10,11 @@ from ftapp.runs.checkpoints import list_checkpoints, read_facts
 from ftapp.runs.commands import Freeze
 from ftapp.runs.replay import ReplayedCommand
 from ftapp.training.checkpoint import read_checkpoint
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.train.test_resume import EVERY_STEP
 
 
-def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: str) -> None:
+def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: str, finished: Finished) -> None:
     command = ReplayedCommand(phase_index=0, step=2, command=Freeze(layers="all"))
     code, history, run = do(image_recipe, "phase.head.ema=0.9", *EVERY_STEP, replayed=[command])
     assert code == 0
@@ -27,7 +27,7 @@ def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: st
     assert any(np.array_equal(kernel, value) for value in checkpoint.optimizer.values)
     assert history.controlled[0].reason is not None
     assert "averages its weights" in history.controlled[0].reason
-    _, plain, _ = do(image_recipe)
+    plain, _ = finished
     assert history.steps.loss == plain.steps.loss, "averages change no step"
     assert history.evaluations[0].loss == plain.evaluations[0].loss
     assert history.evaluations[-1].loss != plain.evaluations[-1].loss

@@ -21,7 +21,7 @@ from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History
 from ftapp.training.session import PhaseSession
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny, set_weights
 from tests.support.quick_starts import make_command
@@ -208,9 +208,9 @@ def test_a_checked_cache_tells_what_it_found(do: Do, image_recipe: str, monkeypa
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_the_run_goes_on(
-    do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    do: Do, image_recipe: str, finished: Finished, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _, kept, _ = do(image_recipe)
+    kept, _ = finished
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "file"))
     code, history, _ = do(image_recipe)

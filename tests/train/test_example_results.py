@@ -14,7 +14,7 @@ from ftapp.models import saved_model
 from ftapp.runs.example_results import ExampleResult, ExampleResults, read_example_results
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers import run as run_worker
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.checkpoints import cut_back
 from tests.support.presets import Tiny
 from tests.support.recipes import without_samples
@@ -79,8 +79,10 @@ def test_texts_with_their_rows_and_probabilities(do: Do, text_recipe: str, tiny:
         assert last.score == pytest.approx(result.answer_score)
 
 
-def test_images_with_their_files_are_the_same_on_cached_features(do: Do, image_recipe: str, tiny: Tiny) -> None:
-    _, history, cached = do(image_recipe)
+def test_images_with_their_files_are_the_same_on_cached_features(
+    do: Do, image_recipe: str, finished: Finished, tiny: Tiny
+) -> None:
+    history, cached = finished
     assert history.watched is not None
     for watched in history.watched.examples:
         assert Path(watched.example).parent.name == watched.truth

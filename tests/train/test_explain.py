@@ -8,7 +8,7 @@ import pytest
 
 from ftapp.common.errors import RecipeError
 from ftapp.runs.example_results import read_example_results
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.predictions import explain, explain_test, predict
 from tests.support.presets import BAD, GOOD, Tiny
 
@@ -51,10 +51,8 @@ def test_words_of_texts_are_explained_with_the_answers_of_predict(
     assert explain_test(run, places) == {}
 
 
-def test_images_are_explained_with_the_answers_of_predict(
-    image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path
-) -> None:
-    _, _, run = do(image_recipe)
+def test_images_are_explained_with_the_answers_of_predict(finished: Finished, tiny: Tiny, tmp_path: Path) -> None:
+    _, run = finished
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("across", "down"):

@@ -79,6 +79,10 @@ def test_signals_to_the_command_and_its_run_are_one_request(start_long: Start, t
     process = start_long()
     run = wait_for_event(process, tmp_path / "runs", trains)
     worker = worker_of(process)
+    # A closed terminal is no matter of a run.
+    poke(worker, signal.SIGHUP)
+    done = len(read(run.events_file))
+    wait_for_event(process, tmp_path / "runs", lambda event: isinstance(event, Stepped) and event.step > done + 5)
     for number in (*[signal.SIGINT] * 20, signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1):
         poke(process, number)
         poke(worker, number)
@@ -90,13 +94,12 @@ def test_signals_to_the_command_and_its_run_are_one_request(start_long: Start, t
     assert any(map(saves, read(run.events_file)))
 
 
-def test_a_closed_terminal_is_no_matter_of_a_run(start_long: Start, tmp_path: Path) -> None:
-    process = start_long()
+def test_what_a_batch_system_ends_is_unfinished_and_has_a_checkpoint(
+    start: Start, tmp_path: Path, image_recipe: str
+) -> None:
+    (tmp_path / "long.toml").write_text(image_recipe, encoding="utf-8")
+    process = start("long.toml", *LONG)
     run = wait_for_event(process, tmp_path / "runs", trains)
-    worker = worker_of(process)
-    poke(worker, signal.SIGHUP)
-    done = len(read(run.events_file))
-    wait_for_event(process, tmp_path / "runs", lambda event: isinstance(event, Stepped) and event.step > done + 5)
     process.send_signal(signal.SIGTERM)
     ended(process, run, "unfinished")
     assert list_checkpoints(run)

@@ -17,7 +17,7 @@ from ftapp.models import layers, saved_model
 from ftapp.recipe import Phase, layer_rules
 from ftapp.runs.history import History
 from ftapp.training.optimizers import make_optimizer
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.presets import Tiny
 from tests.support.recipes import DIVERGES, HEAD_ALONE, without_samples
 
@@ -71,8 +71,8 @@ def test_a_saved_classifier_predicts_what_was_measured(do: Do, text_recipe: str,
     assert trained.classes == ("negative", "positive")
 
 
-def test_saved_files_hold_the_same_weights(do: Do, image_recipe: str) -> None:
-    _, _, run = do(image_recipe, "phase.head.epochs=1")
+def test_saved_files_hold_the_same_weights(finished: Finished) -> None:
+    _, run = finished
     whole = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
     backbone = keras_hub.models.Backbone.from_preset(str(run.model_folder / "preset"))
     assert len([layer for layer in backbone.layers if layer.weights]) == 3
@@ -141,8 +141,8 @@ def test_one_seed_gives_the_same_losses_and_another_does_not(do: Do, image_recip
     assert [one.loss for one in runs[0].evaluations] == [one.loss for one in runs[1].evaluations]
 
 
-def test_augmentation_changes_training_and_nothing_else(do: Do, image_recipe: str) -> None:
-    plain = do(image_recipe)[1]
+def test_augmentation_changes_training_and_nothing_else(do: Do, image_recipe: str, finished: Finished) -> None:
+    plain, _ = finished
     augmented = do(image_recipe + "[augment]\nrotation = 180.0\n")[1]
     assert losses(plain) != losses(augmented)
     assert plain.evaluations[0].loss == augmented.evaluations[0].loss

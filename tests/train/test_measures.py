@@ -14,13 +14,13 @@ from ftapp.runs.commands import Checkpoint
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Confused, Drifted, Evaluated
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.presets import Tiny
 from tests.support.recipes import HEAD_ALONE
 
 
-def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, image_recipe: str) -> None:
-    _, history, run = do(image_recipe)
+def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(finished: Finished) -> None:
+    history, run = finished
     events = read(run.events_file)
     for place, event in enumerate(events):
         if isinstance(event, Evaluated):

@@ -19,6 +19,7 @@ from ftapp.runs.run_folder import RunFolder
 from ftapp.training.instrumented_model import InstrumentedModel
 from tests.conftest import Do
 from tests.support.presets import Tiny
+from tests.support.recipes import HEAD_ALONE
 from tests.train.test_cached import resnet_recipe
 
 SECOND = '[[phase]]\nname = "all"\nlayers = ["train all"]\nsteps = 3\nbatch_size = 1\n'
@@ -47,7 +48,7 @@ def measured() -> Callable[[RunFolder], tuple[NDArray[Any], NDArray[Any]]]:
 @pytest.mark.parametrize(
     "sets",
     [
-        ["phase.head.batch_size=1", "phase.head.epochs=6"],
+        ["phase.head.batch_size=1", "phase.head.epochs=2"],
         ["phase.head.batch_size=23"],  # a rest of one example
         ["phase.head.batch_size=1", "phase.head.epochs=2", "frozen.cache=false"],
         ["phase.head.batch_size=1", 'phase.head.layers=["freeze all", "train classifier"]', "model.hidden=[4]"],
@@ -107,7 +108,7 @@ def test_a_model_that_trains_as_a_whole_is_normalized_too(do: Do, image_recipe: 
 
 
 def test_texts_of_any_length_are_normalized(do: Do, text_recipe: str) -> None:
-    code, history, _ = do(text_recipe, "model.normalize=true", "phase.finetune.batch_size=1")
+    code, history, _ = do(text_recipe, HEAD_ALONE, "model.normalize=true", "phase.finetune.batch_size=1")
     assert code == 0
     assert history.evaluations[0].loss < 3
 

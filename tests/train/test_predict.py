@@ -8,15 +8,16 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import parquet
+from typer.testing import CliRunner
 
 from ftapp import data, recipe
+from ftapp.cli import app
 from ftapp.common.errors import RunError
 from ftapp.common.partial_file import PartialFile
 from ftapp.data import Subset
@@ -213,8 +214,10 @@ def test_tables_become_parquet_with_the_columns_that_are_kept(run: RunFolder, ti
     assert {path.name for path in tmp_path.iterdir() if "out" in path.name} == {"out.parquet"}
 
 
-def test_wrong_arguments_are_refused_before_anything_is_loaded(run: RunFolder, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ftapp.cli", "predict", str(run.folder)]
+def test_wrong_arguments_are_refused_before_anything_is_loaded(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     wrong = {
         ("none.csv",): "there is no file or folder 'none.csv'",
         ("-", "-"): "'-' is given more than once",
@@ -226,7 +229,7 @@ def test_wrong_arguments_are_refused_before_anything_is_loaded(run: RunFolder, t
     }
     (tmp_path / "a.csv").write_text("text\nfine\n")
     for arguments, message in wrong.items():
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert done.returncode == 2
+        done = CliRunner().invoke(app.app, ["predict", str(run.folder), *arguments])
+        assert done.exit_code == 2
         assert message in done.stderr
         assert "Keras" not in done.stderr

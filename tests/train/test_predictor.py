@@ -28,7 +28,7 @@ from ftapp.runs import narration
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.predictor import make_handlers
 from ftapp.workers.run_models import RunModels
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.presets import Tiny
 from tests.support.recipes import without_samples
 
@@ -39,9 +39,9 @@ def asked(handler: Callable[..., Any], run: RunFolder, lines: list[Any] | None =
 
 
 def test_it_classifies_an_image_file(
-    image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, _, run = do(image_recipe)
+    _, run = finished
     handlers = make_handlers(RunModels(), tmp_path)
     ready = asked(handlers["load"], run)
     assert (ready.task, ready.classes, ready.head) == ("image-classification", ("across", "down"), "softmax")

@@ -37,11 +37,7 @@ from tests.support.processes import Start
 
 EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=1000")
 
-TWO_PHASES = """
-[augment]
-flip = "horizontal"
-rotation = 10
-views = 2
+FINETUNE = """
 [[phase]]
 name = "finetune"
 layers = ["freeze all", "train last:1", "train head"]
@@ -49,6 +45,16 @@ steps = 5
 batch_size = 8
 learning_rate = { backbone = 0.001, head = 0.01 }
 """
+
+TWO_PHASES = (
+    """
+[augment]
+flip = "horizontal"
+rotation = 10
+views = 2
+"""
+    + FINETUNE
+)
 
 
 def go_on(run: RunFolder) -> tuple[int, History]:

@@ -83,7 +83,8 @@ def test_adapters_train_beside_frozen_kernels_and_merge(make: Any, rule: str, co
     freeze.apply(model, plan)
     assert len(model.trainable_variables) == 2 * count + 2
     proof = Proof(plan)
-    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
+    eagerly = keras.backend.backend() == "tensorflow"  # a trace takes longer than two steps
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False, run_eagerly=eagerly)
     for _ in range(2):
         model.train_on_batch(inputs, np.ones((8, 2), np.float32))
     found = proof.compare()
