@@ -20,6 +20,8 @@ os.environ.setdefault("TEXTUAL_FPS", "30")  # as `ftapp.tui` sets it, also where
 import msgspec
 import psutil
 import pytest
+from typer import testing
+from typer.main import get_command
 
 from ftapp import recipe
 from ftapp.common import user_folders
@@ -147,6 +149,14 @@ def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, t
     if "network" not in request.keywords:
         monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
     return user_folders.cache()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_built_once() -> Iterator[None]:
+    """Have Typer's runner build the tree of commands once: that takes longer than most of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(testing, "_get_command", functools.cache(get_command))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

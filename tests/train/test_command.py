@@ -121,11 +121,10 @@ def test_ctrl_c_ends_after_the_step_and_saves(image_recipe: str, start: Start, t
 
 def test_a_killed_run_counts_as_crashed(image_recipe: str, start: Start, tmp_path: Path) -> None:
     name = written(tmp_path, "long.toml", image_recipe)
-    process = start(name, "--set", "phase.head.epochs=10000", "--json")
+    process = start(name, "--set", "phase.head.epochs=10000", "--json", is_real=True)
     run = wait_for_step(tmp_path / "runs", 2)
     assert run.status() == "running"
-    words = {"ftapp.workers.run", str(run.folder)}
-    [worker] = [each for each in psutil.process_iter(["cmdline"]) if words <= {*(each.info["cmdline"] or ())}]
+    [worker] = psutil.Process(process.pid).children()
     worker.kill()
     code, results, stderr = finish(process)
     assert code == 1
