@@ -191,7 +191,10 @@ def own_precision() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def finished(tiny: Tiny, probe: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The run of the tiny image recipe, done once for tests that read it and change nothing: (history, run)."""
+    """The run of the tiny image recipe, with a checkpoint of each of its nine steps: (history, run).
+
+    It is done once, for tests that read it and change nothing.
+    """
     import keras
 
     from ftapp.workers import run as run_worker
@@ -203,10 +206,19 @@ def finished(tiny: Tiny, probe: Path, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FTAPP_CONFIG", str(folder / "config"))
         patch.setenv("FTAPP_CACHE", str(folder / "cache"))
-        run = run_creation.create(recipe.load(file), "tiny", None, folder / "runs")
+        run = run_creation.create(recipe.load(file, None, recipes.EVERY_STEP), "tiny", None, folder / "runs")
         assert run_worker.main(run.folder) == 0
     keras.config.set_dtype_policy("float32")
     return History.of(read(run.events_file)), run
+
+
+@pytest.fixture
+def ended(finished: Finished, probed: None, own_precision: None, tmp_path: Path) -> Finished:
+    """A copy of the finished run, for tests that damage it or go on with it."""
+    history, run = finished
+    copy = RunFolder(tmp_path / "runs" / run.folder.name)
+    shutil.copytree(run.folder, copy.folder)
+    return history, copy
 
 
 @pytest.fixture

@@ -16,19 +16,17 @@ from ftapp.common import cache_folders
 from ftapp.runs.checkpoints import FACTS_FILE, STATE_FILE, find_resume_point, list_checkpoints
 from ftapp.runs.environment import MAX_SECONDS
 from ftapp.runs.run_folder import RunFolder
+from tests.conftest import Finished
 from tests.faults.conftest import Make, Train
 from tests.support.damage import DAMAGES
 
-EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=1000")
 DAMAGED = "the checkpoint of step 9 is damaged: its files are not as they were saved"
 
 
 @pytest.fixture
-def run(make: Make, train: Train, image_recipe: str) -> RunFolder:
+def run(ended: Finished) -> RunFolder:
     """A run of nine steps with nine checkpoints."""
-    made = make(image_recipe, *EVERY_STEP)
-    assert train(made)[0] == 0
-    return made
+    return ended[1]
 
 
 def newest(run: RunFolder) -> Path:

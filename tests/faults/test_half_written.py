@@ -17,7 +17,8 @@ from ftapp.runs.event_reader import EventReader, read
 from ftapp.runs.events import Controlled, Noted
 from ftapp.runs.history import Follower
 from ftapp.runs.run_folder import RunFolder
-from tests.faults.conftest import Make, Train
+from tests.conftest import Finished
+from tests.faults.conftest import Train
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
 
@@ -31,8 +32,8 @@ def cut_last_line(file: Path, size: int) -> None:
     file.write_bytes(content[: begin + size])
 
 
-def test_a_run_goes_on_after_a_half_written_event(make: Make, train: Train, image_recipe: str) -> None:
-    _, whole = train(run := make(image_recipe, "checkpoint.every_steps=1", "checkpoint.keep=9"))
+def test_a_run_goes_on_after_a_half_written_event(ended: Finished, train: Train) -> None:
+    whole, run = ended
     assert whole.saved
     for size in (0, 1, 20):
         copy = cut_back(run, 5 + bool(size))
@@ -47,11 +48,8 @@ def test_a_run_goes_on_after_a_half_written_event(make: Make, train: Train, imag
         shutil.rmtree(copy.folder)
 
 
-def test_a_run_that_cannot_go_on_says_so_behind_a_half_written_event(
-    make: Make, train: Train, image_recipe: str
-) -> None:
-    run = make(image_recipe)
-    train(run)
+def test_a_run_that_cannot_go_on_says_so_behind_a_half_written_event(ended: Finished, train: Train) -> None:
+    _, run = ended
     cut_last_line(run.events_file, 30)
     before = run.events_file.read_bytes()
     text = run.recipe_file.read_text("utf-8")

@@ -20,6 +20,7 @@ from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.run_lookup import list_runs
+from tests.conftest import Finished
 from tests.faults.conftest import Make, Train
 from tests.support.checkpoints import cut_back
 from tests.support.processes import Start, wait_for
@@ -81,11 +82,8 @@ def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
     assert outcome["steps"] == 600
 
 
-def test_a_run_goes_on_behind_a_link_and_after_a_move(
-    make: Make, train: Train, image_recipe: str, tmp_path: Path
-) -> None:
-    run = make(image_recipe, "checkpoint.every_steps=1", "checkpoint.keep=9")
-    _, whole = train(run)
+def test_a_run_goes_on_behind_a_link_and_after_a_move(ended: Finished, train: Train, tmp_path: Path) -> None:
+    whole, run = ended
     link = tmp_path / "link"
     link.symlink_to(cut_back(run, 5).folder, target_is_directory=True)
     moved = RunFolder(cut_back(run, 6).folder.rename(tmp_path / "elsewhere"))

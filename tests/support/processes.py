@@ -83,6 +83,15 @@ def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> RunFolder | None
     return None
 
 
+def find_worker(run: RunFolder) -> psutil.Process:
+    """The process of a run, which holds its lock."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(run.lock_file) in {file.path for file in process.open_files()}:
+                return process
+    raise AssertionError("the run has no process")
+
+
 def find_ports(count: int) -> list[int]:
     """Find ports of this machine that are free."""
     with ExitStack() as stack:

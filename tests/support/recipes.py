@@ -13,6 +13,9 @@ DIVERGES = (
 )
 
 
+# Keeps a checkpoint of each step.
+EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=1000")
+
 # What lets the tiny text recipe train little, where a test is about its examples.
 HEAD_ALONE = 'phase.finetune.layers=["freeze all", "train head"]'
 

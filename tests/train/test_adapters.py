@@ -14,8 +14,8 @@ from ftapp.training.checkpoint import read_checkpoint
 from tests.conftest import Do
 from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
 from tests.support.checkpoints import cut_back
-from tests.support.recipes import without_samples
-from tests.train.test_resume import EVERY_STEP, check_goes_on, go_on
+from tests.support.recipes import EVERY_STEP, without_samples
+from tests.train.test_resume import check_goes_on, go_on
 
 LORA = 'phase.finetune.layers=["freeze all", "lora:2:4 query, value", "train head"]'
 BITFIT = 'phase.finetune.layers=["freeze all", "train biases & last:1", "train head"]'

@@ -11,7 +11,7 @@ from ftapp.runs.commands import Freeze
 from ftapp.runs.replay import ReplayedCommand
 from ftapp.training.checkpoint import read_checkpoint
 from tests.conftest import Do, Finished
-from tests.train.test_resume import EVERY_STEP
+from tests.support.recipes import EVERY_STEP
 
 
 def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: str, finished: Finished) -> None:
@@ -33,10 +33,10 @@ def test_a_run_ends_with_the_averages_that_it_evaluates(do: Do, image_recipe: st
     assert history.evaluations[-1].loss != plain.evaluations[-1].loss
 
 
-def test_weights_of_the_last_steps_are_averaged_equally(do: Do, image_recipe: str) -> None:
+def test_weights_of_the_last_steps_are_averaged_equally(do: Do, image_recipe: str, finished: Finished) -> None:
     code, history, run = do(image_recipe, "phase.head.swa=0.5")
     assert code == 0
-    _, plain, other = do(image_recipe, *EVERY_STEP)
+    plain, other = finished
     assert history.steps.loss == plain.steps.loss, "averages change no step"
     kernels = {}
     for step, folder in list_checkpoints(other):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from ftapp import recipe as recipes
@@ -23,7 +22,7 @@ from ftapp.runs.phase_events import Stepped
 from ftapp.runs.run_folder import RunFolder
 from tests.support.backends import BACKENDS_SLOW_BUT_FIRST, QUICK_XLA
 from tests.support.files import FIXTURES
-from tests.support.processes import Start, find_run, wait_for
+from tests.support.processes import Start, find_run, find_worker, wait_for
 
 # Losses of the first three steps of each tiny recipe, from real runs; by task and backend, since each backend draws a
 # head's first weights its own way. FTAPP_RECORD_GOLDEN=1 records those of this machine instead of comparing.
@@ -121,11 +120,10 @@ def test_ctrl_c_ends_after_the_step_and_saves(image_recipe: str, start: Start, t
 
 def test_a_killed_run_counts_as_crashed(image_recipe: str, start: Start, tmp_path: Path) -> None:
     name = written(tmp_path, "long.toml", image_recipe)
-    process = start(name, "--set", "phase.head.epochs=10000", "--json", is_real=True)
+    process = start(name, "--set", "phase.head.epochs=10000", "--json")
     run = wait_for_step(tmp_path / "runs", 2)
     assert run.status() == "running"
-    [worker] = psutil.Process(process.pid).children()
-    worker.kill()
+    find_worker(run).kill()
     code, results, stderr = finish(process)
     assert code == 1
     assert results[0]["status"] == "crashed"

@@ -21,9 +21,9 @@ from tests.conftest import Do
 from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
-from tests.support.recipes import DIVERGES
+from tests.support.recipes import DIVERGES, EVERY_STEP
 from tests.train.test_live_freezing import at
-from tests.train.test_resume import EVERY_STEP, FINETUNE, TWO_PHASES, check_goes_on, go_on
+from tests.train.test_resume import FINETUNE, TWO_PHASES, check_goes_on, go_on
 
 # Rates at which the tiny model's held-out accuracy goes up and down.
 UNSTEADY = ("phase.head.learning_rate=0.3", "phase.finetune.learning_rate=0.3", "phase.finetune.steps=8")

@@ -179,7 +179,7 @@ def test_an_export_whose_answers_differ_from_the_model_is_not_written(
 
     monkeypatch.setitem(write._WRITERS, "onnx", convert)
     with pytest.raises(RunError, match=r"does not answer as the model does: \d of 10 answers .* nothing was written"):
-        export_run(make_run("bert"), "onnx", tmp_path / "made", examples=10)
+        export_run(make_run("vgg"), "onnx", tmp_path / "made", examples=10)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,9 +203,9 @@ def test_a_format_that_cannot_hold_a_model_is_refused_with_the_reason(
 
 
 def test_a_run_without_its_data_is_exported_without_the_check(tiny: Tiny, tmp_path: Path) -> None:
-    shutil.copy(tiny.reviews, tmp_path / "own.csv")
-    run = save_run(recipes.text_recipe(tiny).replace(str(tiny.reviews), str(tmp_path / "own.csv")), tmp_path)
-    (tmp_path / "own.csv").unlink()
+    shutil.copytree(tiny.photos, tmp_path / "own")
+    run = save_run(recipes.image_recipe(tiny).replace(str(tiny.photos), str(tmp_path / "own")), tmp_path)
+    shutil.rmtree(tmp_path / "own")
     with pytest.raises(RunError, match=r"data cannot be read.*--examples 0 leaves out the check"):
         export_run(run, "onnx", tmp_path / "made")
     assert export_run(run, "onnx", tmp_path / "made", examples=0).check is None

@@ -23,7 +23,7 @@ from ftapp.runs.events import Progressed
 from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.phase_events import Stepped
 from ftapp.runs.run_folder import RunFolder
-from tests.support.processes import Start, find_run, wait_for
+from tests.support.processes import Start, find_run, find_worker, wait_for
 
 LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")
 
@@ -105,10 +105,11 @@ def test_what_a_batch_system_ends_is_unfinished_and_has_a_checkpoint(
     assert list_checkpoints(run)
 
 
-def test_ctrl_c_again_after_a_second_ends_at_once(start_long: Start, tmp_path: Path) -> None:
-    process = start_long()
+def test_ctrl_c_again_after_a_second_ends_at_once(start: Start, tmp_path: Path, image_recipe: str) -> None:
+    (tmp_path / "long.toml").write_text(image_recipe, encoding="utf-8")
+    process = start("long.toml", *LONG)
     run = wait_for_event(process, tmp_path / "runs", trains)
-    worker = worker_of(process)
+    worker = find_worker(run)
     worker.suspend()  # as a step that takes long
     process.send_signal(signal.SIGINT)
     time.sleep(1.2)

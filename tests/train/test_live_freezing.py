@@ -20,7 +20,8 @@ from ftapp.training.session import PhaseSession
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
-from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on
+from tests.support.recipes import EVERY_STEP
+from tests.train.test_resume import TWO_PHASES, go_on
 
 # All layers train, with moments.
 ADAM = ('phase.head.layers=["train all"]', "phase.head.optimizer=adam", "phase.head.steps=8", "model.dropout=0.2")

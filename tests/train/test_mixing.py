@@ -6,7 +6,8 @@ import pytest
 
 from tests.conftest import Do
 from tests.support.backends import ON_OTHER_BACKENDS, OWN_BACKEND
-from tests.train.test_resume import EVERY_STEP, check_goes_on
+from tests.support.recipes import EVERY_STEP
+from tests.train.test_resume import check_goes_on
 
 AUGMENTED = "[augment]\nmixup = 0.4\n"
 

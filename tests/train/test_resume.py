@@ -28,14 +28,13 @@ from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.resuming import find_same
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.run_lookup import list_runs
-from tests.conftest import Do
+from tests.conftest import Do, Finished
 from tests.support.backends import BACKENDS, QUICK_XLA
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
 from tests.support.presets import Tiny
 from tests.support.processes import Start
-
-EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=1000")
+from tests.support.recipes import EVERY_STEP
 
 FINETUNE = """
 [[phase]]
@@ -194,8 +193,8 @@ def test_a_steered_run_goes_on_exactly_on_other_backends(
     assert [len(phase["layer_changes"]) for phase in whole["phases"]] == [1, 1]
 
 
-def test_the_time_of_a_phase_leaves_out_the_start_of_another_process(do: Do, image_recipe: str) -> None:
-    _, whole, run = do(image_recipe, *EVERY_STEP)
+def test_the_time_of_a_phase_leaves_out_the_start_of_another_process(ended: Finished) -> None:
+    whole, run = ended
     assert whole.model is not None
     _, again = go_on(cut_back(run, 4))
     before = whole.steps[4].time - whole.model.time
@@ -203,8 +202,8 @@ def test_the_time_of_a_phase_leaves_out_the_start_of_another_process(do: Do, ima
     assert again.ended_phases[0].seconds < before + after
 
 
-def test_a_run_without_a_checkpoint_begins_again(do: Do, image_recipe: str) -> None:
-    _, whole, run = do(image_recipe)
+def test_a_run_without_a_checkpoint_begins_again(ended: Finished) -> None:
+    whole, run = ended
     shutil.rmtree(run.checkpoints_folder)
     code, again = go_on(run)
     assert code == 0
@@ -230,9 +229,9 @@ def test_a_run_that_has_ended_goes_on_as_a_longer_one_would_have(do: Do, image_r
 
 
 def test_a_changed_recipe_is_refused_unless_asked_for(
-    do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ended: Finished, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, _, run = do(image_recipe, *EVERY_STEP)
+    _, run = ended
     run = cut_back(run, 4)
     text = run.recipe_file.read_text("utf-8")
     run.recipe_file.write_text(text.replace("learning_rate = 0.01", "learning_rate = 0.02"), encoding="utf-8")
