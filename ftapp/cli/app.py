@@ -43,12 +43,14 @@ from ftapp.cli import (
     sweep,
     track,
 )
+from ftapp.cli.command_group import CommandGroup
 from ftapp.cli.options import OfflineOption, RunsDirOption
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
 
 app = typer.Typer(
     name="ftapp",
+    cls=CommandGroup,
     help="Fine-tune pretrained Keras models from the terminal.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,

@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ftapp import recipe
+from ftapp.cli.app import app
 from ftapp.recipe import TASKS, presets
 from ftapp.runs import run_creation
 from ftapp.runs.event_log import EventLog
@@ -121,6 +123,22 @@ def test_bad_arguments_exit_with_2_and_no_traceback(arguments: tuple[str, ...]) 
     assert stdout == ""
     assert stderr
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "bert-full", "--backend", "tensorflw"), "'--backend': unknown value 'tensorflw'; did you mean 'ten"),
+        (("ctl", "last", "nix"), "'ACTION': unknown value 'nix'; choose from 'pause', "),
+        (("run", "bert-full", "--seed", "x"), "'--seed': 'x' is no whole number"),
+        (("lr-find", "bert-full", "--from", "x"), "'--from': 'x' is no number"),
+        (("run", "bert-full", "--repeat", "0"), "'--repeat': '0' is too small; the least is 1"),
+    ],
+)
+def test_values_of_options_are_refused_in_words(arguments: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert f"Invalid value for {said}" in done.output
 
 
 def test_runs_are_listed_with_their_status(tmp_path: Path) -> None:
