@@ -11,7 +11,7 @@ from typing import Any
 from ftapp import recipe as recipes
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RunError
-from ftapp.common.safe_files import is_file
+from ftapp.common.safe_files import explain_lost_folder, is_file
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.launchers.stop import send
 from ftapp.recipe import Recipe
@@ -135,6 +135,8 @@ class Run:
                 self._wait(deadline, narrator)
         else:
             self._wait(deadline, None)
+        if lost := explain_lost_folder(self._files.folder):
+            raise RunError(f"{self.name}: {lost}")
         found = self.result
         if found["status"] in _FAILED:
             raise RunError(f"{self.name} {found['status']}: {self._explain_end(found['error'])}")

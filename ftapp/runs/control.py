@@ -14,6 +14,7 @@ from types import FrameType
 
 import msgspec
 
+from ftapp.common.errors import RunError
 from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, explain_error
 from ftapp.common.tail_reader import Tail
@@ -27,6 +28,7 @@ from ftapp.runs.run_folder import RunFolder
 PATIENCE_SECONDS = 10.0
 """How long a run that is asked to end waits for room on its disk."""
 _WAIT_SECONDS = 0.1
+_LOOK_SECONDS = 1.0  # between two looks for the run's folder
 
 _decoder = msgspec.json.Decoder(AnyCommand)
 
@@ -86,7 +88,7 @@ class Control:
         self._tail.position = skip
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
-        self._paused, self._stood = False, 0.0
+        self._paused, self._stood, self._next_look = False, 0.0, 0.0
         self.stop_status: Status | None = None
         self._stopped_at = math.inf
         self.can_wait = False
@@ -113,7 +115,11 @@ class Control:
         return self._locate()[1]
 
     def should_stop(self) -> bool:
-        """Return whether the run is to end after its current step."""
+        """Return whether the run is to end after its current step.
+
+        Raises:
+            RunError: The run's folder was deleted.
+        """
         self._update()
         return self.stopping
 
@@ -122,7 +128,11 @@ class Control:
         return self._paused or (self._disk is not None and self._disk.waiting)
 
     def has_work(self) -> bool:
-        """Return whether `process_commands` has something to do."""
+        """Return whether `process_commands` has something to do.
+
+        Raises:
+            RunError: The run's folder was deleted.
+        """
         self._update()
         return self.stopping or self._paused or bool(self._orders)
 
@@ -137,6 +147,9 @@ class Control:
 
         Returns:
             Whether the run goes on.
+
+        Raises:
+            RunError: The run's folder was deleted.
         """
         self._update()
         if self._orders or self._paused:
@@ -179,9 +192,14 @@ class Control:
         return reason
 
     def _update(self) -> None:
-        """Take what has come to the file, and look at the time."""
+        """Take what has come to the file, and look at the time and for the folder."""
         self._read()
-        if time.monotonic() >= self.ends_at and self.steps > self._first_step:
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            if self._log.is_lost():
+                raise RunError(f"{self._folder} was deleted, so nothing of the run can be kept; its process ends")
+        if now >= self.ends_at and self.steps > self._first_step:
             self._stop("unfinished")
 
     def _stop(self, status: Status) -> None:

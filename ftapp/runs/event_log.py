@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from pathlib import Path
 from time import monotonic, time
 from types import TracebackType
@@ -31,6 +32,7 @@ class EventLog:
         self._line = memoryview(b"" if ends_in_line(path) else b"\n")  # what is still to be written
         former = max(since, read_last_time(path))
         self._time = math.nextafter(former, math.inf) if former else 0.0
+        self._path = path
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._folder, self._disk, self._told = path.parent, disk, 0.0
 
@@ -38,6 +40,16 @@ class EventLog:
     def offset(self) -> int:
         """The length of the file, in bytes, with all events written so far."""
         return self._file.tell()
+
+    def is_lost(self) -> bool:
+        """Return whether the file was deleted, so that nobody can read what is written into it."""
+        own = os.fstat(self._file.fileno())
+        if own.st_nlink:
+            return False
+        try:  # a file system may count no links
+            return not os.path.samestat(own, self._path.stat())
+        except OSError:
+            return True
 
     def write(self, event: Event) -> None:
         """Append an event. Raises OSError where the file takes none, unless a full disk is waited for."""

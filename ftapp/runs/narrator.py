@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ftapp.common import formatting
 from ftapp.common.errors import Problem
+from ftapp.common.safe_files import explain_lost_folder
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs import narration
 from ftapp.runs.events import AnyEvent, Progressed
@@ -126,6 +127,9 @@ def _format_metrics(event: Stepped, history: History) -> str:
 
 def explain(run: RunFolder, history: History, status: str, *, debug: bool, was_stopped: bool = False) -> None:
     """Say on stderr why a run did not end well. was_stopped: whether its user has asked it to end."""
+    if lost := explain_lost_folder(run.folder):
+        print(f"{status}: {run.folder.name}: {lost}", file=sys.stderr)
+        return
     ended = history.ended
     if ended is None and was_stopped:
         print(f"ended without saving; 'ftapp resume {run.folder.name}' goes on from what was saved", file=sys.stderr)

@@ -65,7 +65,7 @@ class StatusLog(EventLog):
             since: An earlier time of the run.
         """
         super().__init__(path, disk, since)
-        self._path, self._status_file = path, status_file
+        self._status_file = status_file
         self._latest: dict[type[Event], AnyEvent] = {}
         for piece in EventReader(path).pieces():  # of a run that is resumed
             self._latest |= {type(event): event for event in piece if _is_listed(event)}

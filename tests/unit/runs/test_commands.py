@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from ftapp.runs.event_reader import read
 from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.launcher import STOP_SIGNALS
+from ftapp.runs.narrator import explain
 from ftapp.runs.run_folder import RunFolder
 
 
@@ -165,6 +167,25 @@ def test_a_pause_ends_when_the_time_is_over(run: RunFolder) -> None:
     commands.send(run, Pause())
     assert not control.process_commands(refuse)
     assert answers(run) == [("pause", True, None)]
+
+
+def test_a_run_whose_folder_is_deleted_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.folder.mkdir()
+    control = Control(run, EventLog(run.events_file))
+    shutil.rmtree(run.folder)
+    with pytest.raises(RunError, match=r"run was deleted"):
+        control.process_commands(refuse)
+    explain(run, History(), run.status(), debug=False)
+    assert capsys.readouterr().err == "crashed: run: its folder is gone: it was deleted or moved\n"
+
+
+def test_a_run_whose_folder_is_moved_goes_on(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.folder.mkdir()
+    control = Control(run, EventLog(run.events_file))
+    run.folder.rename(tmp_path / "elsewhere")
+    assert control.process_commands(refuse)
 
 
 def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
