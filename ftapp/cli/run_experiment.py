@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ftapp import recipe
 from ftapp.common import tables, user_folders
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.common.safe_files import explain_error
+from ftapp.common.safe_files import explain_error, explain_lost_folder
 from ftapp.experiments import experiment_creation, runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.find_same import find_same
@@ -165,12 +165,18 @@ def _carry_out(experiment: Experiment, *, as_json: bool, debug: bool, max_second
     check_max_time(max_seconds, target)
     launcher = make_launcher(target)
     with Interruption(launcher, max_seconds) as interruption:
-        if experiment.is_sweep:
-            from ftapp.search.runner import run_sweep  # here, since only a sweep needs Optuna
+        try:
+            if experiment.is_sweep:
+                from ftapp.search.runner import run_sweep  # here, since only a sweep needs Optuna
 
-            code = run_sweep(experiment, launcher, interruption, debug=debug)
-        else:
-            code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
+                code = run_sweep(experiment, launcher, interruption, debug=debug)
+            else:
+                code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
+        except RunError as error:
+            if explain_lost_folder(experiment.folder) is None:
+                raise
+            print(error, file=sys.stderr)
+            return EXIT_CODES["failed"]
         await_tracking(experiment, interruption)
         if not experiment.remove_refused():
             with interruption.excuse_full_disk("the result"):

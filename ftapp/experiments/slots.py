@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.safe_files import explain_lost_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.commands import Stop, send
 from ftapp.runs.event_reader import EventReader, read_last_time
@@ -175,17 +176,24 @@ class Slots:
         self._take(_Slot(run, _NamedNarrator(run, name, alone=self._count == 1), watcher, run.alive, begun))
 
     def wait_for_all(self) -> None:
-        """Wait until no run goes on."""
+        """Wait until no run goes on.
+
+        Raises:
+            RunError: The experiment's folder is gone, so that there is no place for what the runs give.
+        """
         while self._taken:
             self._advance()
+        if lost := explain_lost_folder(self._experiment.folder):
+            raise RunError(f"{self._experiment.folder.name} has ended: {lost}")
 
     def _take(self, slot: _Slot) -> None:
         slot.narrator.__enter__()
         self._taken.append(slot)
 
     def _check_stop(self) -> None:
-        """Ask the runs to end once the experiment's folder says so, or the user does."""
-        if not self._interruption.requested and self._experiment.is_stopping():
+        """Ask the runs to end once the experiment's folder says so or is gone, or the user does."""
+        is_over = self._experiment.is_stopping() or explain_lost_folder(self._experiment.folder) is not None
+        if is_over and not self._interruption.requested:
             self._interruption.stop()
         for message in self._interruption.take_messages():
             print(message, file=sys.stderr)
@@ -207,7 +215,8 @@ class Slots:
         status = slot.run.status(slot.history)
         if status in ("failed", "crashed", "refused"):
             explain(slot.run, slot.history, status, debug=self._debug, was_stopped=self._interruption.requested)
-        slot.watcher.on_end(slot.run, status, slot.history)
+        if not explain_lost_folder(self._experiment.folder):
+            slot.watcher.on_end(slot.run, status, slot.history)
 
 
 def request_stop(run: RunFolder, because: str = "") -> None:

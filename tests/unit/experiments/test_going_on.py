@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -105,6 +106,24 @@ def test_an_experiment_that_its_user_has_ended_goes_on_with_the_runs_that_ended_
     with Interruption(launcher) as interruption:
         run_experiment(experiment, launcher, interruption, debug=False)
     assert launcher.asked == [second, experiment.list_members()[2].run.folder.name]
+
+
+def test_an_experiment_whose_folder_is_deleted_ends_its_runs_and_starts_no_other(experiment: Experiment) -> None:
+    class Deleting(Refusing):
+        def start(
+            self, job: JobFolder, environment: Mapping[str, str], prepare: Callable[[], None] = do_nothing
+        ) -> None:
+            shutil.rmtree(experiment.folder)
+            super().start(job, environment, prepare)
+
+    launcher = Deleting()
+    with (
+        Interruption(launcher) as interruption,
+        pytest.raises(RunError, match=r"has ended: its folder is gone: it was deleted or moved"),
+    ):
+        run_experiment(experiment, launcher, interruption, debug=False)
+    assert interruption.requested
+    assert len(launcher.asked) == 1
 
 
 def test_when_the_time_is_over_no_run_starts_and_the_experiment_is_unfinished(experiment: Experiment) -> None:
