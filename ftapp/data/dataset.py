@@ -136,6 +136,10 @@ class EncodedDataset(Dataset, Protocol):
     def find_file(self, index: int) -> Path | None:
         """Return the file that an example has for itself; None where it has none."""
 
+    def digest(self, index: int) -> bytes:
+        """Hash an example as it is in its source, to 16 bytes."""
+        ...
+
     def read_example(self, index: int) -> str | Exchange | NDArray[np.uint8]:
         """Return an example as people see it: a text, an exchange, or an RGB image, uint8 (height, width, 3)."""
 

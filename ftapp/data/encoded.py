@@ -71,7 +71,7 @@ class Images(OfSubset):
         images = self._read(indices)
         if self._augmenter is not None and isinstance(key, AugmentedView):
             # Each image for itself, so that a view does not depend on what else is in its batch.
-            ids = [int.from_bytes(self._digest(int(index)), "big") for index in indices]
+            ids = [int.from_bytes(self.digest(int(index)), "big") for index in indices]
             images = np.concatenate(
                 [self._augmenter(image[None], (*key, id)) for image, id in zip(images, ids, strict=True)]
             )
@@ -108,7 +108,7 @@ class Images(OfSubset):
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Hash all that decides the inputs of these examples, padding aside, to 16 bytes each."""
         changes = self._recipe + _describe_changes(view, self._augmenter)
-        return [hash_content(self._digest(int(index)) + changes) for index in indices]
+        return [hash_content(self.digest(int(index)) + changes) for index in indices]
 
     def _read(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Decode and resize images: float32 (images, height, width, 3) in 0..255."""
@@ -118,9 +118,10 @@ class Images(OfSubset):
 
         return np.stack(list(start_image_pool().map(read, map(int, indices))))
 
-    def _digest(self, index: int) -> bytes:
+    def digest(self, index: int) -> bytes:
+        """Hash an image as it is in its source, such as the bytes of its file."""
         if index not in self._digests:
-            self._digests[index] = self._subset.examples.digest(int(self._subset.indices[index]))
+            self._digests[index] = super().digest(index)
         return self._digests[index]
 
 
@@ -260,6 +261,10 @@ class Sequences:
 
     def find_file(self, index: int) -> None:
         """Return None: sequences are parts of files, or of several."""
+
+    def digest(self, index: int) -> bytes:
+        """Hash the tokens of a sequence."""
+        return hash_content(self._windows[index].tobytes())
 
     def read_example(self, index: int) -> str:
         """Return the text of the tokens of a sequence."""

@@ -179,6 +179,10 @@ class Subset:
         """Find the file of the example at a position of this subset, as `Examples.find_file` does."""
         return self.examples.find_file(int(self.indices[position]))
 
+    def digest(self, position: int) -> bytes:
+        """Hash the example at a position of this subset, as `Examples.digest` does."""
+        return self.examples.digest(int(self.indices[position]))
+
     @property
     def labels(self) -> Labels:
         """The labels of the examples, as `Examples` has them."""

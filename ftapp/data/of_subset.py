@@ -19,3 +19,7 @@ class OfSubset:
     def find_file(self, index: int) -> Path | None:
         """Return the file that an example has for itself; None where it has none."""
         return self._subset.find_file(index)
+
+    def digest(self, index: int) -> bytes:
+        """Hash an example as it is in its source."""
+        return self._subset.digest(index)

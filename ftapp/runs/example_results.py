@@ -34,6 +34,7 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         answer_score: Its score of the answer, likewise.
         right: Whether the answer is right; None where answers are more or less right.
         file: The file of an image, if it is one on this machine.
+        digest: A hash of its content; "" where an earlier version has kept none.
         text: The beginning of a text, of those examples whose content the run keeps.
         picture: A small copy of an image in WebP, likewise.
     """
@@ -46,6 +47,7 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     answer_score: float | None = None
     right: bool | None = None
     file: str = ""
+    digest: str = ""
     text: str = ""
     picture: bytes = b""
 
@@ -70,6 +72,11 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         said = f"'{self.answer}' is right" if self.right else f"'{self.truth}' taken for '{self.answer}'"
         score = format_score(self.answer_score, scores)
         return f"{said} ({score})" if score else said
+
+
+def format_digest(digest: bytes) -> str:
+    """Write the part of an example's hash by which it is known again."""
+    return digest[:8].hex()
 
 
 def format_score(score: float | None, scores: ScoreKind) -> str:

@@ -17,7 +17,7 @@ from ftapp.recipe.metrics import ACCURACY, LOSS
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.server import Request
 from ftapp.runs.events import AnyEvent, DataLoaded
-from ftapp.runs.example_results import read_example_results
+from ftapp.runs.example_results import ExampleResult, format_digest, read_example_results
 from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
@@ -92,21 +92,28 @@ def _describe_changed_data(run: RunFolder, splits: EncodedSplits) -> Iterator[st
     said = ""
     if then != now:
         said = f"{_list_sizes(then)} then, and {_list_sizes(now)} now"
-    elif found and _holds_others(splits.test, {each.example: each.text for each in found}):
+    elif found and _holds_others(splits.test, {each.example: each for each in found}):
         said = "its test split had other examples"
     if said:
         drawn = "the test split is drawn anew, so the run may have trained on some of these examples"
         yield f"the data have changed since the run: {said}; {drawn}"
 
 
-def _holds_others(dataset: EncodedDataset, texts: Mapping[str, str]) -> bool:
-    """Tell whether a split holds other examples than those of a run, whose texts it has kept by their places."""
+def _holds_others(dataset: EncodedDataset, results: Mapping[str, ExampleResult]) -> bool:
+    """Tell whether a split holds other examples than those of a run, whose results it has kept by their places."""
+    places = [dataset.locate(at) for at in range(len(dataset))]
+    return set(places) != results.keys() or any(
+        _is_other(dataset, at, results[place]) for at, place in enumerate(places)
+    )
+
+
+def _is_other(dataset: EncodedDataset, at: int, former: ExampleResult) -> bool:
+    """Tell whether an example is another than the one that a run has measured at its place."""
     from ftapp.training.callbacks.example_log import read_content
 
-    places = [dataset.locate(at) for at in range(len(dataset))]
-    return set(places) != texts.keys() or any(
-        texts[place] and texts[place] != read_content(dataset, at).get("text") for at, place in enumerate(places)
-    )
+    if former.digest:
+        return former.digest != format_digest(dataset.digest(at))
+    return bool(former.text) and former.text != read_content(dataset, at).get("text")
 
 
 def _count_splits(data: DataLoaded) -> dict[str, list[int]]:

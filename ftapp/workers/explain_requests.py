@@ -14,7 +14,7 @@ from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
 from ftapp.recipe import TASKS
 from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.server import Request
-from ftapp.runs.example_results import read_example_results
+from ftapp.runs.example_results import ExampleResult, format_digest, read_example_results
 from ftapp.runs.explanations import Explanation, ShadedWord
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.classify_requests import find_allowed_file
@@ -109,7 +109,7 @@ class ExplainRequests:
 
         Returns:
             The explanations by the places. Examples that are not there any more are left out, and so are places that
-            hold another text now.
+            hold another text or image now.
 
         Raises:
             RecipeError: The data cannot be read.
@@ -117,20 +117,19 @@ class ExplainRequests:
         """
         trained, explainer = self._load(request, run)
         from ftapp import data
-        from ftapp.training.callbacks.example_log import EXCERPT
 
         folder = RunFolder(Path(run))
         splits = data.read(recipes.load(folder.recipe_file), request.report_progress)
         if isinstance(splits, data.DocumentSplits):
             raise RunError("the answers to documents are not explained")
-        results = read_example_results(folder, folder.history().result, len(examples))
-        kept = {each.example: each.text for each in results.found if each.text} if results else {}
+        results = read_example_results(folder, folder.history().result)
+        former = {each.example: each for each in results.found} if results else {}
         wanted, found = set(examples), dict[str, Explanation]()
         for position in range(len(splits.test)):
             if (place := splits.test.locate(position)) in wanted:
                 request.report_progress("explaining", len(found), len(wanted))
                 content = splits.test[position]
-                if not isinstance(content, str) or content[:EXCERPT] == kept.get(place, content[:EXCERPT]):
+                if not (place in former and _is_other(former[place], splits.test.digest(position), content)):
                     found[place] = _explain_best(request, trained, explainer, content)
         return found
 
@@ -151,6 +150,15 @@ class ExplainRequests:
 
             self._prepared = trained, Explainer(trained)
         return self._prepared
+
+
+def _is_other(former: ExampleResult, digest: bytes, content: Any) -> bool:
+    """Tell whether an example is another than the one that the run has measured at its place."""
+    from ftapp.training.callbacks.example_log import EXCERPT
+
+    if former.digest:
+        return former.digest != format_digest(digest)
+    return bool(former.text) and isinstance(content, str) and former.text != content[:EXCERPT]
 
 
 def _find_class(trained: TrainedModel, label: str | None) -> int | None:

@@ -105,7 +105,7 @@ def test_sequences_with_their_texts(do: Do, lm_recipe: str) -> None:
     assert results.examples == history.result.examples == len(results.found)
     assert np.mean([each.loss for each in results.found]) == pytest.approx(history.result.loss, rel=1e-5)
     first = results.found[0]
-    assert first == ExampleResult(example=first.example, loss=first.loss, text=first.text)
+    assert first == ExampleResult(example=first.example, loss=first.loss, digest=first.digest, text=first.text)
     assert first.example.startswith("sequence ")
     assert "the" in first.text
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from ftapp.api.evaluations import describe
 from ftapp.common.errors import RecipeError
 from ftapp.runs.example_results import read_example_results
+from ftapp.runs.run_folder import RunFolder
 from tests.conftest import Do, Finished
-from tests.support.predictions import explain, explain_test, predict
+from tests.support.predictions import explain, explain_test, measure, predict
 from tests.support.presets import BAD, GOOD, Tiny
 
 
@@ -51,8 +56,10 @@ def test_words_of_texts_are_explained_with_the_answers_of_predict(
     assert explain_test(run, places) == {}
 
 
-def test_images_are_explained_with_the_answers_of_predict(finished: Finished, tiny: Tiny, tmp_path: Path) -> None:
-    _, run = finished
+def test_images_are_explained_with_the_answers_of_predict_and_replaced_ones_are_noticed(
+    finished: Finished, tiny: Tiny, tmp_path: Path
+) -> None:
+    history, run = finished
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("across", "down"):
@@ -73,3 +80,18 @@ def test_images_are_explained_with_the_answers_of_predict(finished: Finished, ti
         assert each.overlay[8:12] == each.picture[8:12] == b"WEBP"
     with pytest.raises(RecipeError, match="takes images"):
         explain(run, texts=["a text"])
+    run = RunFolder(shutil.copytree(run.folder, tmp_path / "run"))
+    own = shutil.copytree(tiny.photos, tmp_path / "own")
+    recipe = run.recipe_file.read_text(encoding="utf-8").replace(str(tiny.photos), str(own))
+    run.recipe_file.write_text(recipe, encoding="utf-8")
+    results = read_example_results(run, history.result)
+    assert results is not None
+    places = [each.example for each in results.found]
+    assert sorted(explain_test(run, places)) == sorted(places)
+    assert describe(run, None, measure(run))["notes"] == []
+    with Image.open(own / places[0]) as image:
+        pixels = 255 - np.asarray(image)
+    Image.fromarray(pixels).save(own / places[0])
+    assert sorted(explain_test(run, places)) == sorted(places[1:])
+    [note] = describe(run, None, measure(run))["notes"]
+    assert note.startswith("the data have changed since the run: its test split had other examples")

@@ -15,7 +15,7 @@ from ftapp.data import thumbnails
 from ftapp.data.dataset import EncodedDataset
 from ftapp.recipe.templates import Exchange
 from ftapp.runs.control import Control
-from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
+from ftapp.runs.example_results import ExampleResult, ExampleResults, format_digest, write_example_results
 from ftapp.runs.run_folder import RunFolder
 from ftapp.training.answers import AnswerKind, Answers
 from ftapp.training.evaluate import Evaluation
@@ -23,7 +23,7 @@ from ftapp.training.session import PhaseSession
 
 EXCERPT = 400
 """The characters of a text that are kept."""
-_LINE, _CONTENT = 200, 8192  # bytes of an example in the file, and of its text or picture
+_LINE, _CONTENT = 230, 8192  # bytes of an example in the file, and of its text or picture
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ def describe_results(
             example=dataset.locate(index),
             loss=_round(found.losses[place]),
             file=str(dataset.find_file(index) or ""),
+            digest=format_digest(dataset.digest(index)),
             **(describe_answer(found.answers, int(place), kind) if kind and found.answers else {}),
             **(read_content(dataset, index) if rank < keep else {}),
         )
