@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftapp.analysis.advice import Advice, format_lead, name_probe
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Recipe, presets
 from ftapp.rpc.messages import Survey
 
@@ -10,12 +11,18 @@ from ftapp.rpc.messages import Survey
 def list_facts(recipe: Recipe, survey: Survey, advice: Advice) -> list[tuple[str, str]]:
     """What was found, in rows of a label and a text."""
     few, most = min(survey.counts), max(survey.counts)
-    each = f"{few:,}" if few == most else f"{few:,} to {most:,}"
+    each = format_quantity(most, "training example")
+    if few != most:
+        each = f"{few:,} to {each}"
     rows = [
-        ("data", f"{recipe.data.source}: {survey.examples:,} examples, {sum(survey.counts):,} of them to train on"),
+        (
+            "data",
+            f"{recipe.data.source}: {format_quantity(survey.examples, 'example')}, {sum(survey.counts):,} of them to "
+            "train on",
+        ),
         *([("read", "; ".join(survey.notes))] if survey.notes else []),
         ("model", f"{presets.get_short_name(recipe.model.preset)}, {_read_at(recipe)}"),
-        ("classes", f"{len(survey.classes)}, with {each} training examples each"),
+        ("classes", f"{len(survey.classes)}, with {each} each"),
         ("size", advice.because[0]),
         ("similarity", advice.because[1]),
     ]

@@ -22,7 +22,7 @@ from ftapp.analysis.metrics.numbers import score_numbers
 from ftapp.analysis.metrics.scores import score_classes
 from ftapp.analysis.records import Arm, Record
 from ftapp.analysis.statistics import Interval
-from ftapp.common.formatting import join_labels
+from ftapp.common.formatting import format_quantity, join_labels
 from ftapp.recipe.metrics import ACCURACY, LOSS, MACRO_F1, MICRO_F1, get_metric, sort_names
 from ftapp.recipe.tasks import TASKS
 from ftapp.runs.example_results import ExampleResult, read_example_results
@@ -87,7 +87,7 @@ class FoldResult:
     def title(self) -> str:
         """The arm and its folds, in words."""
         of = f"{self.ended}" if self.ended == self.planned else f"{self.ended} of {self.planned}"
-        return f"{self.arm} over {of} folds, {self.examples:,} test examples"
+        return f"{self.arm} over {of} folds, {format_quantity(self.examples, 'test example')}"
 
     def rows(self) -> list[list[str]]:
         """The metrics as rows of `HEADER`."""
@@ -150,7 +150,7 @@ def _explain_other_data(records: Sequence[Record]) -> str:
     sizes = [data.train + data.validation + data.test if (data := each.history.data) else None for each in records]
     for each, size in zip(records, sizes, strict=True):
         if size is not None and sizes[0] is not None and size != sizes[0]:
-            said = f"{sizes[0]:,} examples in {records[0].round}, and {size:,} in {each.round}"
+            said = f"{format_quantity(sizes[0], 'example')} in {records[0].round}, and {size:,} in {each.round}"
             return f"The data have changed between the folds: {said}. So some examples were tested twice or never."
     return ""
 

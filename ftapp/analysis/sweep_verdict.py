@@ -66,12 +66,13 @@ class Finalist:
                 f"{SEEDS} are the least."
             )
         means = f"{metric.format_text(self.mean)} against {metric.format_text(self.own)}"
+        seeds = format_quantity(self.seeds, "new seed")
         if found.low == found.high == 0:
             return (
-                f"{self.arm} and the recipe's own values have the same {name} over {self.seeds} new seeds, {means}: "
-                "the values have no effect on it."
+                f"{self.arm} and the recipe's own values have the same {name} over {seeds}, {means}: the values have "
+                "no effect on it."
             )
-        scope = f"over {self.seeds} new seeds, {means}, interval of the difference {_describe(found, metric)}"
+        scope = f"over {seeds}, {means}, interval of the difference {_describe(found, metric)}"
         if self.beats(metric):
             return f"{self.arm} beats the recipe's own values in {name} by {_amount(found, metric)} {scope}."
         if found.contains(0):

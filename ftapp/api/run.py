@@ -11,6 +11,7 @@ from typing import Any
 from ftapp import recipe as recipes
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.common.safe_files import explain_lost_folder, is_file
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.launchers.stop import send
@@ -149,7 +150,7 @@ class Run:
             elif narrator:
                 narrator.look()
             if event is None and deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"{self.name} goes on, after {len(history.steps)} steps")
+                raise TimeoutError(f"{self.name} goes on, after {format_quantity(len(history.steps), 'step')}")
 
     def _explain_end(self, error: str | None) -> str:
         if error:

@@ -63,7 +63,12 @@ def check_machine() -> Iterator[Check]:
     yield Check("machine", "ftapp", "ok", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     cores, usable = os.cpu_count() or 1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     allowed = f", {usable} of them usable here" if usable not in (None, cores) else ""
-    yield Check("machine", "processor", "ok", f"{find_processor() or platform.machine()}, {cores} cores{allowed}")
+    yield Check(
+        "machine",
+        "processor",
+        "ok",
+        f"{find_processor() or platform.machine()}, {format_quantity(cores, 'core')}{allowed}",
+    )
     memory = psutil.virtual_memory()
     limit = _find_memory_limit()
     told = f"{format_size(memory.available)} of {format_size(memory.total)} free"

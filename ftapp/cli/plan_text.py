@@ -40,8 +40,10 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
         head.append(f"\nreading the data: {format_duration(reading['seconds'])}")
         head.append(f", {format_size(reading['memory'])} of memory")
         if reading["check_seconds"] >= _LONG:
-            checked = f"{format_duration(reading['check_seconds'])} to check {reading['checked']:,} new images"
-            head.append(f"; {checked}, which a run does not check again")
+            images = formatting.format_quantity(reading["checked"], "new image")
+            head.append(
+                f"; {format_duration(reading['check_seconds'])} to check {images}, which a run does not check again"
+            )
     if plan["classes"]:
         head.append(f"\nclasses: {format_class_counts(plan['classes'], plan['counts'])}")
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))
@@ -66,7 +68,8 @@ def _render_phase(phase: Mapping[str, Any], plan: Mapping[str, Any]) -> list[Any
     _grow(tree, top)
     costs, cache = phase["estimate"], phase["cache"]
     most = "at most " if phase["may_end_early"] else ""
-    rows = {"length": f"{most}{phase['steps']:,} steps, {phase['epochs']:.3g} epochs"}
+    steps, epochs = (formatting.format_quantity(phase[f"{unit}s"], unit) for unit in ("step", "epoch"))
+    rows = {"length": f"{most}{steps}, {epochs}"}
     if "flops" in costs:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
         parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}

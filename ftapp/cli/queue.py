@@ -47,10 +47,11 @@ def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: 
     import msgspec
 
     from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.experiments.queue_entries import Limits
 
     queue = _find_queue(runs_dir)
     with fail_on_run_errors():
-        entries, paused = queue.list_entries(), queue.is_paused()
+        entries, paused, limits = queue.list_entries(), queue.is_paused(), queue.read_limits()
     alive, statuses = queue.alive(), [queue.describe_status(each) for each in entries]
     if as_json:
         rows = [
@@ -71,6 +72,9 @@ def list_queue(context: typer.Context, runs_dir: RunsDirOption = None, as_json: 
         print_text("the queue is paused: 'ftapp queue start' carries it out" if paused else _STANDS_STILL)
     elif paused and alive:
         print_text("the queue is paused after what goes on now")
+    if limits != Limits():
+        of_person = f", {limits.per_person} of one person" if limits.per_person else ""
+        print_text(f"{limits.at_once} at once{of_person}: `ftapp serve --class` shares the queue")
 
 
 _STANDS_STILL = (

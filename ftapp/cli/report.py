@@ -70,6 +70,7 @@ def _explain(one: Record, most: int) -> None:
     """Explain the answers to the test examples of a run with the highest loss, and keep that in its folder."""
     from ftapp import recipe as recipes
     from ftapp.cli.ask_helper import ask_helper
+    from ftapp.common.formatting import format_quantity
     from ftapp.rpc.predictor_client import PredictorClient
     from ftapp.runs.example_results import read_example_results
     from ftapp.runs.explanations import write_explanations
@@ -84,7 +85,8 @@ def _explain(one: Record, most: int) -> None:
         found = ask_helper("the model", client, lambda asked, progress: asked.explain_test(places, progress))
     write_explanations(one.run, result, found)
     if missing := len(places) - len(found):
-        print(f"{missing} of {len(places)} examples are not in the run's data any more", file=sys.stderr)
+        of = format_quantity(len(places), "example")
+        print(f"not in the run's data any more, and so without an explanation: {missing} of {of}", file=sys.stderr)
 
 
 def compare_runs(

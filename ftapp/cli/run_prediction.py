@@ -12,6 +12,7 @@ from ftapp import recipe as recipes
 from ftapp.cli.ask_helper import ask_helper
 from ftapp.cli.piped_input import pipe_standard_input
 from ftapp.common.downloads import Progress
+from ftapp.common.formatting import format_quantity
 from ftapp.common.partial_file import PartialFile
 from ftapp.common.safe_output import get_raw_stream
 from ftapp.rpc.prediction_messages import PredictQuestion
@@ -94,7 +95,7 @@ def run_prediction(
     ):
         partial = writer if isinstance(writer, PartialFile) else None
         if partial and counts.inputs:
-            print(f"going on after {counts.inputs:,} inputs in {partial.path}", file=sys.stderr)
+            print(f"going on after {format_quantity(counts.inputs, 'input')} in {partial.path}", file=sys.stderr)
         shows_rows = partial is None and sys.stdout.isatty()
 
         async def ask(client: PredictorClient, progress: Progress) -> None:
@@ -107,6 +108,6 @@ def run_prediction(
         except KeyboardInterrupt:
             if partial and partial.progress.rows:
                 rows = partial.progress.rows
-                print(f"interrupted; the same command goes on after {rows:,} inputs", file=sys.stderr)
+                print(f"interrupted; the same command goes on after {format_quantity(rows, 'input')}", file=sys.stderr)
             raise
     return counts

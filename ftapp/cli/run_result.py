@@ -31,7 +31,7 @@ def _describe_recall(found: Sequence[Recall]) -> str:
     """Describe how many test examples of each class were found, the class with the smallest share first."""
     ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
     listed = ", ".join(map(str, ordered[:_CLASSES]))
-    return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")
+    return listed + (f" and {len(found) - _CLASSES} more above" if len(found) > _CLASSES else "")
 
 
 def tell_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:
@@ -96,4 +96,6 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         text = formatting.make_printable(f"warning: {each['says']}; {each['advice']}")
         console.print(Text(f"{text}\n", "yellow"), soft_wrap=True)
     for sample in outcome["samples"]:
-        console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)
+        console.print(
+            Text(f"after {formatting.format_quantity(sample['step'], 'step')}: {sample['text']}\n"), soft_wrap=True
+        )

@@ -110,9 +110,10 @@ def format_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[in
     return f"{len(names)}, {few:,} to {most:,} examples each; smallest {smallest} {few:,}, largest {largest} {most:,}"
 
 
-def format_quantity(number: int, noun: str) -> str:
-    """A number of things: 1 file, 1,200 files. noun: in the singular, of a regular plural."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def format_quantity(number: float, noun: str) -> str:
+    """A number of things: 1 file, 1,200 files, 2.5 epochs. noun: in the singular, of a regular plural."""
+    written = f"{round(number):,}" if number == round(number) else f"{number:.3g}"
+    return f"{written} {noun}{'' if written == '1' else 's'}"
 
 
 def format_ordinal(number: int) -> str:

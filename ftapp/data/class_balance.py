@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError, suggest_nearest
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Balance
 
 _NAMED = 10  # classes; of more, the largest and the smallest weight are told
@@ -82,8 +83,10 @@ def describe_balance(
             weighted = "the loss of a label that an example has is multiplied by its weight"
         sentences.append(f"{weighted}: {names}")
     if balance.sampling == "balanced":
-        share = sum(counts) / np.count_nonzero(counts)
-        sentences.append(f"each epoch has {share:,.0f} examples of each class, those of small classes several times")
+        share = round(sum(counts) / np.count_nonzero(counts))
+        sentences.append(
+            f"each epoch has {format_quantity(share, 'example')} of each class, those of small classes several times"
+        )
     return sentences
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.formatting import format_quantity
 from ftapp.data import reading
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import EncodedDataset, EncodedSplits, NumberScale
@@ -126,8 +127,8 @@ def _explain_few(documents: Sequence[str], preprocessor: Any) -> str:
     """Explain that documents give no sequence."""
     given, length = sum(map(len, documents)), preprocessor.sequence_length
     return (
-        f"{given:,} characters, too few for one sequence of {length} tokens; give it more text, or set a smaller "
-        "model.sequence_length"
+        f"{format_quantity(given, 'character')}, too few for one sequence of {length} tokens; give it more text, or "
+        "set a smaller model.sequence_length"
     )
 
 

@@ -234,4 +234,4 @@ def _read_text(path: Path, reading: _Reading) -> str:
 
 def _tell_checking(path: Path, content: str, count: int, progress: Progress | None) -> None:
     if progress and len(content) >= text_file.LARGE:
-        progress(f"checking the {count:,} rows of {path.name}", 0, None)
+        progress(f"checking the {format_quantity(count, 'row')} of {path.name}", 0, None)

@@ -82,7 +82,7 @@ def prepare(
         The experiment.
 
     Raises:
-        RecipeError: The recipe or the options are refused.
+        RecipeError: The recipe or the options are refused, or a package that the recipe needs is not installed.
         OSError: The folder cannot be made.
     """
     from ftapp import recipe  # here, since lists of runs need none of it

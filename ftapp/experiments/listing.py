@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
 
+from ftapp.common.formatting import format_quantity
 from ftapp.common.safe_files import explain_error, open_file
 from ftapp.experiments import experiment_lookup
 from ftapp.experiments.experiment_folder import Experiment
@@ -110,6 +111,10 @@ class Summary:
         if self.last_step is None:
             return None
         return (self.steps - self.first_step + 1) / (self.last_step - self.first_step + 1)
+
+    def describe_progress(self) -> str:
+        """Say how many runs of an experiment have ended."""
+        return f"{self.ended} of {format_quantity(self.planned, 'run')} {'has' if self.planned == 1 else 'have'} ended"
 
     def list_filter_facts(self) -> Facts:
         """List what a filter can test (`ftapp.runs.run_filter`)."""

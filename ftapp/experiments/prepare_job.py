@@ -35,22 +35,10 @@ def prepare_job(
 ) -> RunStart | Experiment:
     """Make the folder of a run, of an experiment where there are arms, folds or repeats, or of a sweep.
 
-    Args:
-        path: The recipe's file.
-        profile: The name of a profile; None for none.
-        overrides: Texts `key=value`.
-        options: Repeats, jobs and control, and whether it is a sweep.
-        runs_dir: The folder of all runs.
-        command: The command line, to be written down.
-        offline: Whether the runs make no network call.
-        on: The target of an experiment's runs (`ftapp.launchers.target`).
+    The arguments and errors are those of `experiment_creation.prepare`; `options` may ask for a sweep too.
 
     Returns:
         The run or the experiment, ready to start.
-
-    Raises:
-        RecipeError: The recipe is not valid, or a package that it needs is not installed.
-        OSError: The folder cannot be made.
     """
     from ftapp import recipe  # here, since lists of runs, which are shown first, need none of it
 

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ftapp.common import cache_files, user_folders
+from ftapp.common.formatting import format_quantity
 from ftapp.common.locks import hold_lock
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -36,7 +37,7 @@ def device() -> str:
 
         tensorflow.config.set_visible_devices([], "GPU")
     kind = keras.distribution.list_devices()[0] if keras.backend.backend() != "torch" else _torch_device()
-    return f"{kind}, {os.cpu_count()} cores" if kind.startswith("cpu") else kind
+    return f"{kind}, {format_quantity(os.cpu_count() or 1, 'core')}" if kind.startswith("cpu") else kind
 
 
 def _is_not_about_tracing(record: logging.LogRecord) -> bool:

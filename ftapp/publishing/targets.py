@@ -65,7 +65,7 @@ def parse_target(text: str) -> Target:
         raise _refuse(f"'{text}' is no place of a model; it is {forms}{nearest}")
     form = _FORMS[scheme]
     if not _is_name(path, form.count("/") - 1):
-        rule = "each part has letters, digits, and between them '-', '_' and '.'"
+        rule = "each part has the letters A-Z and a-z, digits, and between them '-', '_' and '.'"
         raise _refuse(f"'{text}' does not have the form {form}; {rule}")
     if scheme == "kaggle":
         return KaggleTarget(path)

@@ -274,7 +274,10 @@ def _collect_arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[P
         name = table.get("name")
         if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
             wrong = "this arm has no name" if name is None else f"{quote(name)} is no name of an arm"
-            message = f"{wrong}; an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
+            message = (
+                f"{wrong}; it is at most 40 of the letters A-Z and a-z, digits, spaces and .+_- and begins with a "
+                "letter or a digit, such as 'A full'"
+            )
             problems.append(Problem(place, f"arm.{number}.name", message))
         elif name in arms:
             problems.append(Problem(place, f"arm.{name}", "two arms have this name; arms have different names"))

@@ -30,7 +30,7 @@ class Phase(Section):
     """
 
     name: PhaseName
-    """The name of the phase: a letter, then at most 39 letters, digits, - and _."""
+    """The name of the phase: a letter, then at most 39 letters, digits, - and _. Letters are A-Z and a-z."""
     layers: list[ParsedRule] = []
     """Rules that say which layers train, each on a line. Everything trains until a rule says otherwise. Later rules
     override earlier ones. For example: freeze all; train attention & last:4; train head. lora:8 query, value adds

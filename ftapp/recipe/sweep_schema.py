@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -17,7 +18,25 @@ from ftapp.recipe.tasks import WatchedMetric
 def _flatten(given: Any) -> Any:
     if not isinstance(given, dict):
         raise ValueError(f"{quote(given)} is no table; it has keys of the recipe with the values to try")
+    ways: dict[str, str] = {}
+    for way in _list_ways(given):
+        key = way.replace('"', "")
+        if key in ways:
+            raise ValueError(
+                f"{key} is there twice, as {ways[key]} and as {way}; all values to try of a key stand in one"
+            )
+        ways[key] = way
     return flatten_tables(given)
+
+
+def _list_ways(tables: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """List the keys of nested tables as TOML writes them: a part with dots stands in quotes."""
+    for key, value in tables.items():
+        way = f'{prefix}"{key}"' if "." in key else f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _list_ways(value, f"{way}.")
+        else:
+            yield way
 
 
 def _check_values(given: Any) -> Any:

@@ -89,7 +89,10 @@ _ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "gb18030", "shif
 
 def _check_phase_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
-        raise ValueError(f"{quote(name)} is no name of a phase, which is a letter, then letters, digits, - and _")
+        raise ValueError(
+            f"{quote(name)} is no name of a phase; it is at most 40 of the letters A-Z and a-z, digits, - and _, and "
+            "begins with a letter"
+        )
     return name
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
-from ftapp.common.formatting import format_class_counts
+from ftapp.common.formatting import format_class_counts, format_quantity
 from ftapp.recipe import TASKS
 from ftapp.recipe.metrics import get_metric
 from ftapp.recipe.templates import make_template
@@ -79,7 +79,9 @@ def write_card_text(one: Record, use: Sequence[str] | None = None) -> str:
         lines.append(f"- The weights are those of step {kept.best_step:,} of {steps:,}: {why}")
     lines += ["", "## Evaluation", ""]
     if result:
-        lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
+        lines.append(
+            f"On {format_quantity(result.examples, 'example')} of the same source that the model did not train on:"
+        )
         lines.append("")
         bounds = estimate_shares(result)
         lines += [
@@ -106,7 +108,7 @@ def write_card_text(one: Record, use: Sequence[str] | None = None) -> str:
     if history.samples:
         lines += ["", "## Samples", ""]
         for sample in history.samples:
-            lines += [f"- After {sample.step:,} steps:", "", *format_quote(sample.text, "  "), ""]
+            lines += [f"- After {format_quantity(sample.step, 'step')}:", "", *format_quote(sample.text, "  "), ""]
     lines += [
         "",
         "## To use it",

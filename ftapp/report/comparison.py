@@ -358,7 +358,7 @@ def show_samples(arms: Sequence[Arm]) -> list[str]:
         for sample in written:
             if sample.step == written[-1].step:
                 by_prompt.setdefault(sample.prompt, []).append(
-                    (f"{arm.name}, after {sample.step:,} steps", sample.text)
+                    (f"{arm.name}, after {formatting.format_quantity(sample.step, 'step')}", sample.text)
                 )
     cards = [page.build_quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items()]
     return [page.build_heading("Samples"), page.build_grid(cards)] if cards else []

@@ -153,7 +153,8 @@ def draw_comparison(history: History) -> list[str]:
     found = next((each for each in reversed(history.comparisons) if each.final and each.truth), None)
     if found is None:
         return []
-    caption = f"Of {len(found.truth):,} examples of the {found.split} split. Right answers lie on the line."
+    examples = formatting.format_quantity(len(found.truth), "example")
+    caption = f"Of {examples} of the {found.split} split. Right answers lie on the line."
     plot = svg.draw_scatter(np.array(found.truth), np.array(found.answers), "true number", "answer")
     return [page.build_figure("Answers over true numbers", plot, caption)]
 
@@ -211,7 +212,8 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
     rows = {
         "trainable share R": f"{formatting.format_share(phase.trainable / phase.parameters)} of {phase.parameters:,}"
         + (f"; {phase.adapters:,} in adapters" if phase.adapters else ""),
-        "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs"
+        "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, "
+        + formatting.format_quantity(phase.epochs, "epoch")
         + (f"; {ended.stopped}" if ended and ended.stopped else ""),
         "time, planned": format_duration(timed) if timed is not None else unknown,
         "time, spent": format_duration(ended.seconds) if ended else unknown,
@@ -280,9 +282,10 @@ def list_facts(one: Record) -> list[str]:
 
 def describe_environment(told: Mapping[str, Any]) -> str:
     """The machine and the versions of a run."""
-    packages = told.get("packages", {})
+    packages, cores = told.get("packages", {}), told.get("cores")
+    counted = formatting.format_quantity(cores, "core") if isinstance(cores, int) else "cores unknown"
     rows = {
-        "processor": f"{told.get('processor') or 'unknown'}, {told.get('cores')} cores",
+        "processor": f"{told.get('processor') or 'unknown'}, {counted}",
         "platform": told.get("platform"),
         "Python": told.get("python"),
         **(packages if isinstance(packages, dict) else {}),

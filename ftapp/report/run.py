@@ -99,18 +99,21 @@ def _build_figures(one: Record) -> str:
     found, result, baseline = measure_run(one), one.history.result, find_baseline(one.history)
     values: list[tuple[str, str, str]] = []
     if result:
+        examples = formatting.format_quantity(result.examples, "held-out example")
         for measured, value in ((get_metric(name), value) for name, value in result.metrics.items()):
             beside = ""
             if baseline and measured.name in baseline.metrics:
                 beside = f"; {baseline.answer}: {measured.format_cell(baseline.metrics[measured.name])}"
             quantized = result.quantized.get(measured.name)
             on_int8 = f"; {measured.format_cell(quantized)} on int8 features" if quantized is not None else ""
-            note = f"of {result.examples:,} held-out examples{on_int8}{beside}"
+            note = f"of {examples}{on_int8}{beside}"
             values.append((f"Test {measured.label}", measured.format_cell(value), note))
         on_int8 = f"; {result.quantized['loss']:.4g} on int8 features" if "loss" in result.quantized else ""
-        values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples{on_int8}"))
+        values.append(("Test loss", f"{result.loss:.4g}", f"on {examples}{on_int8}"))
     if kept := one.history.kept:
-        note = f"of {found['steps']:,} steps; {describe_best(kept.metric, kept.value)}"
+        note = (
+            f"of {formatting.format_quantity(len(one.history.steps), 'step')}; {describe_best(kept.metric, kept.value)}"
+        )
         values.append(("Weights of step", f"{kept.best_step:,}", note))
     if one.history.phases:
         last = one.history.phases[-1]
@@ -120,7 +123,9 @@ def _build_figures(one: Record) -> str:
         note = f"from {found['token_share_before']:.1%}; Δp {gain.low:+.3f} to {gain.high:+.3f} at 95%"
         values.append(("Common tokens", f"{found['token_share_after']:.1%}", note))
     if (seconds := found["seconds"]) is not None:
-        values.append(("Time in all", format_duration(float(seconds)), f"{found['steps']:,} steps"))
+        values.append(
+            ("Time in all", format_duration(float(seconds)), formatting.format_quantity(len(one.history.steps), "step"))
+        )
     if (seconds := found["step_seconds"]) is not None:
         values.append(("Time of a step", format_duration(float(seconds)), "median, first steps apart"))
     if (memory := found["peak_memory"]) is not None:
@@ -187,7 +192,7 @@ def _build_drift_table(one: Record) -> list[str]:
 def _show_samples(one: Record) -> str:
     by_prompt: dict[str, list[tuple[str, str]]] = {}
     for sample in one.history.samples:
-        when = f"After {sample.step:,} steps" if sample.step else "Before training"
+        when = f"After {formatting.format_quantity(sample.step, 'step')}" if sample.step else "Before training"
         by_prompt.setdefault(sample.prompt, []).append((when, sample.text))
     return page.build_grid(page.build_quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items())
 

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.common.formatting import format_quantity
+
 Values = NDArray[np.float64]
 
 TONES = 8
@@ -118,7 +120,7 @@ def draw_reliability(bins: Values) -> str:
     parts = [*frame.axes("confidence", "share that is right"), f'<line class="diagonal" {ends}/>']
     for count, confidence, right in filled:
         x, y = confidence / count, right / count
-        title = f"<title>{count:.0f} examples: confidence {x:.2f}, right {y:.2f}</title>"
+        title = f"<title>{format_quantity(count, 'example')}: confidence {x:.2f}, right {y:.2f}</title>"
         size = 3 + 9 * math.sqrt(count / filled[:, 0].max())
         mark = f'<circle class="mark tone-0" fill-opacity="0.75" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" '
         parts.append(f'{mark}r="{size:.1f}">{title}</circle>')

@@ -9,7 +9,7 @@ from pathlib import Path
 from ftapp.common import durable
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError, suggest_nearest
-from ftapp.common.formatting import format_duration, format_size
+from ftapp.common.formatting import format_duration, format_quantity, format_size
 from ftapp.common.safe_files import explain_error
 from ftapp.rpc.client import HelperClient
 from ftapp.rpc.messages import Exported
@@ -98,7 +98,7 @@ def _describe_check(made: Exported) -> dict[str, str]:
     if check is None:
         return {"check": "left out: no answers were compared"}
     rows = {
-        "equal answers": f"{check.agreeing} of {check.examples} test examples"
+        "equal answers": f"{check.agreeing} of {format_quantity(check.examples, 'test example')}"
         + (f" (int8: at least {check.least_agreement:.0%})" if made.int8 else ""),
         "largest difference": f"{check.difference:.2g}"
         + (f" (at most {check.tolerance:.2g})" if check.tolerance is not None else ""),
@@ -106,7 +106,7 @@ def _describe_check(made: Exported) -> dict[str, str]:
     if check.metric and check.before is not None and check.after is not None:
         rows[f"{check.metric} on them"] = f"{check.before:.4g} before, {check.after:.4g} after"
     if check.tokens is not None:
-        rows["equal tokens"] = f"{check.tokens} of {check.examples} texts"
+        rows["equal tokens"] = f"{check.tokens} of {format_quantity(check.examples, 'text')}"
     if check.continuations:
         rows["equal continuations"] = f"{check.continuations[0]} of {check.continuations[1]} prompts"
     return rows

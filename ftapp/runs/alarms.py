@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Iterator
 
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe.cautions import Caution
 from ftapp.recipe.metrics import Metric, get_metric
 from ftapp.runs.class_results import fits_classes
@@ -97,7 +98,8 @@ def find_overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
             "the training loss falls: the model memorizes its training examples",
             "press x to stop and keep the model"
             if alarm
-            else f"train for some {lowest.step} steps, end with the best weights (keep.best = 'loss'), or try dropout",
+            else f"train for some {format_quantity(lowest.step, 'step')}, end with the best weights "
+            "(keep.best = 'loss'), or try dropout",
         )
 
 

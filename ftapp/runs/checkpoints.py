@@ -24,6 +24,7 @@ import msgspec
 import tomli_w
 
 from ftapp.common.cache_folders import matches_manifest
+from ftapp.common.formatting import format_quantity
 from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.recipe.raw_tables import DESCRIPTIVE_KEYS
 from ftapp.runs.event_types import Count, Step, Time
@@ -177,7 +178,7 @@ def _compare(facts: CheckpointFacts, recipe: Recipe) -> tuple[list[str], list[st
     if (now := find_processor()) != facts.processor:
         hints.append(f"the processor is {now or 'unknown'} and was {facts.processor or 'unknown'}")
     if (cores := os.cpu_count() or 1) != facts.cores:
-        hints.append(f"the machine has {cores} cores and had {facts.cores}")
+        hints.append(f"the machine has {format_quantity(cores, 'core')} and had {facts.cores}")
     return differences, hints
 
 

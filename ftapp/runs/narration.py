@@ -53,8 +53,8 @@ def narrate(event: AnyEvent) -> list[str]:
         case PhaseStarted():
             share = event.trainable / event.parameters
             begun = (
-                f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
-                f"train, R = {formatting.format_share(share)}"
+                f"phase {event.phase}: {formatting.format_quantity(event.steps, 'step')}; {event.trainable:,} of "
+                f"{event.parameters:,} parameters train, R = {formatting.format_share(share)}"
             )
             if event.adapters:
                 begun += f"; {event.adapters:,} of them in adapters"
@@ -66,25 +66,26 @@ def narrate(event: AnyEvent) -> list[str]:
             return [*early, f"phase {event.phase} in {event.seconds:.1f} s: {_describe_proof(event)}"]
         case LayersChanged():
             proof = event.proof
-            rules = ", ".join(event.rules)
+            rules, steps = ", ".join(event.rules), formatting.format_quantity(proof.steps, "step")
             changed = f"layers changed after step {event.step}: {rules}; {event.trainable:,} parameters train"
             return [
                 changed,
-                *([f"the {proof.steps} steps before: {_describe_proof(proof)}"] if proof.steps else []),
+                *([f"the {steps} before: {_describe_proof(proof)}"] if proof.steps else []),
                 *([describe_cache(event.cache)] if event.cache else []),
             ]
         case CacheVerified():
-            checked = f"the checksums of {event.checked:,} examples were compared; " if event.checked else ""
+            compared, computed = (formatting.format_quantity(n, "example") for n in (event.checked, event.examples))
+            checked = f"the checksums of {compared} were compared; " if event.checked else ""
             return [
-                f"cache verified: {checked}recomputed features of {event.examples} examples differ by at most "
-                f"{event.difference:.2g} of the largest feature"
+                f"cache verified: {checked}recomputed features of {computed} differ by at most {event.difference:.2g} "
+                "of the largest feature"
             ]
         case Noted():
             return [event.message]
         case Evaluated():
-            noun = "example" if event.examples == 1 else "examples"
+            examples = formatting.format_quantity(event.examples, "example")
             kind = "result" if event.final else f"step {event.step}"
-            told = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {event.examples} {noun}"]
+            told = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {examples}"]
             if event.quantized:
                 told.append(f"the same on int8 features: {_describe_metrics(event.quantized)}")
             return told
@@ -153,7 +154,7 @@ def describe_engine(choice: CacheChoice) -> str:
         return f"; {name} computes them" if choice.engine != "keras" else ""
     found = (
         f"cosine {min(check.cosine.values(), default=0):.4f}, error {max(check.error.values(), default=0):.1%}, a "
-        f"linear classifier agrees on {check.agreement:.1%}, on {check.checked} examples"
+        f"linear classifier agrees on {check.agreement:.1%}, on {formatting.format_quantity(check.checked, 'example')}"
     )
     if check.accepted:
         return f"; {name} computes them in int8: {found}"

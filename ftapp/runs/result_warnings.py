@@ -160,7 +160,7 @@ def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
     lost = [each for each in present if each.found == 0 and each.examples >= _FEW]
     if lost and len(present) > 1:
         names = ", ".join(f"'{each.name}' (0 of {each.examples:,})" for each in lost[:3])
-        more = f" and of {len(lost) - 3} more classes" if len(lost) > 3 else ""
+        more = f" and of {len(lost) - 3} more" if len(lost) > 3 else ""
         yield Caution(
             "class-not-found",
             f"the model recognised no test example of {names}{more}",

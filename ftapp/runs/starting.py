@@ -9,6 +9,7 @@ from pathlib import Path
 from ftapp import recipe as recipes
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Recipe
 from ftapp.runs import run_creation
 from ftapp.runs.annotation import NOTHING, Annotations, store
@@ -125,7 +126,7 @@ def prepare_resume(
         check_fetched(run)
         longer = lengthen_last_phase(recipe, history, steps=steps, epochs=epochs)
     elif run.status(history) == "done":
-        end = f"the run has reached its end, after {len(history.steps)} steps"
+        end = f"the run has reached its end, after {format_quantity(len(history.steps), 'step')}"
         raise RunError(f"{end}; a number of further steps or epochs makes it longer, such as --steps 100")
     check_resumable(run, anyway=anyway)
     return make_resume(run, longer=longer, anyway=anyway, offline=offline, max_seconds=max_seconds)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ftapp.common.durations import parse_duration
 from ftapp.common.errors import RecipeError
+from ftapp.common.formatting import format_quantity
 from ftapp.experiments.arms import schedule
 from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.member import make_member
@@ -241,21 +242,28 @@ class _Sweep:
         self.experiment.write_facts(facts | {"arms": arms or [OWN]})
         if not finalists:
             return
-        names = f"{', '.join(each.arm for each in finalists)} and the recipe's own values"
-        print(f"\n{names} are run with {len(rounds)} new seeds", file=sys.stderr)
         values = {each.arm: dict(each.values) for each in finalists} | {OWN: self._own}
         known = {(member.arm, member.round): member for member in self.experiment.list_members()}
-        for of, arm in schedule(arms, rounds):
+        left = [
+            (of, arm)
+            for of, arm in schedule(arms, rounds)
+            if (arm, of) not in known or known[arm, of].run.status() in CUT_OFF
+        ]
+        if left:
+            names = f"{', '.join(each.arm for each in finalists)} and the recipe's own values"
+            print(f"\n{names} are run with {format_quantity(len(rounds), 'new seed')}", file=sys.stderr)
+        else:
+            print("nothing is left to run: the sweep has come to its end", file=sys.stderr)
+        for of, arm in left:
             if not self._slots.wait_for_room():
                 break
-            watcher, member = Watcher(), known.get((arm, of))
-            if member is None:
-                resolved = self.of.base if arm == OWN else apply_values(self.experiment, values[arm])
-                made = make_member(self.experiment, arm, of, resolved, values=values[arm])
-                name = self._introduce(Member(arm, of, made.run, values[arm]))
-                self._slots.start(made.run, name, made.environment, watcher)
-            elif member.run.status() in CUT_OFF:
-                self._go_on(member, watcher)
+            if member := known.get((arm, of)):
+                self._go_on(member, Watcher())
+                continue
+            resolved = self.of.base if arm == OWN else apply_values(self.experiment, values[arm])
+            made = make_member(self.experiment, arm, of, resolved, values=values[arm])
+            name = self._introduce(Member(arm, of, made.run, values[arm]))
+            self._slots.start(made.run, name, made.environment, Watcher())
         self._slots.wait_for_all()
 
 

@@ -26,6 +26,7 @@ from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe.metrics import Metric
 from ftapp.recipe.spaces import Space
 from ftapp.recipe.toml_text import format_value
@@ -200,7 +201,7 @@ class SweepStudy:
         )
         return (
             f"pruned: the best validation {self._metric.label} so far, {best}, is worse than the median of "
-            f"{len(others)} trials after the same steps, {median}"
+            f"{format_quantity(len(others), 'trial')} after the same steps, {median}"
         )
 
     def tell(self, asked: Asked, value: float | None) -> None:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from ftapp.common.formatting import format_quantity
 from ftapp.data.dataset import EncodedDataset, EncodedSplits
 from ftapp.freezing import feature_store
 from ftapp.freezing.cut import Boundary, Cut
@@ -66,7 +67,7 @@ def choose_features(
     each = f"{views} augmented views of each example are cached, each" if views else "each example"
     # Only here, since texts are encoded to know their lengths.
     size = _size(recipe, phase, columns, splits)
-    return choice(cached=True, reason=f"{each} is used {uses:.3g} times", size=size)
+    return choice(cached=True, reason=f"{each} is used {format_quantity(uses, 'time')}", size=size)
 
 
 def count_views(recipe: Recipe, phase: Phase, splits: EncodedSplits) -> int:

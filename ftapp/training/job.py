@@ -13,6 +13,7 @@ import msgspec
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, ProofError, RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.data import DocumentSplits, Splits, thumbnails
 from ftapp.data.dataset import BatchKey, EncodedSplits
 from ftapp.data.encoded import Images
@@ -190,7 +191,7 @@ def _compare(event: DataLoaded, former: DataLoaded | None) -> None:
     """
     if former and msgspec.structs.replace(event, time=former.time) != former:
         before, now = former.train + former.validation + former.test, event.train + event.validation + event.test
-        counts = f": {now} examples, and {before} before" if now != before else ""
+        counts = f": {format_quantity(now, 'example')}, and {before} before" if now != before else ""
         raise RunError(f"the data are not those that the run began with{counts}, so it cannot go on with them")
 
 

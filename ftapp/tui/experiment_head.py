@@ -24,7 +24,7 @@ def describe_experiment(experiment: Experiment, summary: Summary, name: str, sho
         shown: The part of its runs that the screen shows, in words.
     """
     status = summary.status
-    parts = [f"{summary.ended} of {summary.planned} runs have ended"]
+    parts = [summary.describe_progress()]
     if status == "running" and experiment.is_stopping():
         status = "stopping"
     parts += shown

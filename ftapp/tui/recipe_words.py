@@ -120,14 +120,14 @@ def _download_words(recipe: Recipe) -> str:
 def describe_length(phase: Phase) -> str:
     """Describe the length of a phase: "20 epochs, batches of 32"."""
     count, unit = (phase.epochs, "epoch") if phase.epochs is not None else (phase.steps, "step")
-    return f"{count} {unit}{'' if count == 1 else 's'}, batches of {phase.batch_size}"
+    return f"{formatting.format_quantity(count or 0, unit)}, batches of {phase.batch_size}"
 
 
 def describe_end(recipe: Recipe) -> str:
     """Describe when phases end early, and with which weights the run ends; "" for the last step and its weights."""
     parts = []
     if stop := recipe.stop:
-        count = f"{stop.patience} evaluation{'' if stop.patience == 1 else 's'}"
+        count = formatting.format_quantity(stop.patience, "evaluation")
         by = f" by more than {stop.min_delta:g}" if stop.min_delta else ""
         parts.append(f"a phase after {count} without a better {get_metric(stop.metric).label}{by}")
     if recipe.kept_metric:
@@ -212,7 +212,7 @@ def describe_arms(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[s
 
 def describe_split(data: Data) -> str:
     """Describe how many examples are drawn, and how many of them are held out."""
-    drawn = f"{data.limit:,} examples, " if data.limit else ""
+    drawn = f"{formatting.format_quantity(data.limit, 'example')}, " if data.limit else ""
     parts = [(data.validation, "for validation"), (0 if data.folds else data.test, "for the test")]
     held = " and ".join(f"{size:.0%} {what}" if size < 1 else f"{size:,.0f} {what}" for size, what in parts if size)
     if data.folds:
@@ -247,7 +247,7 @@ def describe_sweep(sweep: Sweep) -> str:
     metric = f" by {get_metric(sweep.metric).label}" if sweep.metric else ""
     time = f", for {sweep.time} at most" if sweep.time else ""
     keys = [f"{key}  {space}" for key, space in sweep.spaces.items()]
-    return "\n".join([f"{sweep.trials} trials{metric}{time}: ftapp sweep", *keys])
+    return "\n".join([f"{formatting.format_quantity(sweep.trials, 'trial')}{metric}{time}: ftapp sweep", *keys])
 
 
 def describe_augment(augment: Augment) -> str:

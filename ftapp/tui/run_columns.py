@@ -88,7 +88,9 @@ def _held_out(value: str, summary: Summary) -> Content:
 def _recipe(summary: Summary, now: float) -> Content:
     """The recipe's name, with a sign for an experiment and for the runs below it."""
     if summary.experiment:
-        return Content.assemble(("▾ ", _MUTED), (summary.recipe, "b"), (f"  {summary.planned} runs", _MUTED))
+        return Content.assemble(
+            ("▾ ", _MUTED), (summary.recipe, "b"), (f"  {formatting.format_quantity(summary.planned, 'run')}", _MUTED)
+        )
     if summary.nested:
         again = f"  repeat {summary.repeat}" if summary.repeat > 1 else ""
         again += f"  fold {summary.fold}" if summary.fold else ""

@@ -71,6 +71,10 @@ def test_a_better_rate_than_a_bad_one_wins_and_a_poor_trial_is_pruned(sweep: Sta
     saved = [member.run.history().ended_phases[0].seconds_saved > 0 for member in members if member.round.repeat == 1]
     assert saved == [False, True, True, True, True, True], "the features of the first trial serve the others"
     assert Path(result["report"]).is_file()
+    again, stderr = finish(sweep("--resume", "last"))
+    assert again["sweep"]["winner"] == found["winner"]
+    assert "nothing is left to run" in stderr
+    assert "are run with" not in stderr
 
 
 def test_no_win_is_claimed_where_the_best_trial_was_lucky(sweep: Start) -> None:

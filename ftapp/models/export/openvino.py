@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftapp.common.formatting import format_quantity
 from ftapp.models.export.program import Program
 from ftapp.models.export.request import ExportRequest, WrittenModel
 from ftapp.models.export.serving import export_graph
@@ -41,5 +42,5 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
         quantized = quantize_graph(load_graph(file), request.calibration, attention=attention)
         save_graph(quantized, file)
         examples = sum(len(next(iter(batch.values()))) for batch in request.calibration)
-        notes.append(f"the ranges of its activations come from {examples} training examples")
+        notes.append(f"the ranges of its activations come from {format_quantity(examples, 'training example')}")
     return WrittenModel(PROGRAM, notes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.models.export import keras_hub_task, litert, onnx, openvino, tf_saved_model, torch, transformers
 from ftapp.models.export.check import check_export
 from ftapp.models.export.companions import write_companions
@@ -66,7 +67,7 @@ def write_export(
         write_companions(request, name, scratch, written.program, own, written.notes)
         if examples is None:
             return written.notes, None
-        activity = f"comparing {len(examples.examples)} answers of the export with the model's"
+        activity = f"comparing {format_quantity(len(examples.examples), 'answer')} of the export with the model's"
         check = check_export(
             trained,
             scratch,

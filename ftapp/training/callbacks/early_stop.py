@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import StopRule
 from ftapp.recipe.metrics import get_metric
 from ftapp.training.batch import StepResult
@@ -44,7 +45,7 @@ class EarlyStop(Callback):
             return ""
         metric = get_metric(self._spec.metric)
         return (
-            f"{count.waited} evaluation{'s' if count.waited > 1 else ''} without a better {metric.label} than "
+            f"{format_quantity(count.waited, 'evaluation')} without a better {metric.label} than "
             f"{metric.format_plain(count.best)} at step {count.best_step}"
         )
 

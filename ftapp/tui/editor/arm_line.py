@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static
 
+from ftapp.common.formatting import format_quantity
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.widgets.dropdown import Dropdown
@@ -42,7 +43,7 @@ class ArmLine(Horizontal):
         choice.choices = (_ALL_ARMS, *form.arms)
         choice.value = form.arm or _ALL_ARMS
         if form.arm is None:
-            words = Content(f"{len(form.arms)} arms; a change here applies to all of them")
+            words = Content(f"{format_quantity(len(form.arms), 'arm')}; a change here applies to all of them")
         elif form.recipe:
             words = recipe_words.describe_arms(form.arms, form.recipe)[form.arm]
         else:

@@ -193,9 +193,9 @@ def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
     parts = []
     for name, size in preview.sizes.items():
         if tokens and tokens.sequences:
-            more = f" ({tokens.sequences[name]:,} sequences)"
+            more = f" ({format_quantity(tokens.sequences[name], 'sequence')})"
         else:
-            more = f" ({preview.characters[name]:,} characters)" if preview.characters else ""
+            more = f" ({format_quantity(preview.characters[name], 'character')})" if preview.characters else ""
         parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$foreground 60%")))
     dropped = f"{format_quantity(preview.duplicates, 'duplicate')} dropped"
     sizes = Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
@@ -208,9 +208,9 @@ def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
     cut = len(text) > _TEXT or (example.characters or 0) > whole
     facts = []
     if tokens is not None:
-        facts.append(f"{tokens:,} tokens" + (f", cut at {limit}" if limit and tokens > limit else ""))
+        facts.append(format_quantity(tokens, "token") + (f", cut at {limit}" if limit and tokens > limit else ""))
     elif example.characters:
-        facts.append(f"{example.characters:,} characters")
+        facts.append(format_quantity(example.characters, "character"))
     label = (f"{example.label}  " if example.label else "", "bold")
     head = Content.assemble(label, (" ".join(facts), "$foreground 60%"))
     lines = [head, Content(text[:_TEXT] + ("…" if cut else ""))]

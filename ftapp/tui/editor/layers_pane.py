@@ -21,7 +21,7 @@ from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers import AppliedRules, Node
-from ftapp.tui.widgets.texts import set_text
+from ftapp.tui.widgets.texts import set_text, split_lines
 
 
 class LayersPane(Vertical):
@@ -82,7 +82,7 @@ class LayersPane(Vertical):
         """
         area = self.query_one("#rules", TextArea)
         typing = keep_typed and area.has_focus
-        if _lines(area.text) != form.layers and not typing:
+        if split_lines(area.text) != form.layers and not typing:
             with self.prevent(TextArea.Changed):
                 area.load_text("\n".join(form.layers))
         phases = form.recipe.phase if form.recipe else []
@@ -94,7 +94,7 @@ class LayersPane(Vertical):
         """Show the layers of the model."""
         if structure != self._structure:
             self._structure, self._root = structure, layers.build_tree(structure)
-        self._decide(_lines(self.query_one("#rules", TextArea).text))
+        self._decide(split_lines(self.query_one("#rules", TextArea).text))
         self.add_class("-known")
         self.remove_class("-stale")
 
@@ -206,11 +206,7 @@ class LayersPane(Vertical):
 
     @on(TextArea.Changed, "#rules")
     def _post_rules(self, event: TextArea.Changed) -> None:
-        self.post_message(self.Changed(_lines(event.text_area.text)))
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+        self.post_message(self.Changed(split_lines(event.text_area.text)))
 
 
 def describe_costs(costs: Costs) -> str:
@@ -220,7 +216,8 @@ def describe_costs(costs: Costs) -> str:
         about = "" if costs.basis == "measured" else "about "
         parts.append(f"a step {about}{format_step_time(costs.step)}")
         if costs.steps is not None:
-            parts.append(f"{costs.steps:,} steps {about}{formatting.format_duration(costs.step * costs.steps)}")
+            steps = formatting.format_quantity(costs.steps, "step")
+            parts.append(f"{steps} {about}{formatting.format_duration(costs.step * costs.steps)}")
     elif costs.estimate:
         parts.append(f"a step {formatting.format_flops(costs.estimate.flops)}")
     if costs.estimate:

@@ -8,11 +8,12 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import TASKS
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.sweep_edits import NO_ARM, list_lines
-from ftapp.tui.widgets.texts import set_text
+from ftapp.tui.widgets.texts import set_text, split_lines
 
 
 class SweepSection(Vertical):
@@ -65,7 +66,7 @@ class SweepSection(Vertical):
         """
         self.set_class(form.draft.options.sweep or form.tables.get("sweep") is not None, "-any")
         area, lines = self.query_one("#over", TextArea), list_lines(form.tables)
-        if _split(area.text) != lines and not (keep_typed and area.has_focus):
+        if split_lines(area.text) != lines and not (keep_typed and area.has_focus):
             with self.prevent(TextArea.Changed):
                 area.load_text("\n".join(lines))
         self.set_class(bool(form.arms), "-arms")
@@ -73,7 +74,7 @@ class SweepSection(Vertical):
         if task := TASKS.get(form.task):
             metrics = dict.fromkeys([task.searched_metric, *task.held_out_metrics])
             self.query_one("#sweep-metric", FieldLine).offer([metric.name for metric in metrics])
-        runs = f", {form.search.most_runs} runs at most" if form.search else ""
+        runs = f", {format_quantity(form.search.most_runs, 'run')} at most" if form.search else ""
         set_text(self.query_one(".section", Static), f"Sweep{runs}")
 
     def show_error(self, message: str) -> None:
@@ -90,8 +91,4 @@ class SweepSection(Vertical):
     @on(TextArea.Changed, "#over")
     def _post_lines(self, event: TextArea.Changed) -> None:
         event.stop()
-        self.post_message(self.Changed(_split(event.text_area.text)))
-
-
-def _split(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+        self.post_message(self.Changed(split_lines(event.text_area.text)))

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import TASKS, Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.editor import edits, sweep_edits
@@ -167,8 +168,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
         options = form.draft.options
         folds = (base.data.folds or 1) if base.data.fold is None else 1
         runs = (len(form.arms or [form]) + options.control) * options.repeats * folds
-        counted = runs > 1 and not options.sweep
-        self.query_one("#experiment > .section", Static).update(f"Experiment{f', {runs} runs' if counted else ''}")
+        counted = f", {format_quantity(runs, 'run')}" if runs > 1 and not options.sweep else ""
+        self.query_one("#experiment > .section", Static).update(f"Experiment{counted}")
 
     def know(self, examples: int | None) -> None:
         """Take the number of training examples, from which the steps of an epoch follow; None while it is unknown."""

@@ -155,7 +155,9 @@ The last pane shows the keys in which the recipes differ, in the form of `--set`
                     if not self.is_attached:
                         return
                     steps = sum(len(history.steps) for history in self.histories)
-                    self.query_one("#who", Static).update(f"reading: {steps:,} steps so far")
+                    self.query_one("#who", Static).update(
+                        f"reading: {formatting.format_quantity(steps, 'step')} so far"
+                    )
                     continue
                 begun = time.process_time()
                 curves, found, pair = await asyncio.to_thread(self._prepare)

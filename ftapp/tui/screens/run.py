@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Recipe
 from ftapp.runs import annotation, commands
 from ftapp.runs.alarms import find_alarms
@@ -123,7 +124,7 @@ back.
         self._tags = annotation.load(self.run.folder).tags
         while True:
             if await asyncio.to_thread(self._advance):  # the charts of a long history are drawn once it is read
-                self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
+                self.query_one(Headline).update(f"reading: {format_quantity(len(self.history.steps), 'step')} so far")
                 continue
             begun = time.process_time()
             if not self._draw():

@@ -196,7 +196,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         if summary is not None:
             lines = []
             if summary.experiment and summary.status == "running":
-                lines.append(Content(f"{summary.ended} of {summary.planned} runs have ended"))
+                lines.append(Content(summary.describe_progress()))
             elif summary.place:
                 lines.append(Content(f"the run {summary.place}"))
             elif summary.error:

@@ -269,7 +269,8 @@ def _describe_course(standing: _Standing) -> str:
     if standing.summary.status != "running":
         return f"There is no result: {standing.reason}" if standing.reason else "There is no result."
     if standing.finals:
-        return f"The best trials and the recipe's own values run with new seeds: {standing.finals} runs so far."
+        runs = formatting.format_quantity(standing.finals, "run")
+        return f"The best trials and the recipe's own values run with new seeds: {runs} so far."
     return "The search goes on. Conclusions follow when the best trials have run with new seeds."
 
 

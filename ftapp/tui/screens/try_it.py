@@ -212,7 +212,7 @@ def _describe_run(summary: Summary) -> Content:
 def _explain_no_model(summary: Summary) -> str:
     """Explain why there is no model, and what to do."""
     if summary.goes_on:
-        done = f" It has done {summary.steps:,} steps." if summary.steps else ""
+        done = f" It has done {formatting.format_quantity(summary.steps, 'step')}." if summary.steps else ""
         return f"This run is still {summary.status}.{done} Its model opens here when the run has ended."
     lines = [
         f"This run has no saved model. Its status is {summary.status}.",

@@ -360,8 +360,8 @@ def _describe_length(found: Prediction) -> str:
     if found.tokens is None or found.length is None:
         return ""
     if found.tokens > found.length:
-        return f"the first {found.length:,} of {found.tokens:,} tokens"
-    return f"{found.tokens:,} tokens"
+        return f"the first {found.length:,} of {formatting.format_quantity(found.tokens, 'token')}"
+    return formatting.format_quantity(found.tokens, "token")
 
 
 def _is_file(path: str) -> bool:

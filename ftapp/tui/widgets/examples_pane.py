@@ -65,7 +65,7 @@ class ExamplesPane(Pane):
         self.border_title = "Samples"
         parts: list[RenderableType] = []
         for sample in reversed(samples):
-            text = Text(f"after {sample.step} steps  ", self.color("secondary"))
+            text = Text(f"after {formatting.format_quantity(sample.step, 'step')}  ", self.color("secondary"))
             text.append(sample.prompt, f"bold {self.color('foreground')}")
             written = " ".join(formatting.make_printable(sample.text.removeprefix(sample.prompt)).split())
             text.append(f" {written}", self.color("foreground"))

@@ -65,7 +65,8 @@ class Headline(Static):
             if result := history.result:
                 names = sort_names(result.metrics)[:1]  # alone, so that the line has room for the rest
                 parts += [f"test {_write_metric(name, result.values)}" for name in (*names, LOSS.name)]
-            parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
+            steps = formatting.format_quantity(history.ended.steps, "step")
+            parts.append(f"{steps} in {formatting.format_duration(history.ended.seconds)}")
             if result and (baseline := find_baseline(history)) and (known := sort_names(baseline.metrics)[:1]):
                 answer = formatting.escape_unprintable(baseline.answer)
                 parts.append(f"{answer}: {_write_metric(known[0], baseline.metrics)}")

@@ -57,9 +57,12 @@ class PhasesPane(Pane):
         sign, style = _choose_sign(phase, status)
         head = Text.assemble((f"{sign} ", self.color(style)), (phase.name, "bold"))
         if total and over and phase.done == total:
-            head.append(f"  {total} steps", muted)
+            head.append(f"  {formatting.format_quantity(total, 'step')}", muted)
         else:
-            head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
+            head.append(
+                f"  {phase.done} of {formatting.format_quantity(total, 'step')}" if total else "  steps not known yet",
+                muted,
+            )
         if phase.ended:
             head.append(f" in {formatting.format_duration(phase.ended.seconds)}", muted)
         yield head

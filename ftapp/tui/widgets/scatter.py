@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from textual.content import Content
 
+from ftapp.common.formatting import format_quantity
 from ftapp.tui.comparison import LossPairs, drop_hidden_points
 from ftapp.tui.widgets.plot import Plot
 
@@ -56,7 +57,7 @@ class Scatter(Plot):
         self.border_title = Content(f"{self._title}: {second} over {first}" if first else self._title)
         words = "no common steps" if first else ""
         if pairs is not None and pairs.count:
-            words = f"{second} lower at {pairs.lower / pairs.count:.0%} of {pairs.count:,} steps"
+            words = f"{second} lower at {pairs.lower / pairs.count:.0%} of {format_quantity(pairs.count, 'step')}"
             if pairs.are_equal:
-                words = f"equal at all {pairs.count:,} steps"
+                words = f"equal at all {format_quantity(pairs.count, 'step')}"
         self.border_subtitle = Content(words)

@@ -1,4 +1,4 @@
-"""Updates of texts that rarely change."""
+"""Texts of widgets: updates of those that rarely change, and the lines of those that are typed."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def set_text(place: Static, text: str | Content) -> None:
     """Show a text, unless the widget shows it already: each update costs a layout of the screen."""
     if place.content != text:
         place.update(text)
+
+
+def split_lines(text: str) -> list[str]:
+    """Split what is typed into its lines, without space around them and without empty ones."""
+    return [line.strip() for line in text.splitlines() if line.strip()]

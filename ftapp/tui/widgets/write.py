@@ -227,9 +227,13 @@ class Write(Container):
 
 def _describe_ending(made: Generated, tokens: int) -> str:
     """Describe how a continuation ended, and its speed."""
-    speed = f"{made.tokens} tokens, {made.tokens / made.seconds:.1f} a second" if made.seconds else ""
+    speed = (
+        f"{formatting.format_quantity(made.tokens, 'token')}, {made.tokens / made.seconds:.1f} a second"
+        if made.seconds
+        else ""
+    )
     if made.ended:
         return f"{speed}; the text ended"
     if made.tokens < tokens and made.limit is not None:
-        return f"{speed}; the model reads at most {made.limit} tokens"
+        return f"{speed}; the model reads at most {formatting.format_quantity(made.limit, 'token')}"
     return speed

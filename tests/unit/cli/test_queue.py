@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from ftapp.cli import app
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.queue import Queue
+from ftapp.experiments.queue_entries import Limits
 from ftapp.experiments.sweep.search import Search
 from tests.support.documents import commands
 
@@ -35,6 +36,12 @@ def test_an_empty_queue_is_listed(runs_dir: Path) -> None:
         "entries": [],
     }
     assert invoke().exit_code == 0
+
+
+def test_the_limits_of_a_class_are_told_while_it_goes_on(runs_dir: Path) -> None:
+    with Queue.of(runs_dir).share(Limits(at_once=3, per_person=1)):
+        assert "3 at once, 1 of one person: `ftapp serve --class` shares the queue" in invoke().stdout
+    assert "at once" not in invoke().stdout
 
 
 def test_recipes_are_held_moved_dropped_and_listed() -> None:

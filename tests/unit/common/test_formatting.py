@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.common.formatting import format_class_counts, format_count, format_duration, format_flops
+from ftapp.common.formatting import format_class_counts, format_count, format_duration, format_flops, format_quantity
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,21 @@ def test_durations(seconds: float, said: str) -> None:
 )
 def test_a_count_has_the_unit_of_what_it_is_rounded_to(count: int, text: str) -> None:
     assert format_count(count) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 epochs"),
+        (1, "1 epoch"),
+        (1200, "1,200 epochs"),
+        (1.0, "1 epoch"),
+        (0.9996, "1 epoch"),
+        (2.5, "2.5 epochs"),
+    ],
+)
+def test_a_quantity_is_in_the_singular_where_it_reads_as_one(number: float, text: str) -> None:
+    assert format_quantity(number, "epoch") == text
 
 
 def test_class_counts_name_each_class_with_its_examples_in_all_splits() -> None:

@@ -96,8 +96,9 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('name = "A full"', "", "arm.0.name: this arm has no name; an arm has a name of"),
-        ('name = "A full"', 'name = "a/b"', "'a/b' is no name of an arm; an arm has a name of letters, digits"),
+        ('name = "A full"', "", "arm.0.name: this arm has no name; it is at most 40 of"),
+        ('name = "A full"', 'name = "a/b"', "'a/b' is no name of an arm; it is at most 40 of the letters A-Z"),
+        ('name = "A full"', 'name = "été"', "'été' is no name of an arm; it is at most 40 of the letters A-Z and a-z"),
         (
             'name = "A full"',
             'name = "B targeted"',

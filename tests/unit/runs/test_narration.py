@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftapp.runs.events import BestRestored, Controlled, Resumed
 from ftapp.runs.history import History
 from ftapp.runs.narration import describe_interventions, narrate
-from ftapp.runs.phase_events import PhaseEnded
+from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted
 
 
 def test_interventions_are_told_in_the_order_of_steps() -> None:
@@ -23,6 +23,15 @@ def test_interventions_are_told_in_the_order_of_steps() -> None:
         "unfreeze last:1 after step 40"
     )
     assert describe_interventions(History()) == ""
+
+
+def test_one_step_on_one_example_is_told_in_the_singular() -> None:
+    phase = PhaseStarted(
+        time=0, phase="head", first_step=1, steps=1, epochs=1, trainable=1, parameters=2, trainable_layers=[]
+    )
+    assert narrate(phase) == ["phase head: 1 step; 1 of 2 parameters train, R = 50.0%"]
+    evaluated = Evaluated(time=0, step=0, split="test", examples=1, loss=0.5, seconds=1)
+    assert narrate(evaluated)[0].endswith(" on 1 example")
 
 
 def test_an_early_end_is_told_before_the_end_of_the_phase() -> None:

@@ -57,6 +57,16 @@ def test_options_take_the_place_of_the_table(file: Path) -> None:
     assert (search.sweep.trials, search.metric.name) == (3, "loss")
 
 
+def test_a_key_that_the_table_has_in_two_ways_is_refused(file: Path) -> None:
+    twice = TABLE.replace("phase.finetune.layers = ", '"phase.head.learning_rate" = ')
+    file.write_text(file.read_text("utf-8").replace(TABLE, twice), "utf-8")
+    (problem,) = refusals(file)
+    assert problem.startswith(
+        "mine.toml: sweep.over: phase.head.learning_rate is there twice, as phase.head.learning_rate and as "
+        '"phase.head.learning_rate"'
+    )
+
+
 def test_a_run_does_not_read_the_table(file: Path) -> None:
     loaded = recipe.load(file)
     assert loaded.sweep is None
