@@ -80,6 +80,7 @@ def serve(
     from ftapp.cli.web.server import WebServer
     from ftapp.cli.web.sessions import SessionLimits
     from ftapp.common import user_folders
+    from ftapp.common.confinement import resolve_folders
     from ftapp.common.safe_files import explain_error
     from ftapp.common.web_access import LOOPBACK, TOKEN_VARIABLE, make_token, read_token
 
@@ -105,7 +106,7 @@ def serve(
     if host not in LOOPBACK or links is None:
         print(_warn(host, port, has_token=has_token), file=sys.stderr)
     os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes of visitors
-    data = tuple(each.resolve() if ".." in each.parts else each.absolute() for each in folders or ())
+    data = resolve_folders(folders or ())
     options = InterfaceOptions(runs_dir.absolute() if runs_dir else None, offline, data)
     if is_class:
         _check_secrecy(record.file, runs, data)

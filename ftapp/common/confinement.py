@@ -1,7 +1,8 @@
-"""The folders of a student: which files a student may name, and which files the student's processes can open.
+"""The folders of people of a class: which files a student may name, and which files their processes can open.
 
 `ftapp serve --class` tells the processes of a student by a variable. They confine themselves before they do anything
-else (`ftapp.common.landlock`), and with themselves all that they start.
+else (`ftapp.common.landlock`), and with themselves all that they start. The process of a person who only watches opens
+no file but those of runs, since whoever can write into a run's folder could put a link to another file there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from ftapp.common.resources import find_resources
 
 VARIABLE = "FTAPP_CONFINED"
 _PACKAGE = Path(__file__).parent.parent
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/proc", "/sys")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store")
+_STATE = ("/proc", "/sys")
+_STATE_OF_ALL = ("/proc/meminfo", "/proc/stat", "/proc/cpuinfo", "/proc/loadavg", "/proc/uptime")  # and of no process
 _SETTINGS = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone", "os-release", "mime.types"),
     *("ssl", "pki", "ca-certificates", "crypto-policies", "resolv.conf", "hosts", "host.conf", "nsswitch.conf"),
@@ -158,6 +161,10 @@ class Confinement:
 
     def _find_readable(self) -> Iterator[Path]:
         yield from _find_programs()
+        yield from map(Path, _STATE)
+        yield from (user_folders.settings() / name for name in ("settings.toml", "interface.json"))
+        yield from _find_in_home(_OF_USER)
+        yield from (Path(os.environ[name]) for name in _FILE_VARIABLES if os.environ.get(name))
         yield from self.data
 
     def _find_writable(self) -> Iterator[Path]:
@@ -169,6 +176,28 @@ class Confinement:
     @property
     def _temporary(self) -> Path:
         return self.own / ".tmp"
+
+
+def keep_to_runs(runs: Path) -> None:
+    """Let this process, which only shows, open no files but those of runs, of ftapp, and recipes in its own folder.
+
+    Args:
+        runs: The folder of runs.
+
+    Raises:
+        OSError: The kernel has refused the rules.
+    """
+    own = (user_folders.settings() / "interface.json", user_folders.cache(), runs, *Path.cwd().glob("*.toml"))
+    readable = (*_find_programs(), *map(Path, _STATE_OF_ALL), Path("/dev/urandom"), *own)
+    landlock.confine(readable, [Path(os.devnull)], [Path.cwd()])
+
+
+def resolve_folders(given: Iterable[Path]) -> tuple[Path, ...]:
+    """Make paths of folders absolute. Of several that lead to the same folder, the first stays."""
+    found: dict[Path, Path] = {}
+    for folder in given:
+        found.setdefault(_follow_links(folder), folder.resolve() if ".." in folder.parts else folder.absolute())
+    return tuple(found.values())
 
 
 def is_confined() -> bool:
@@ -231,9 +260,6 @@ def _find_programs() -> Iterator[Path]:
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)  # where clusters have CUDA, for example
     yield from map(Path, filter(os.path.isabs, libraries))
     yield from (_PACKAGE, *_find_bundled())
-    yield from (user_folders.settings() / name for name in ("settings.toml", "interface.json"))
-    yield from _find_in_home(_OF_USER)
-    yield from (Path(os.environ[name]) for name in _FILE_VARIABLES if os.environ.get(name))
 
 
 def _find_caches() -> Iterator[Path]:

@@ -33,12 +33,13 @@ def find_version() -> int:
     return max(0, _call(_CREATE_RULESET, None, 0, _VERSION))
 
 
-def confine(readable: Iterable[Path], writable: Iterable[Path]) -> bool:
+def confine(readable: Iterable[Path], writable: Iterable[Path], listed: Iterable[Path] = ()) -> bool:
     """Keep this thread, and the threads and processes that it starts, within some files and folders.
 
     Args:
         readable: What can be read and executed. Paths that do not exist are left out.
         writable: What can be written too.
+        listed: Folders in which, and below which, names can be listed.
 
     Returns:
         Whether it was done; False where the kernel has no Landlock.
@@ -55,6 +56,8 @@ def confine(readable: Iterable[Path], writable: Iterable[Path]) -> bool:
             _allow(rules, path, _EXECUTE | _READ_FILE | _READ_FOLDER)
         for path in writable:
             _allow(rules, path, handled & ~_MAKE_DEVICES)
+        for path in listed:
+            _allow(rules, path, _READ_FOLDER)
         _check(ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
         _check(_call(_RESTRICT_SELF, rules, 0))
     finally:

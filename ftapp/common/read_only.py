@@ -8,6 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from pathlib import Path
+
+from ftapp.common import confinement
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = frozenset(
@@ -18,6 +21,19 @@ _CHANGES = frozenset(
         "subprocess.Popen",
     }
 )
+
+
+def only_show(runs: Path) -> None:
+    """Let this process change nothing, and open no files but those of runs and what it needs. This cannot be undone.
+
+    Args:
+        runs: The folder of runs.
+
+    Raises:
+        OSError: The kernel has refused the rules about files.
+    """
+    confinement.keep_to_runs(runs)
+    refuse_changes()
 
 
 def refuse_changes() -> None:

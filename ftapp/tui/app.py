@@ -24,7 +24,7 @@ from ftapp.common import user_folders
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RunError
 from ftapp.common.person import Access, Person
-from ftapp.common.read_only import refuse_changes
+from ftapp.common.read_only import only_show
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.terminal import capabilities, no_color, plain_text
@@ -396,5 +396,5 @@ def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     capabilities.query()
     app = FtApp(user_folders.runs(runs_dir), offline=offline)
     if app.person.role == "viewer":
-        refuse_changes()
+        only_show(app.runs_dir)
     app.run()

@@ -109,6 +109,14 @@ def test_each_folder_with_data_has_a_link_of_its_own(student: Confinement) -> No
     assert {each.name for each in more.own.iterdir()} == {"data", "data-2"}
 
 
+def test_a_folder_that_is_given_twice_counts_once(tmp_path: Path) -> None:
+    for name in ("data", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    given = (tmp_path / "data", tmp_path / "link", tmp_path / "other" / ".." / "data", tmp_path / "other")
+    assert confinement.resolve_folders(given) == (tmp_path / "data", tmp_path / "other")
+
+
 def test_temporary_files_that_nobody_has_changed_for_a_week_are_removed(student: Confinement, tmp_path: Path) -> None:
     temporary, elsewhere = Path(student.environment["TMPDIR"]), tmp_path / "elsewhere"
     for folder in (temporary / "old", temporary / "new", elsewhere):
@@ -171,6 +179,44 @@ def test_the_kernel_refuses_what_lies_outside(student: Confinement, tmp_path: Pa
         "read it in another process 1",
     ]
     assert (tmp_path / "secret" / "key.csv").read_text() == "k"
+
+
+@pytest.mark.skipif(not find_version(), reason="this kernel has no Landlock")
+def test_who_only_watches_reads_runs_and_no_file_that_a_link_among_them_leads_to(tmp_path: Path) -> None:
+    run, here = tmp_path / "runs" / "20260101-101010-tiny-abcd", tmp_path / "here"
+    run.mkdir(parents=True)
+    here.mkdir()
+    for path in (run / "events.jsonl", here / "mine.toml", here / "key", tmp_path / "secret"):
+        path.write_text("x")
+    (run / "train.log").symlink_to(tmp_path / "secret")
+    (run / "recipe.toml").symlink_to("/proc/self/environ")
+    (run / "status.json").symlink_to(here / "key")
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        from ftapp.common import confinement
+        run = Path(sys.argv[1])
+        confinement.keep_to_runs(run.parent)
+        def reads(path):
+            try:
+                return bool(path.read_bytes())
+            except PermissionError:
+                return False
+        names = "events.jsonl", "train.log", "recipe.toml", "status.json"
+        print([reads(run / name) for name in names], reads(Path("mine.toml")), sorted(os.listdir(".")))
+        import decimal, textual.widgets  # a program goes on to import what it needs
+        open(os.devnull, "w").write("x")
+        print("done")
+    """
+    done = subprocess.run(
+        [*make_python_command(), "-c", code, str(run)],
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": str(Path(confinement.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["[True, False, False, False] True ['key', 'mine.toml']", "done"]
 
 
 @pytest.mark.skipif(not find_version(), reason="this kernel has no Landlock")
