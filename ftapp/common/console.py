@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from ftapp.common.formatting import make_printable
-from ftapp.common.safe_output import get_raw_stream
+from ftapp.common.safe_output import get_raw_stream, is_stderr, lead_nowhere
 
 UNLIMITED = 10_000
 """Columns of a file or a pipe, where there is no edge to wrap lines at."""
@@ -29,6 +29,14 @@ class PlainConsole(Console):
         if not stream.isatty():
             how.setdefault("width", UNLIMITED)
         super().__init__(file=stream, markup=False, emoji=False, highlight=False, **how)
+
+    def on_broken_pipe(self) -> None:
+        """Go on where nobody reads standard error any more; end the program where nobody reads its results."""
+        stream: Any = self.file
+        if not is_stderr(stream):
+            super().on_broken_pipe()
+        lead_nowhere(stream)
+        self.quiet = True
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render as Rich does, with text that is safe to show, and without spaces at the ends of a file's lines."""

@@ -1,9 +1,15 @@
-"""Standard output and standard error through which no text can steer a terminal, whoever prints it."""
+"""Standard output and standard error through which no text can steer a terminal, whoever prints it.
+
+Standard error is for people. Where nobody reads it any more, as behind `2>&1 >FILE | head`, what is printed there goes
+nowhere, and the command goes on. Where nobody reads the results on standard output any more, it ends.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from ftapp.common.formatting import make_printable
@@ -21,8 +27,14 @@ class ScreenedStream:
 
     def write(self, text: str) -> int:
         """Write a text that is safe to show."""
-        self.stream.write(make_printable(text))
+        with _outlive_reader(self.stream):
+            self.stream.write(make_printable(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Have all that was written behind the stream."""
+        with _outlive_reader(self.stream):
+            self.stream.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write lines that are safe to show."""
@@ -39,6 +51,29 @@ def screen_output() -> None:
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, ScreenedStream):
             setattr(sys, name, ScreenedStream(stream))
+
+
+def is_stderr(stream: TextIO) -> bool:
+    """Tell whether a stream is standard error."""
+    return get_raw_stream(sys.stderr) is stream
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Lead a stream whose reader has gone to /dev/null."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+@contextmanager
+def _outlive_reader(stream: TextIO) -> Iterator[None]:
+    """Go on where nobody reads standard error any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not is_stderr(stream):
+            raise
+        lead_nowhere(stream)
 
 
 def get_raw_stream(stream: Any) -> TextIO:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from types import TracebackType
@@ -54,11 +53,8 @@ class Narrator:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays. When nobody reads any more, the run goes on untold."""
-        try:
-            self._console.print(Text(formatting.make_one_line(text)), soft_wrap=True)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        """Print a line that stays."""
+        self._console.print(Text(formatting.make_one_line(text)), soft_wrap=True)
 
     def look(self) -> None:
         """Say once, without an event, that the run waits for room on its disk, and where a cluster has it.

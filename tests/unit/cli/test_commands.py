@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -164,6 +165,27 @@ def test_closed_streams_change_no_exit_code(closed: str, tmp_path: Path) -> None
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == code, (command, done.stderr)
         assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import sys; from ftapp.cli.app import main; sys.argv = ['ftapp', 'validate', 'bert-ful']; main()", 2),
+        ("import sys; from ftapp.cli.app import main; sys.argv = ['ftapp', 'run', '--seed', 'x']; main()", 2),
+        (
+            "import sys; from ftapp.common.console import PlainConsole; console = PlainConsole(sys.stderr); "
+            "console.print('said'); console.print('said again'); print('result'); sys.exit(75)",
+            75,
+        ),
+    ],
+)
+def test_a_reader_of_stderr_that_goes_away_changes_no_exit_code(code: str, expected: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=writer, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == expected
+    assert done.stdout == ("result\n" if expected == 75 else "")
 
 
 def test_a_full_disk_behind_the_output_is_told_in_words() -> None:
