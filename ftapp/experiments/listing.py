@@ -22,8 +22,8 @@ from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.recipe_facts import UNKNOWN, RecipeFacts, read_recipe_facts
 from ftapp.runs.run_filter import Facts
 from ftapp.runs.run_folder import GOING_ON, RunFolder
-from ftapp.runs.run_lookup import list_folders
-from ftapp.runs.run_names import make_sort_key, parse_name
+from ftapp.runs.run_lookup import list_folders, make_folder_key
+from ftapp.runs.run_names import parse_name
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
 _SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
@@ -128,6 +128,9 @@ class Summary:
         }
 
 
+_SortKey = tuple[str, str, str]
+
+
 class Summaries:
     """The runs of a folder and its experiments, summed up. Runs that cannot have changed are not read again.
 
@@ -147,10 +150,11 @@ class Summaries:
         names = list_folders(self._folder)
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
-        found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
-        found += [(each.folder.name, each) for each in experiment_lookup.list_experiments(self._folder)]
-        for name, experiment in sorted(found, key=lambda each: make_sort_key(each[0]), reverse=True):
-            yield self.sum_up(experiment) if experiment else self._sum_up_run(name)
+        found: list[tuple[_SortKey, str | Experiment]] = [(make_folder_key(self._folder, name), name) for name in names]
+        experiments = experiment_lookup.list_experiments(self._folder)
+        found += [(experiment_lookup.make_experiment_key(each), each) for each in experiments]
+        for _, each in sorted(found, key=lambda pair: pair[0], reverse=True):
+            yield self._sum_up_run(each) if isinstance(each, str) else self.sum_up(each)
 
     def sum_up(self, experiment: Experiment) -> Summary:
         """Sum up one experiment of the folder."""

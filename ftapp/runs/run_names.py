@@ -19,8 +19,12 @@ def make_name(rest: str) -> str:
     Returns:
         The local time, `rest` and four hexadecimal digits, the part of the second in units of 15 µs.
     """
-    now = time.time()
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{rest}-{int(now % 1 * _PARTS):04x}"
+    second, part = _write_moment(time.time())
+    return f"{second}-{rest}-{part}"
+
+
+def _write_moment(moment: float) -> tuple[str, str]:
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(moment)), f"{int(moment % 1 * _PARTS):04x}"
 
 
 def is_name(name: str) -> bool:
@@ -42,11 +46,12 @@ def parse_name(name: str) -> tuple[str, float | None]:
     return match["rest"], None
 
 
-def make_sort_key(name: str) -> tuple[str, str, str]:
+def make_sort_key(name: str, created: float = 0.0) -> tuple[str, str, str]:
     """Make the key by which folders are sorted: the second of their making, the part of it, and the name.
 
     Args:
-        name: The name of a folder; one of another form counts as newer than all runs, from A to Z.
+        name: The name of a folder.
+        created: When it was made, in seconds since the Unix epoch, for a name that does not tell it.
     """
     match = _NAME.fullmatch(name)
-    return (match["created"], match["part"], name) if match else (name, "", "")
+    return (match["created"], match["part"], name) if match else (*_write_moment(created), name)

@@ -14,11 +14,14 @@ from typer.testing import CliRunner
 
 from ftapp.cli.app import app
 from ftapp.experiments.listing import Summaries, summarize
+from ftapp.runs import run_lookup
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Event
 from ftapp.runs.events import Controlled, Progressed, RunEnded, RunStarted
 from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted, Stepped
 from ftapp.runs.run_folder import RunFolder
+from ftapp.runs.run_lookup import list_runs
+from ftapp.runs.run_names import parse_name
 from ftapp.runs.status import StatusLog
 from tests.support.recorded_runs import record_run
 
@@ -317,9 +320,9 @@ def test_runs_come_newest_first_and_other_folders_not_at_all(tmp_path: Path) -> 
     (tmp_path / "by-hand" / "recipe.toml").write_text("")
     (tmp_path / "20270101-000000-file-0002").write_text("")
     assert [one.run.folder.name for one in Summaries(tmp_path).read()] == [
-        "by-hand",
         "20260101-000000-b-0001",
         "20250101-000000-a-0000",
+        "by-hand",
     ]
     assert list(Summaries(tmp_path / "no such").read()) == []
 
@@ -348,3 +351,15 @@ def test_a_run_that_is_done_with_a_bad_result_is_doubtful(tmp_path: Path) -> Non
     assert [line.split()[1:3] for line in listed if bad.folder.name in line] == [["done", "!"]]
     assert [line.split()[1:3] for line in listed if good.folder.name in line] == [["done", "2"]]
     assert listed[-1] == "!  the result has warnings: ftapp report RUN shows them"
+
+
+def test_a_run_that_its_user_has_renamed_stays_at_its_place_in_time(tmp_path: Path) -> None:
+    older, newer = record_run(tmp_path), record_run(tmp_path)
+    created = parse_name(older.folder.name)[1]
+    older.environment_file.write_text(json.dumps({"created": created}), encoding="utf-8")
+    older.folder.rename(tmp_path / "mine")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "recipe.toml").touch()  # nothing tells when it was made
+    assert [run.folder.name for run in list_runs(tmp_path)] == [newer.folder.name, "mine", "copy"]
+    assert [each.run.folder.name for each in Summaries(tmp_path).read()] == [newer.folder.name, "mine", "copy"]
+    assert run_lookup.find("last", tmp_path).folder == newer.folder

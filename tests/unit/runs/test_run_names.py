@@ -40,6 +40,8 @@ def test_a_time_that_no_clock_shows_is_none() -> None:
     assert parse_name("20269999-030405-mine-00ff") == ("mine", None)
 
 
-def test_folders_of_other_names_come_first() -> None:
-    names = ["20260102-030405-a-0002", "zeta", "20260102-030405-z-0001", "20260103-030405-a-0000", "alpha"]
-    assert sorted(names, key=make_sort_key, reverse=True) == ["zeta", "alpha", names[3], names[0], names[2]]
+def test_folders_sort_by_the_time_in_their_names_or_by_the_one_that_is_given() -> None:
+    older, newer = make_name("a"), "29990103-030405-a-0000"
+    names = [newer, older, "zeta"]
+    assert sorted(names, key=make_sort_key, reverse=True) == names
+    assert sorted(names, key=lambda name: make_sort_key(name, time.time()), reverse=True) == [newer, "zeta", older]
