@@ -96,7 +96,7 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def planned(recipes: Sequence[recipe.Recipe], **options: object) -> list[dict[str, object]]:
         seen.extend(recipes)
-        told: dict[str, object] = {
+        result: dict[str, object] = {
             "devices": 1,
             "precision": "float32",
             "reason": "",
@@ -105,7 +105,7 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "counts": {},
             "data_notes": [],
         }
-        return [told | {"warnings": [], "reading": None, "free": 0, "phases": []} for _ in recipes]
+        return [result | {"warnings": [], "reading": None, "free": 0, "phases": []} for _ in recipes]
 
     monkeypatch.setattr("ftapp.cli.plan.make_plans", planned)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0

@@ -28,12 +28,12 @@ class Fairness:
     def sentences(self) -> list[str]:
         """What the hashes show."""
         same, other = "began from bitwise the same weights", "did not begin from the same weights"
-        told = [self._told(self.weights, same, other)]
+        found = [self._describe(self.weights, same, other)]
         if self._differing(self.weights):
             same = "began from bitwise the same pretrained weights; what differs is a new head"
-            told.append(self._told(self.pretrained, same, "did not begin from the same pretrained weights"))
+            found.append(self._describe(self.pretrained, same, "did not begin from the same pretrained weights"))
         same, other = "saw the same examples in the same order", "did not see the same examples in the same order"
-        return [*told, self._told(self.batches, same, other)]
+        return [*found, self._describe(self.batches, same, other)]
 
     def table(self) -> dict[str, Any]:
         """As JSON has it: what was hashed, repeat by repeat, an arm with its hash."""
@@ -49,7 +49,7 @@ class Fairness:
                     found.setdefault(arm, []).append(name)
         return found
 
-    def _told(self, repeats: list[list[str | None]], same: str, other: str) -> str:
+    def _describe(self, repeats: list[list[str | None]], same: str, other: str) -> str:
         if any(None in each for each in repeats):
             return f"Whether all arms {same} is not known: a run ended before it told."
         if differ := self._differing(repeats):

@@ -167,10 +167,10 @@ def _list_unsuited(curve: LossCurve) -> list[str]:
     fall, needed = curve.start - curve.smoothed[curve.lowest], max(_SURE * curve.noise, _FALL * curve.start)
     if fall > needed:
         return []
-    told = f"No suggestion: the curve shows no descent. The loss was {curve.start:.4g} at the start and fell by"
-    told += f" {max(0.0, fall):.2g} at most; a fall of {needed:.2g} would exceed the noise."
+    sentence = f"No suggestion: the curve shows no descent. The loss was {curve.start:.4g} at the start and fell by"
+    sentence += f" {max(0.0, fall):.2g} at most; a fall of {needed:.2g} would exceed the noise."
     hint = "Try a higher --to, or more --steps." if curve.ended == "steps" else "Try more --steps."
-    return [f"{told} {hint}"]
+    return [f"{sentence} {hint}"]
 
 
 def _compare_rates(own: float, rate: float, low: float, high: float) -> str:

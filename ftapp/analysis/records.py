@@ -208,15 +208,15 @@ def collect_drift(history: History, what: str) -> tuple[list[str], Series, Serie
 
     what: `since_start` or `last_step`, as in `Drifted`.
     """
-    told = [each for each in history.drifts if getattr(each, what) is not None]
-    names = list(dict.fromkeys(name for each in told for name in getattr(each, what)))
-    values = np.full((len(names), len(told)), np.nan)
+    drifts = [each for each in history.drifts if getattr(each, what) is not None]
+    names = list(dict.fromkeys(name for each in drifts for name in getattr(each, what)))
+    values = np.full((len(names), len(drifts)), np.nan)
     place = {name: index for index, name in enumerate(names)}
-    for column, each in enumerate(told):
+    for column, each in enumerate(drifts):
         for name, value in getattr(each, what).items():
             values[place[name], column] = math.nan if value is None else value
     known = ~np.isnan(values).all(axis=1)
-    steps = np.array([each.step for each in told], np.float64)
+    steps = np.array([each.step for each in drifts], np.float64)
     return [name for name, is_known in zip(names, known, strict=True) if is_known], steps, values[known]
 
 
@@ -225,10 +225,10 @@ def measure_token_share_gain(one: Record) -> Interval | None:
 
     The interval is Welch's over the texts.
     """
-    told = one.history.token_shares
-    if len(told) < 2:
+    shares = one.history.token_shares
+    if len(shares) < 2:
         return None
-    before, after = ([share for share in each.shares if share is not None] for each in (told[0], told[-1]))
+    before, after = ([share for share in each.shares if share is not None] for each in (shares[0], shares[-1]))
     return statistics.estimate_mean_difference(before, after) if min(len(before), len(after)) >= 2 else None
 
 

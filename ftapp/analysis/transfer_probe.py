@@ -187,8 +187,8 @@ def _classify(features: NDArray[np.float32], labels: NDArray[np.int32], seed: in
 
     classifier = make_pipeline(StandardScaler(), RidgeClassifierCV(_PENALTIES))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    told: Flags = cross_val_predict(classifier, features.astype(np.float64), labels, cv=folds) == labels
-    return told
+    is_right: Flags = cross_val_predict(classifier, features.astype(np.float64), labels, cv=folds) == labels
+    return is_right
 
 
 def _estimate_lead(one: Flags, other: Flags, comparisons: int) -> tuple[float, float]:

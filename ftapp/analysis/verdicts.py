@@ -18,8 +18,8 @@ def describe_difference(a: str, b: str, what: str, found: Interval, *, digits: i
     """
 
     def number(value: float) -> str:
-        told = f"{100 * value:.1f}" if percent else f"{value:.{digits}g}"
-        return told.removeprefix("-") if float(told) == 0 else told
+        text = f"{100 * value:.1f}" if percent else f"{value:.{digits}g}"
+        return text.removeprefix("-") if float(text) == 0 else text
 
     unit = " points" if percent else ""
     lower = found.high < 0  # then told as how much lower it is

@@ -91,11 +91,11 @@ async def _check_backends(activity: Activity) -> list[Check]:
         activity.tell(f"starting {name}", 0, None)
         async with InspectorClient(offline=True) as inspector:
             try:
-                told = await inspector.describe_machine(name, activity.tell)
+                machine = await inspector.describe_machine(name, activity.tell)
             except RunError as error:
                 checks.append(Check("backends", name, "problem", str(error)))
                 continue
-        says = f"{told.version} on {told.device}; precision auto is {told.precision}: {told.reason}"
+        says = f"{machine.version} on {machine.device}; precision auto is {machine.precision}: {machine.reason}"
         checks.append(Check("backends", name, "ok", says))
     return checks
 
@@ -115,8 +115,8 @@ async def _check_downloads(wanted: dict[str, Recipe], *, is_named: bool) -> list
                 checks.append(Check("offline", name, "problem", str(error)))
                 continue
             if missing:
-                told = f"lacks {' and '.join(missing)}"
-                checks.append(Check("offline", name, "note", told, "run it once with a network"))
+                gap = f"lacks {' and '.join(missing)}"
+                checks.append(Check("offline", name, "note", gap, "run it once with a network"))
             elif is_named:
                 checks.append(Check("offline", name, "ok", "has its model and its data"))
             else:

@@ -227,8 +227,8 @@ def describe_answer(row: ExplainedRow, head: str) -> str:
     if isinstance(answer, float | int):
         return f"{answer:.6g}"
     names = [answer] if isinstance(answer, str) else list(answer or ())
-    told = [f"{name} {_format(score, head)}" for name, score in zip(names, row.answer_scores, strict=True)]
-    return ", ".join(told) or "no label"
+    labels = [f"{name} {_format(score, head)}" for name, score in zip(names, row.answer_scores, strict=True)]
+    return ", ".join(labels) or "no label"
 
 
 def describe_explained(found: Explanation, head: str) -> str:

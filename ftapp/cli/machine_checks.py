@@ -71,10 +71,10 @@ def check_machine() -> Iterator[Check]:
     )
     memory = psutil.virtual_memory()
     limit = _find_memory_limit()
-    told = f"{format_size(memory.available)} of {format_size(memory.total)} free"
+    amount = f"{format_size(memory.available)} of {format_size(memory.total)} free"
     if limit is not None and limit < memory.total:
-        told += f"; this container or job may use {format_size(limit)}"
-    yield Check("machine", "memory", "ok", told)
+        amount += f"; this container or job may use {format_size(limit)}"
+    yield Check("machine", "memory", "ok", amount)
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files < _LEAST_FILES:
         yield Check("machine", "open files", "note", f"at most {files}", f"ulimit -n {_LEAST_FILES} allows more")
@@ -97,8 +97,8 @@ def check_extras() -> Iterator[Check]:
         if not missing:
             yield Check("packages", extra, "ok", "installed")
         else:
-            told = "not installed" if len(missing) == len(modules) else f"without {', '.join(missing)}"
-            yield Check("packages", extra, "note", told, f"pip install 'ftapp[{extra}]'")
+            state = "not installed" if len(missing) == len(modules) else f"without {', '.join(missing)}"
+            yield Check("packages", extra, "note", state, f"pip install 'ftapp[{extra}]'")
 
 
 def check_compiled_modules() -> Iterator[Check]:
@@ -120,8 +120,8 @@ def check_compiled_modules() -> Iterator[Check]:
     else:
         return
     site = shlex.quote(str(Path(spec.origin).parent.parent))
-    told = f"not kept, since {reason}: each start takes several seconds more"
-    yield Check("packages", "compiled modules", "note", told, f"python -m compileall -q -j 0 {site} compiles all once")
+    state = f"not kept, since {reason}: each start takes several seconds more"
+    yield Check("packages", "compiled modules", "note", state, f"python -m compileall -q -j 0 {site} compiles all once")
 
 
 def check_folders(runs_dir: Path | None) -> Iterator[Check]:
@@ -157,8 +157,8 @@ def check_folders(runs_dir: Path | None) -> Iterator[Check]:
         yield Check("folders", "settings", "problem", str(error))
     else:
         used = settings.track.list_used()
-        told = f"trackers: {', '.join(used)}" if used else "no trackers"
-        yield Check("folders", "settings", "ok", f"{file}: {told}" if file.exists() else f"{file} does not exist")
+        names = f"trackers: {', '.join(used)}" if used else "no trackers"
+        yield Check("folders", "settings", "ok", f"{file}: {names}" if file.exists() else f"{file} does not exist")
 
 
 def check_network() -> list[Check]:
@@ -201,9 +201,9 @@ def _check_tokens() -> Iterator[Check]:
     except ValueError as error:
         yield Check("network", "key of Kaggle", "problem", str(error))
         return
-    told = "is there" if has_key else "none; some models of Kaggle, such as Gemma, need one"
+    state = "is there" if has_key else "none; some models of Kaggle, such as Gemma, need one"
     yield Check(
-        "network", "key of Kaggle", "ok" if has_key else "note", told, "" if has_key else "see kaggle.com/settings"
+        "network", "key of Kaggle", "ok" if has_key else "note", state, "" if has_key else "see kaggle.com/settings"
     )
 
 

@@ -69,8 +69,8 @@ def push(
         published = prepare_folder(run, choice.folder, FORMATS[to].hub_library, license_name)
         place = None
         if not dry_run:
-            told = message or f"Push the run {run.folder.name}"
-            place = _send(target, published, told, license_name, is_private=is_private, revision=revision)
+            title = message or f"Push the run {run.folder.name}"
+            place = _send(target, published, title, license_name, is_private=is_private, revision=revision)
     _print_result(target, published, place, as_json=as_json)
 
 

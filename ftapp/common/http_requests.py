@@ -68,14 +68,14 @@ def download(remote: Remote, target: Path, label: str, progress: Progress | None
 
 def _stream(remote: Remote, target: Path, label: str, progress: Progress | None) -> str:
     digest = hashlib.sha256()
-    done, told = 0, time.monotonic()
+    done, reported = 0, time.monotonic()
     with _open(remote) as (chunks, total), target.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-            if progress and time.monotonic() - told > 0.1:
-                told = time.monotonic()
+            if progress and time.monotonic() - reported > 0.1:
+                reported = time.monotonic()
                 progress(*_choose_units(label, done, total))
     if progress:
         progress(*_choose_units(label, done, done))

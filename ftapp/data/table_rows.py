@@ -91,7 +91,7 @@ def read(
         _check_memory(root, files, findings)
     needed = {**dict.fromkeys(source.where, "data.source"), **wanted}
     rows: list[TableRow] = []
-    told: dict[str, list[str]] = {}
+    sources: dict[str, list[str]] = {}
     readings = [_Reading(spec, wanted, needed, progress) for _ in files]
     parts = [
         [TableRow(file, *row) for row in _READERS[source.scheme](file, reading)]
@@ -106,11 +106,11 @@ def read(
         findings.found += reading.findings.found
         rows += found
         for note in reading.notes:
-            told.setdefault(note, []).append(escape_unprintable(file.name))
+            sources.setdefault(note, []).append(escape_unprintable(file.name))
     if not rows and not findings.found:
         findings.add(root, "this table has no rows; it has one for each example")
     findings.check()
-    notes = [note if len(names) == len(files) else f"{join_names(names)}: {note}" for note, names in told.items()]
+    notes = [note if len(names) == len(files) else f"{join_names(names)}: {note}" for note, names in sources.items()]
     if len(files) > 1:
         notes.insert(0, f"{format_quantity(len(rows), 'row')} read from {format_quantity(len(files), 'file')}")
     kept = [

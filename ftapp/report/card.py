@@ -90,8 +90,8 @@ def write_card_text(one: Record, use: Sequence[str] | None = None) -> str:
             for name, value in result.values.items()
         ]
         if baseline := find_baseline(history):
-            told = ((get_metric(name), value) for name, value in baseline.metrics.items())
-            shares = ", ".join(f"{each.label} {each.format_text(value)}" for each, value in told)
+            pairs = ((get_metric(name), value) for name, value in baseline.metrics.items())
+            shares = ", ".join(f"{each.label} {each.format_text(value)}" for each, value in pairs)
             lines.append(f"- A constant answer, {escape_text(baseline.answer)}: {shares}")
         recalls = class_results.count_recalls(history)
         if class_results.is_uneven(recalls):

@@ -146,8 +146,8 @@ def _show_folds(arms: Sequence[Arm]) -> list[str]:
 
 
 def _build_header(arms: Sequence[Arm], title: str) -> str:
-    told = [f"{arm.name}: {', '.join(dict.fromkeys(each.status for each in arm.records))}" for arm in arms]
-    spans = "".join(f"<span>{escape(text)}</span>" for text in told)
+    statuses = [f"{arm.name}: {', '.join(dict.fromkeys(each.status for each in arm.records))}" for arm in arms]
+    spans = "".join(f"<span>{escape(text)}</span>" for text in statuses)
     return f'<header><h1>{escape(title)}</h1><div class="facts">{spans}</div></header>'
 
 
@@ -221,7 +221,7 @@ def draw_variances(arms: Sequence[Arm]) -> list[str]:
 def draw_scatters(arms: Sequence[Arm], made_of: Sequence[Comparison]) -> list[str]:
     """The losses of each later arm against the first's on the same steps. made_of: what is told of each."""
     made, first = [], arms[0]
-    for arm, told in zip(arms[1:], made_of, strict=True):
+    for arm, comparison in zip(arms[1:], made_of, strict=True):
         x, y = [], []
         for one, other in zip(first.records, arm.records, strict=True):
             n = min(len(one.history.steps), len(other.history.steps))
@@ -229,7 +229,11 @@ def draw_scatters(arms: Sequence[Arm], made_of: Sequence[Comparison]) -> list[st
             y.append(one.column("loss")[:n])
         plot = svg.draw_scatter(np.concatenate(x), np.concatenate(y), f"loss of {arm.name}", f"loss of {first.name}")
         caption = f"A point is a step, later ones stronger. Under the line {first.name} has the lower loss"
-        caption += f": {told.under.estimate:.0%} of the points." if told.under else "; the batches are not the same."
+        caption += (
+            f": {comparison.under.estimate:.0%} of the points."
+            if comparison.under
+            else "; the batches are not the same."
+        )
         made.append(page.build_figure(f"{arm.name} against {first.name}", plot, caption))
     return made
 
@@ -317,21 +321,21 @@ def list_metrics(arms: Sequence[Arm]) -> list[list[str]]:
     all_of_them = [[measure_run(each) for each in arm.records] for arm in arms]
     rows = []
     for key in dict.fromkeys(key for found in all_of_them for each in found for key in each):
-        name, told = _FORMATS.get(key, (key, str))
+        name, format_value = _FORMATS.get(key, (key, str))
         if key.startswith("test_"):
             measured = get_metric(key.removeprefix("test_"))
-            name, told = f"test {measured.label}", measured.format_text
-        cells = [_cell([each.get(key) for each in found], told) for found in all_of_them]
+            name, format_value = f"test {measured.label}", measured.format_text
+        cells = [_cell([each.get(key) for each in found], format_value) for found in all_of_them]
         if any(cells):
             rows.append([name, *cells])
     return rows
 
 
-def _cell(values: Sequence[Any], told: Callable[[Any], str]) -> str:
+def _cell(values: Sequence[Any], format_value: Callable[[Any], str]) -> str:
     known = [value for value in values if value is not None]
-    if len(set(known)) <= 1 or told is str:
-        return ", ".join(told(value) for value in dict.fromkeys(known))
-    return f"{told(statistics.fmean(known))} ± {told(statistics.stdev(known))}"
+    if len(set(known)) <= 1 or format_value is str:
+        return ", ".join(format_value(value) for value in dict.fromkeys(known))
+    return f"{format_value(statistics.fmean(known))} ± {format_value(statistics.stdev(known))}"
 
 
 def list_differences(arms: Sequence[Arm]) -> list[list[str]]:

@@ -54,15 +54,15 @@ def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
 def _describe_conditions(arms: list[Arm], repeats: int, jobs: int) -> str:
     """How the arms were run, in a sentence."""
     rounds, folds = len(arms[0].records), arms[0].folds
-    told = "once" if rounds == 1 else f"{rounds} times, each time with another seed that all arms shared"
+    times = "once" if rounds == 1 else f"{rounds} times, each time with another seed that all arms shared"
     if folds:
         seeds = f" with each of {repeats} seeds" if repeats > 1 else ""
         some = f"{rounds} of {planned}" if rounds < (planned := folds * repeats) else str(folds)
-        told = f"on {some} folds of the data{seeds}, each of which is the test split once"
+        times = f"on {some} folds of the data{seeds}, each of which is the test split once"
     lanes = "one after another" if jobs == 1 else f"{jobs} at once"
     turned = f", every other {'fold' if folds else 'repeat'} in the opposite order" if rounds > 1 < len(arms) else ""
     subject = f"Each of {len(arms)} arms" if len(arms) > 1 else "The recipe"
-    return f"{subject} was run {told}, in a process of its own, {lanes}{turned}."
+    return f"{subject} was run {times}, in a process of its own, {lanes}{turned}."
 
 
 def _list_warnings(arms: list[Arm]) -> list[str]:
@@ -81,14 +81,14 @@ def _describe_noise(arms: list[Arm]) -> list[str]:
     if control is None:
         return []
     found = compare.compare_arms(arms[0], control)
-    told = [
+    differences = [
         *([f"{abs(found.loss.estimate):.3g} in loss"] if found.loss else []),
         *(_gap(get_metric(name), gain.estimate) for name, gain in found.metrics.items()),
         *([f"{abs(found.saved.estimate):.0%} in time"] if found.saved else []),
     ]
-    if not told:
+    if not differences:
         return []
-    return [f"Noise: the control, {arms[0].name} again, differs from it by {', '.join(told)}."]
+    return [f"Noise: the control, {arms[0].name} again, differs from it by {', '.join(differences)}."]
 
 
 def _gap(measured: Metric, difference: float) -> str:

@@ -82,10 +82,10 @@ def embed_picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
 
 def build_quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
     """Texts below each other under one title: (whose or when, text)."""
-    told = "".join(
+    content = "".join(
         f'<p class="soft">{escape(whose)}</p><blockquote>{escape(text.strip())}</blockquote>' for whose, text in texts
     )
-    return f"<figure><h3>{escape(title)}</h3>{told}</figure>"
+    return f"<figure><h3>{escape(title)}</h3>{content}</figure>"
 
 
 def build_grid(parts: Iterable[str], kind: str = "grid") -> str:

@@ -233,13 +233,13 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
 
 def describe_phase_proofs(history: History) -> list[str]:
     """The freeze proofs of a run, phase by phase, and within a phase segment by segment."""
-    told = []
+    proofs = []
     for phase in history.ended_phases:
         changes = [each for each in history.layer_changes if each.phase == phase.phase]
         segments = [each for each in changes if each.proof.steps]
-        told += [describe_phase_proof(f"{phase.phase}, up to step {each.step}", each.proof) for each in segments]
-        told.append(describe_phase_proof(f"{phase.phase}{', from then on' if segments else ''}", phase))
-    return told
+        proofs += [describe_phase_proof(f"{phase.phase}, up to step {each.step}", each.proof) for each in segments]
+        proofs.append(describe_phase_proof(f"{phase.phase}{', from then on' if segments else ''}", phase))
+    return proofs
 
 
 def describe_phase_proof(name: str, phase: PhaseEnded | SegmentProof) -> str:
@@ -249,13 +249,13 @@ def describe_phase_proof(name: str, phase: PhaseEnded | SegmentProof) -> str:
         name: What it is of.
         phase: The proof.
     """
-    told = describe_proof(phase.frozen, len(phase.changed), phase.moved, phase.moved + len(phase.still))
+    proof = describe_proof(phase.frozen, len(phase.changed), phase.moved, phase.moved + len(phase.still))
     found = {
         "hash of the frozen": [phase.digest] if phase.frozen else [],
         "changed": phase.changed,
         "still": phase.still,
     }
-    return "; ".join([f"{name}: {told}", *(f"{what}: {', '.join(each)}" for what, each in found.items() if each)])
+    return "; ".join([f"{name}: {proof}", *(f"{what}: {', '.join(each)}" for what, each in found.items() if each)])
 
 
 def list_warnings(one: Record) -> list[str]:
@@ -268,11 +268,11 @@ def list_warnings(one: Record) -> list[str]:
 
 def list_facts(one: Record) -> list[str]:
     """What a run was, in a few words each."""
-    started, told = one.history.started, one.facts
-    created = told.get("created")
+    started, facts = one.history.started, one.facts
+    created = facts.get("created")
     return [
         time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if isinstance(created, int | float) else "",
-        f"profile {told['profile']}" if told.get("profile") else "",
+        f"profile {facts['profile']}" if facts.get("profile") else "",
         f"{started.backend}, {started.precision}" if started else "",
         f"seed {started.seed}" if started else "",
         str(one.settings.get("model.preset", "")).partition("#")[0].rpartition("/")[2],
@@ -280,14 +280,14 @@ def list_facts(one: Record) -> list[str]:
     ]
 
 
-def describe_environment(told: Mapping[str, Any]) -> str:
+def describe_environment(facts: Mapping[str, Any]) -> str:
     """The machine and the versions of a run."""
-    packages, cores = told.get("packages", {}), told.get("cores")
+    packages, cores = facts.get("packages", {}), facts.get("cores")
     counted = formatting.format_quantity(cores, "core") if isinstance(cores, int) else "cores unknown"
     rows = {
-        "processor": f"{told.get('processor') or 'unknown'}, {counted}",
-        "platform": told.get("platform"),
-        "Python": told.get("python"),
+        "processor": f"{facts.get('processor') or 'unknown'}, {counted}",
+        "platform": facts.get("platform"),
+        "Python": facts.get("python"),
         **(packages if isinstance(packages, dict) else {}),
     }
     return page.build_pairs(rows)

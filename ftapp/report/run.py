@@ -40,8 +40,8 @@ def build_body(one: Record, most_examples: int = examples.MOST) -> list[str]:
         parts.append(page.build_list("soft", note.splitlines()))
     parts.append(_build_figures(one))
     if history.data and history.data.classes:
-        told = formatting.format_class_counts(history.data.classes, history.data.counts)
-        parts.append(f'<p class="soft">Classes: {escape(told)}</p>')
+        counted = formatting.format_class_counts(history.data.classes, history.data.counts)
+        parts.append(f'<p class="soft">Classes: {escape(counted)}</p>')
     if history.data and history.data.notes:
         parts.append(f'<p class="soft">Data: {escape("; ".join(history.data.notes))}</p>')
     if damage := one.run.damage() or history.damage():
@@ -88,10 +88,10 @@ def build_body(one: Record, most_examples: int = examples.MOST) -> list[str]:
 def _build_header(one: Record) -> str:
     summary = str(one.settings.get("summary", ""))
     kind = "done" if one.status == "done" else "bad" if one.status in ("failed", "crashed", "refused") else ""
-    told = "".join(f"<span>{escape(fact)}</span>" for fact in pieces.list_facts(one) if fact)
+    facts = "".join(f"<span>{escape(fact)}</span>" for fact in pieces.list_facts(one) if fact)
     return (
         f'<header><h1>{escape(one.title)}</h1><p class="summary">{escape(summary)}</p>'
-        f'<div class="facts"><span class="status {kind}">{escape(one.status)}</span>{told}</div></header>'
+        f'<div class="facts"><span class="status {kind}">{escape(one.status)}</span>{facts}</div></header>'
     )
 
 

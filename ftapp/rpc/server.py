@@ -20,7 +20,7 @@ from ftapp.common.errors import HubError, RecipeError, RunError, suggest_nearest
 from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error
 from ftapp.rpc.protocol import CancelledError, Line
 
-_TOLD_SECONDS = 0.1  # progress comes no more often than eyes can follow
+_REPORT_SECONDS = 0.1  # progress comes no more often than eyes can follow
 
 _Value = TypeVar("_Value")
 
@@ -43,7 +43,7 @@ class Request:
         self._number, self._write = number, write
         self._cancelled = threading.Event()
         self.finished = False
-        self._activity, self._told = "", 0.0
+        self._activity, self._reported = "", 0.0
 
     @property
     def cancelled(self) -> bool:
@@ -78,8 +78,8 @@ class Request:
             CancelledError: The answer is not wanted any more.
         """
         now = time.monotonic()
-        if activity != self._activity or now - self._told >= _TOLD_SECONDS or done == total:
-            self._activity, self._told = activity, now
+        if activity != self._activity or now - self._reported >= _REPORT_SECONDS or done == total:
+            self._activity, self._reported = activity, now
             self.say(progress=activity, done=done, total=total)
         else:
             self.check()

@@ -23,8 +23,8 @@ class Baseline:
 
     def format_metrics(self) -> str:
         """Write the metrics in one line, the most important one first."""
-        told = ((get_metric(name), self.metrics[name]) for name in sort_names(self.metrics))
-        return ", ".join(f"{metric.label} {metric.format_plain(value)}" for metric, value in told)
+        pairs = ((get_metric(name), self.metrics[name]) for name in sort_names(self.metrics))
+        return ", ".join(f"{metric.label} {metric.format_plain(value)}" for metric, value in pairs)
 
 
 def find_baseline(history: History) -> Baseline | None:

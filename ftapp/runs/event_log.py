@@ -34,7 +34,7 @@ class EventLog:
         self._time = math.nextafter(former, math.inf) if former else 0.0
         self._path = path
         self._file: BinaryIO = path.open("ab", buffering=0)
-        self._folder, self._disk, self._told = path.parent, disk, 0.0
+        self._folder, self._disk, self._waited = path.parent, disk, 0.0
 
     @property
     def offset(self) -> int:
@@ -61,8 +61,8 @@ class EventLog:
             self._append()
             return
         self._disk.write(self._append, self._folder)
-        if (waited := self._disk.seconds - self._told) > 0:
-            self._told = self._disk.seconds
+        if (waited := self._disk.seconds - self._waited) > 0:
+            self._waited = self._disk.seconds
             self.write(Waited(time=time(), seconds=waited))
 
     def _put_in_order(self, event: Event) -> Event:
@@ -82,13 +82,13 @@ class ProgressLog:
     _SECONDS = 0.2
 
     def __init__(self, log: EventLog) -> None:
-        self._log, self._label, self._told = log, "", 0.0
+        self._log, self._label, self._reported = log, "", 0.0
 
     def __call__(self, activity: str, done: int, total: int | None) -> None:
         """activity: what is being done, in words; done and total: in any unit, total None when unknown."""
         now = monotonic()
-        if activity != self._label or now - self._told >= self._SECONDS or done == total:
-            self._label, self._told = activity, now
+        if activity != self._label or now - self._reported >= self._SECONDS or done == total:
+            self._label, self._reported = activity, now
             self._log.write(Progressed(time=time(), activity=activity, done=done, total=total))
 
 

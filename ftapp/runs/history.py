@@ -240,7 +240,7 @@ class History:
         """What a phase was expected to be, how its layers changed and, once it is over, its time and freeze proof."""
         timed, ended = _of(started, self.timed), _of(started, self.ended_phases)
         expected = msgspec.structs.asdict(started.estimate) if started.estimate else {}
-        told = {
+        facts = {
             "name": started.phase,
             "steps": started.steps,
             "trainable_share": started.trainable / started.parameters,
@@ -258,10 +258,10 @@ class History:
             ],
         }
         if ended is None:
-            return told
+            return facts
         spent = ("steps", "seconds", "preparing", "training", "evaluating", "seconds_saved", "memory")
         proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
-        return told | {
+        return facts | {
             "outcome": {name: getattr(ended, name) for name in spent} | {"stopped": ended.stopped or None},
             "proof": {name: getattr(ended, name) for name in proof},
         }
@@ -269,8 +269,8 @@ class History:
     @property
     def paused(self) -> bool:
         """Whether the run waits for a command to go on."""
-        told = (each.command for each in reversed(self.controlled) if each.applied)
-        last = next((command for command in told if command in ("pause", "resume", "stop")), None)
+        words = (each.command for each in reversed(self.controlled) if each.applied)
+        last = next((command for command in words if command in ("pause", "resume", "stop")), None)
         return last == "pause" and self.ended is None
 
     @property

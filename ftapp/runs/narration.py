@@ -85,10 +85,10 @@ def narrate(event: AnyEvent) -> list[str]:
         case Evaluated():
             examples = formatting.format_quantity(event.examples, "example")
             kind = "result" if event.final else f"step {event.step}"
-            told = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {examples}"]
+            lines = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {examples}"]
             if event.quantized:
-                told.append(f"the same on int8 features: {_describe_metrics(event.quantized)}")
-            return told
+                lines.append(f"the same on int8 features: {_describe_metrics(event.quantized)}")
+            return lines
         case Controlled():
             because = f": {event.because}" if event.because else ""
             return [
@@ -118,16 +118,16 @@ def describe_interventions(history: History) -> str:
     Args:
         history: The run.
     """
-    told = [
+    parts = [
         (each.step, f"resumed after step {each.step}" + "".join(f" (not exact: {reason})" for reason in each.inexact))
         for each in history.resumed
     ]
-    told += [
+    parts += [
         (each.step, f"{_describe_command(each)} after step {each.step}")
         for each in history.controlled
         if each.applied and each.command in ("rate", "freeze", "unfreeze")
     ]
-    return "; ".join(text for _, text in sorted(told, key=lambda pair: pair[0]))
+    return "; ".join(text for _, text in sorted(parts, key=lambda pair: pair[0]))
 
 
 def _describe_command(event: Controlled) -> str:

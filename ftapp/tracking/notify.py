@@ -38,14 +38,14 @@ def describe_end(name: str, history: History, status: str) -> dict[str, Any]:
     ended, result = history.ended, history.result
     metrics = result.values if result else {}
     seconds = ended.seconds if ended else None
-    told = [f"{name}: {status}"]
-    told += [f"test {get_metric(key).label} {get_metric(key).format_plain(value)}" for key, value in metrics.items()]
+    parts = [f"{name}: {status}"]
+    parts += [f"test {get_metric(key).label} {get_metric(key).format_plain(value)}" for key, value in metrics.items()]
     if seconds is not None:
-        told.append(format_duration(seconds))
+        parts.append(format_duration(seconds))
     if ended and ended.error:
-        told.append(ended.error)
+        parts.append(ended.error)
     return {
-        "text": ", ".join(told),
+        "text": ", ".join(parts),
         "run": name,
         "recipe": history.started.recipe if history.started else None,
         "status": status,

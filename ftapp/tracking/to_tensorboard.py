@@ -42,8 +42,8 @@ class TensorBoardTracker:
                 for name, value in each.named.items():
                     self._write(scalar(name, value), each.step, each.time)
             else:
-                told = f"**{each.prompt}**{each.text.removeprefix(each.prompt)}"
-                self._write(text(f"samples/{each.prompt[:_LONGEST_TAG]}", told), each.step, each.time)
+                markdown = f"**{each.prompt}**{each.text.removeprefix(each.prompt)}"
+                self._write(text(f"samples/{each.prompt[:_LONGEST_TAG]}", markdown), each.step, each.time)
         self._writer.flush()
 
     def _write(self, summary: Any, step: int, time: float) -> None:

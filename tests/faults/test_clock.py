@@ -50,10 +50,10 @@ def test_a_clock_that_is_set_back_changes_no_order_no_duration_and_no_weight(
     environment = {**os.environ, CLOCK: str(clock)}
     start = RunStart(run, "tiny", recipes.load(run.recipe_file), environment)
     outcome = follow_run(start, forks, Interruption(forks), debug=False)
-    told = capsys.readouterr().err
-    assert "the run goes on after step" in told
-    assert "result: test loss" in told
-    assert "data: " not in told  # which the process before has told
+    output = capsys.readouterr().err
+    assert "the run goes on after step" in output
+    assert "result: test loss" in output
+    assert "data: " not in output  # which the process before has told
     assert outcome["status"] == "done"
 
     events, history = read(run.events_file), run.history()

@@ -73,10 +73,10 @@ def test_a_run_without_memory_or_handles_loses_nothing_that_was_saved(
         forks = fork(run)
         end_without(use_up, moment(run), forks, run)
         code, history = forks.wait(run), run.history()
-        told = {event.step for event in read(run.events_file) if isinstance(event, StateSaved)}
+        result = {event.step for event in read(run.events_file) if isinstance(event, StateSaved)}
         saved = {step for step, folder in list_checkpoints(run) if matches_manifest(folder)}
         assert (code == 0) is (history.saved is not None)
-        assert max(told, default=0) in {0, *saved}
+        assert max(result, default=0) in {0, *saved}
         assert history.saved is None or find_changes(run.model_folder) == []
         if code:
             code, history = train(run)

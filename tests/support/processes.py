@@ -35,13 +35,13 @@ def none_left(folder: Path) -> None:
     shared |= {each for daemon in shared for each in daemon.children(recursive=True)}
     found = {*named, *({*psutil.Process().children(recursive=True)} - shared)} - {psutil.Process()}
     _, alive = psutil.wait_procs(list(found), timeout=60)
-    told = []
+    reports = []
     for process in alive:
         with suppress(psutil.NoSuchProcess):  # it ends while it is looked at
             if process.status() != psutil.STATUS_ZOMBIE:
-                told.append(" ".join(process.cmdline()))
+                reports.append(" ".join(process.cmdline()))
             process.kill()
-    assert not told
+    assert not reports
 
 
 def wait_for(find: Callable[[], _Found], process: subprocess.Popen[str] | None = None) -> _Found:

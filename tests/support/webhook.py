@@ -22,7 +22,7 @@ class Webhook(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.retry_after = retry_after
         self.codes = list(codes or (200,))
-        self.told: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
 
     @property
     def address(self) -> str:
@@ -33,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Webhook
 
     def do_POST(self) -> None:
-        self.server.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         codes = self.server.codes
         self.send_response(codes.pop(0) if len(codes) > 1 else codes[0])
         if self.server.retry_after:

@@ -57,15 +57,15 @@ def test_late_features_that_tell_nothing_lead_to_early_ones(blind: Path, tiny: T
     given = ("--set", f"model.preset={blind}", "--set", "model.image_size=[16, 16]")
     done = ran("--source", f"folder:{tiny.photos}", *given, "--json")
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["survey"]["classes"] == ["across", "down"]
-    assert told["survey"]["counts"] == [14, 14]
-    assert told["survey"]["examples"] == 40
-    assert [probe["block"] for probe in told["survey"]["probes"]] == ["block1", "block2"]
-    assert told["survey"]["probes"][1]["right"] <= 0.5
-    assert (told["size"], told["fit"]) == ("small", "different")
-    assert told["best"]["recipe"] == "vgg16-early-layers"
-    advised = of_command(told["best"]["command"])
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert result["survey"]["classes"] == ["across", "down"]
+    assert result["survey"]["counts"] == [14, 14]
+    assert result["survey"]["examples"] == 40
+    assert [probe["block"] for probe in result["survey"]["probes"]] == ["block1", "block2"]
+    assert result["survey"]["probes"][1]["right"] <= 0.5
+    assert (result["size"], result["fit"]) == ("small", "different")
+    assert result["best"]["recipe"] == "vgg16-early-layers"
+    advised = of_command(result["best"]["command"])
     assert advised.model.features == "block1_pool"
     assert advised.model.preset == str(blind)
     check_fit(advised)
@@ -116,11 +116,11 @@ def test_what_is_wrong_is_said(text_recipe: str, tmp_path: Path, change: str, co
 def surveyed(chosen: Recipe) -> Any:
     pretrained = build.load_pretrained(chosen)
     splits = data.load(chosen.data, chosen.task, chosen.seed)
-    told: list[str] = []
+    reports: list[str] = []
     found = transfer_probe.survey_data(
-        chosen, pretrained.backbone, pretrained.preprocessor, splits, lambda what, done, total: told.append(what)
+        chosen, pretrained.backbone, pretrained.preprocessor, splits, lambda what, done, total: reports.append(what)
     )
-    assert "computing the features of a sample" in told
+    assert "computing the features of a sample" in reports
     return found, pretrained, splits
 
 

@@ -75,9 +75,9 @@ def test_a_script_trains_resumes_compares_and_uses_runs(file: Path, capsys: pyte
     assert [row.answer for row in rows] == [model.classes[best] for best in scores.argmax(axis=1)]
     with pytest.raises(ftapp.RunError, match=r"there is no file or folder '.*none\.csv'"):
         ftapp.predict(other, [texts, "none.csv"])
-    told = ftapp.evaluate(other)
-    assert told["equal_to_run"]
-    assert told["metrics"]["accuracy"]["value"] == other.evaluations[-1]["accuracy"]
+    outcome = ftapp.evaluate(other)
+    assert outcome["equal_to_run"]
+    assert outcome["metrics"]["accuracy"]["value"] == other.evaluations[-1]["accuracy"]
     table = file.with_name("other.csv")
     table.write_text(f"text,label\na fine film,{model.classes[0]}\na dull film,{model.classes[1]}\n", encoding="utf-8")
     columns = {"data.text_column": "text", "data.label_column": "label"}
@@ -214,9 +214,9 @@ def test_code_of_the_python_page(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny.photos, "photos")
     exec(code, {"examples": [np.zeros((16, 16, 3), np.uint8)]})
-    told = capfd.readouterr().out
-    assert "done {" in told
-    assert "RunEnded" in told
-    assert re.search(r"/export/saved_model (\d+) of \1\n", told)
-    assert "training loss" in told
-    assert re.search(r"down/\d+\.png (down|across) \(\('", told)
+    output = capfd.readouterr().out
+    assert "done {" in output
+    assert "RunEnded" in output
+    assert re.search(r"/export/saved_model (\d+) of \1\n", output)
+    assert "training loss" in output
+    assert re.search(r"down/\d+\.png (down|across) \(\('", output)

@@ -151,7 +151,7 @@ def test_it_says_why_nothing_is_kept_and_encodes_no_text_for_it(
     file.write_text(text_recipe, encoding="utf-8")
     chosen = recipe.load(file, None, overrides)
     pretrained = build.load_pretrained(chosen)
-    splits = load_encoded(chosen, pretrained.preprocessor, lambda *told: None)
+    splits = load_encoded(chosen, pretrained.preprocessor, lambda *message: None)
     model = build.build(chosen, pretrained, 2)
     plan = make_plan(model, pretrained.backbone, chosen.phase[0].layers)
     monkeypatch.setattr(encoded, "encode_texts", refuse)
@@ -229,8 +229,8 @@ def start(file: Path, runs: Path, *arguments: str, is_real: bool = False) -> sub
 def result(process: subprocess.Popen[str]) -> dict[str, Any]:
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
-    told: dict[str, Any] = json.loads(stdout)
-    return told
+    outcome: dict[str, Any] = json.loads(stdout)
+    return outcome
 
 
 def killed_while_it_keeps(file: Path, folder: Path) -> int:

@@ -155,15 +155,15 @@ def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, l
     assert ctl(run, "pause") == (1, f"{run.folder.name} refused: it is paused already\n")
     assert ctl(run, "lr", "5e-4") == (0, f"lr 5e-4: done after step {step}\n")
     assert ctl(run, "freeze", "embeddings", "first:1") == (0, f"freeze embeddings first:1: done after step {step}\n")
-    code, told = ctl(run, "unfreeze", "head")
+    code, report = ctl(run, "unfreeze", "head")
     assert code == 1
-    assert "'head' trains already" in told
+    assert "'head' trains already" in report
     assert ctl(run, "checkpoint")[0] == 0
     assert ctl(run, "resume")[0] == 0
     history = wait(run, lambda history: len(history.steps) >= step + 3)
     assert [each.rules for each in history.layer_changes] == [["freeze embeddings, first:1"]]
-    code, told = ctl(run, "unfreeze", "all", "--json")
-    assert json.loads(told)["applied"]
+    code, report = ctl(run, "unfreeze", "all", "--json")
+    assert json.loads(report)["applied"]
     history = wait(run, lambda history: len(history.layer_changes) == 2 and len(history.steps) >= step + 8)
     assert ctl(run, "stop")[0] == 0
     assert launcher.wait(run) == 130
@@ -183,7 +183,7 @@ def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, l
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["lr"], "lr needs one learning rate and got 0"),
         (["lr", "fast"], "'fast' is not a learning rate"),
@@ -194,10 +194,10 @@ def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, l
         (["jump"], "jump"),
     ],
 )
-def test_ctl_refuses_wrong_words(words: list[str], told: str, tmp_path: Path) -> None:
+def test_ctl_refuses_wrong_words(words: list[str], message: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["ctl", str(tmp_path), "--", *words] if "-1" in words else ["ctl", "last", *words])
     assert result.exit_code == 2
-    assert told in result.output
+    assert message in result.output
 
 
 @pytest.mark.usefixtures("quickly_started")

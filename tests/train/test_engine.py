@@ -89,9 +89,9 @@ def test_a_head_that_trained_on_int8_is_measured_on_the_float_model(
     outcome = int8.summary()
     assert outcome["int8_metrics"] == result.quantized
     assert outcome["metrics"] == result.values
-    told = "\n".join(line for event in read(run.events_file) for line in narrate(event))
-    assert "OpenVINO computes them in int8: cosine" in told
-    assert "the same on int8 features: " in told
+    lines = "\n".join(line for event in read(run.events_file) for line in narrate(event))
+    assert "OpenVINO computes them in int8: cosine" in lines
+    assert "the same on int8 features: " in lines
 
 
 @pytest.mark.slow
@@ -135,8 +135,8 @@ def test_features_that_int8_changes_too_much_are_computed_in_float(
     assert losses(history) == losses(do(image_recipe, OPENVINO, FLOAT32)[1])
     assert history.result is not None
     assert history.result.quantized == {}
-    told = [line for event in read(run.events_file) for line in narrate(event)]
-    assert any("in float, since int8 differs too much: cosine" in line for line in told)
+    lines = [line for event in read(run.events_file) for line in narrate(event)]
+    assert any("in float, since int8 differs too much: cosine" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,10 @@ def test_evaluating_again_gives_the_result_of_the_run_to_the_last_digit(
     code, history, run = do(text, *SETS[name])
     assert code == 0
     found = measure(run)
-    told = json.loads(json.dumps(describe(run, None, found)))
+    result = json.loads(json.dumps(describe(run, None, found)))
     keys = "run source examples metrics baseline classes confusion labels equal_to_run seen_in_training notes"
-    assert list(told) == keys.split()
-    assert told["equal_to_run"] is True
+    assert list(result) == keys.split()
+    assert result["equal_to_run"] is True
     again = History.of(found.events)
     assert history.result is not None
     assert again.result is not None
@@ -60,15 +60,15 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
         writer.writerows([("review", "stars"), *((row["text"], row["label"]) for row in rows)])
     columns = ["data.text_column=review", "data.label_column=stars"]
     found = measure(run, f"csv:{table}", columns, models=models)
-    told = describe(run, f"csv:{table}", found)
+    result = describe(run, f"csv:{table}", found)
     assert history.data is not None
-    assert told["examples"] == len(rows)
-    assert told["seen_in_training"] == history.data.train
-    assert told["baseline"]["answer"] == "always 'negative'"
-    counts = np.array(told["confusion"])
+    assert result["examples"] == len(rows)
+    assert result["seen_in_training"] == history.data.train
+    assert result["baseline"]["answer"] == "always 'negative'"
+    counts = np.array(result["confusion"])
     assert counts.sum() == len(rows)
     share = estimate_share(int(np.trace(counts)), len(rows))
-    assert told["metrics"]["accuracy"] == {"value": share.estimate, "low": share.low, "high": share.high}
+    assert result["metrics"]["accuracy"] == {"value": share.estimate, "low": share.low, "high": share.high}
     evaluation_text.print_evaluation(run, f"csv:{table}", found)
     printed = capsys.readouterr().out
     assert f"{history.data.train} of these examples are among those that the run has trained on" in printed

@@ -150,7 +150,7 @@ def test_broken_data_spoils_no_structure(image_recipe: str, asked: Asked, tmp_pa
 def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked) -> None:
     asked("structure", each)  # chooses the precision
     pretrained, model = built(each)
-    splits = load_encoded(each, pretrained.preprocessor, lambda *told: None)
+    splits = load_encoded(each, pretrained.preprocessor, lambda *message: None)
     calls = cost_estimate.list_calls(each, model)
     of_head = [] if each.task == "causal-lm" else [["freeze all", "train head"]]  # a language model has no new head
     for layers in (None, *of_head, ["train all"], ["freeze all", "train last:1"]):
@@ -252,7 +252,7 @@ def test_previews_of_texts(text_recipe: str, lm_recipe: str, asked: Asked, tiny:
     assert tokens.length == 8
     language = recipe.parse(lm_recipe)
     book, tokens = asked("data", language, examples=4), asked("tokens", language, examples=4)
-    splits = load_encoded(language, build.load_preprocessor(language), lambda *told: None)
+    splits = load_encoded(language, build.load_preprocessor(language), lambda *message: None)
     assert tokens.sequences == {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     assert tiny.book.read_text("utf-8").startswith(book.examples[0].text[:500])
     assert book.characters["train"] == book.examples[0].characters
@@ -326,9 +326,9 @@ def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
     chosen = recipe.parse(image_recipe)
 
     async def ask() -> tuple[Structure, list[str], str]:
-        client, told = InspectorClient(), list[str]()
+        client, reports = InspectorClient(), list[str]()
         structure = asyncio.create_task(
-            client.describe_structure(chosen, lambda activity, done, total: told.append(activity))
+            client.describe_structure(chosen, lambda activity, done, total: reports.append(activity))
         )
         preview = await client.preview_data(chosen, examples=1)
         grid, costs, again = await asyncio.gather(
@@ -339,11 +339,11 @@ def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
         assert costs.examples == preview.sizes["train"]
         assert again == await structure
         await client.close()
-        return again, told, preview.examples[0].file
+        return again, reports, preview.examples[0].file
 
-    structure, told, file = asyncio.run(ask())
+    structure, reports, file = asyncio.run(ask())
     assert structure_cache.load(chosen) == structure
-    assert told.index("reading the data") < told.index("loading Keras")
+    assert reports.index("reading the data") < reports.index("loading Keras")
     assert not Path(file).exists()
 
 

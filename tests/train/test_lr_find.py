@@ -193,7 +193,7 @@ def test_an_interruption_ends_it_at_once(number: signal.Signals, image_recipe: s
         children = psutil.Process(process.pid).children()
         assert children
         process.send_signal(number)
-        told = process.stderr.read()
+        output = process.stderr.read()
         assert process.wait(timeout=240) == 130
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     assert not psutil.wait_procs(children, timeout=30)[1]

@@ -167,13 +167,13 @@ def test_command_tells_of_a_backend_that_fails_and_leaves_nothing(image_recipe: 
     pair = ("--backends", "tensorflow,jax", "--steps", "3")
     done = ask(tmp_path, *pair, "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["reference"], list(told["backends"]), told["differences"]) == (
+    result = json.loads(done.stdout)
+    assert (result["reference"], list(result["backends"]), result["differences"]) == (
         "tensorflow",
         ["tensorflow", "jax"],
         {"jax": []},
     )
-    assert (told["precision"], told["failures"]) == ("float32", {})
+    assert (result["precision"], result["failures"]) == ("float32", {})
     failed = ask(tmp_path, *pair, JAX_PLATFORMS="abacus")
     assert failed.returncode == 1
     assert re.search(r"^✗ jax failed: .*abacus", failed.stdout, re.MULTILINE)

@@ -34,12 +34,12 @@ def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Pat
     assert made["examples"] == {"train": history.data.train, "validation": 8, "test": 10}
     assert made["counts"] == history.data.counts == {"train": [11, 11], "validation": [4, 4], "test": [5, 5]}
     assert made["classes"] == history.summary()["classes"] == ["across", "down"]
-    for phase, told in zip(made["phases"], history.summary()["phases"], strict=True):
-        assert phase["name"] == told["name"]
-        assert phase["steps"] == told["steps"] == told["outcome"]["steps"]
-        assert phase["trainable_share"] == told["trainable_share"]
-        assert phase["cache"] == told["cache"]
-        expected = {name: value for name, value in told["estimate"].items() if name != "seconds"}
+    for phase, report in zip(made["phases"], history.summary()["phases"], strict=True):
+        assert phase["name"] == report["name"]
+        assert phase["steps"] == report["steps"] == report["outcome"]["steps"]
+        assert phase["trainable_share"] == report["trainable_share"]
+        assert phase["cache"] == report["cache"]
+        expected = {name: value for name, value in report["estimate"].items() if name != "seconds"}
         assert expected.items() <= phase["estimate"].items()
         assert phase["estimate"]["seconds"] > 0
     head, block = made["phases"]

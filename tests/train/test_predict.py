@@ -209,8 +209,8 @@ def test_tables_become_parquet_with_the_columns_that_are_kept(run: RunFolder, ti
     rows = list(csv.DictReader(tiny.reviews.open(encoding="utf-8")))
     assert table["input"].to_pylist() == [row["text"] for row in rows]
     assert table["label"].to_pylist() == [row["label"] for row in rows]
-    [told] = {tuple(map(str, table.schema.types))}
-    assert told == ("string", "string", "string", "float", "float", "float", "string")
+    [result] = {tuple(map(str, table.schema.types))}
+    assert result == ("string", "string", "string", "float", "float", "float", "string")
     assert {path.name for path in tmp_path.iterdir() if "out" in path.name} == {"out.parquet"}
 
 

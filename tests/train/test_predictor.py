@@ -186,15 +186,15 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
     _, _, run = do(without_samples(lm_recipe))
     handlers, lines = make_handlers(RunModels(), tmp_path), list[Any]()
     options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
-    told = asked(handlers["generate-trained"], run, lines, **options)
+    report = asked(handlers["generate-trained"], run, lines, **options)
     pieces = [line["piece"] for line in lines if "piece" in line]
-    assert "".join(pieces) == told.text
+    assert "".join(pieces) == report.text
     assert len(pieces) > 1
-    assert told.tokens == 9 or told.ended
-    assert told.text == generated(saved_model.load(run.model_folder).causal_lm)
+    assert report.tokens == 9 or report.ended
+    assert report.text == generated(saved_model.load(run.model_folder).causal_lm)
     base = asked(handlers["generate-base"], run, **options)
     assert base.text == generated(build.load_pretrained(recipe.load(run.recipe_file)).causal_lm)
-    assert base.text != told.text
+    assert base.text != report.text
     with pytest.raises(RunError, match="'ftapp generate' continues prompts"):
         asked(handlers["explain-one"], run, text="the cat", image=None)
 
@@ -202,7 +202,7 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do, tmp_path: P
         return str(asked(handlers["generate-trained"], run, **options | changed).text)
 
     assert written(temperature=0.0) == written(temperature=0.0, seed=9)
-    assert written() == told.text
+    assert written() == report.text
     assert written(top_k=200, temperature=2.0) != written(top_k=200, temperature=2.0, seed=1)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"tokens": 0}, "at least 1 token"),
@@ -219,9 +219,9 @@ def test_top_p_and_stop_words_limit_a_text(lm_recipe: str, do: Do, tmp_path: Pat
     _, _, run = do(without_samples(lm_recipe))
     handlers = make_handlers(RunModels(), tmp_path)
     options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
-    told = asked(handlers["generate-trained"], run, top_p=0.6, **options)
+    report = asked(handlers["generate-trained"], run, top_p=0.6, **options)
     sampler = keras_hub.samplers.TopPSampler(p=0.6, k=5, temperature=0.7, seed=4)
-    assert told.text == generated(saved_model.load(run.model_folder).causal_lm, sampler)
+    assert report.text == generated(saved_model.load(run.model_folder).causal_lm, sampler)
     whole = asked(handlers["generate-trained"], run, **options)
     for word in (whole.text[:1], whole.text[1:3]):
         lines: list[Any] = []

@@ -100,9 +100,9 @@ def test_a_dry_run_shows_the_files_and_the_header_and_asks_nobody(saved: RunFold
     assert b"`csv:reviews.csv`" in files["README.md"]  # without the folders of this machine
     assert not any(str(saved.folder.parent).encode() in content for content in files.values())
     kaggle = push(saved, "kaggle://owner/reviews/keras/base", "--dry-run", "--json")
-    told = json.loads(kaggle.stdout.splitlines()[-1])
-    assert told["files"] == {name: len(content) for name, content in files.items()}
-    assert (told["target"], told["address"]) == ("kaggle://owner/reviews/keras/base", None)
+    result = json.loads(kaggle.stdout.splitlines()[-1])
+    assert result["files"] == {name: len(content) for name, content in files.items()}
+    assert (result["target"], result["address"]) == ("kaggle://owner/reviews/keras/base", None)
     assert hub.requests == []
 
 

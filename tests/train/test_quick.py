@@ -76,14 +76,14 @@ def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
 def test_the_notebook_trains_plots_compares_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path))
     (path,) = notebooks.NOTEBOOKS
-    told = list_outputs(notebooks.execute(path))
-    assert re.search(r"'accuracy': (0\.9[5-9]|1\.0)", told[1])
-    assert "frozen weights that changed: []; weights that moved: 2" in told[2]
-    assert told[3] == "image/png"
-    assert "slow has a higher training loss than" in told[4]
-    assert re.search(r"50 of 50 answers are equal; largest difference (\de-0[5-9]|0)", told[5])
+    report = list_outputs(notebooks.execute(path))
+    assert re.search(r"'accuracy': (0\.9[5-9]|1\.0)", report[1])
+    assert "frozen weights that changed: []; weights that moved: 2" in report[2]
+    assert report[3] == "image/png"
+    assert "slow has a higher training loss than" in report[4]
+    assert re.search(r"50 of 50 answers are equal; largest difference (\de-0[5-9]|0)", report[5])
     shown = list_outputs(nbformat.read(path, as_version=4))
-    assert len(shown) == len(told), "python docs/make/notebooks.py writes the outputs into the notebook"
+    assert len(shown) == len(report), "python docs/make/notebooks.py writes the outputs into the notebook"
 
 
 def list_outputs(executed: nbformat.NotebookNode) -> list[str]:

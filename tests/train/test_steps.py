@@ -19,7 +19,7 @@ from tests.conftest import Do
 from tests.support.recipes import DIVERGES
 
 
-def told(events: list[AnyEvent]) -> list[dict[str, Any]]:
+def describe(events: list[AnyEvent]) -> list[dict[str, Any]]:
     """The events without what a clock or a chance has a say in."""
     measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "seconds_saved", "others", "id"}
     return [
@@ -40,10 +40,10 @@ def test_what_is_read_late_is_told_in_the_same_order(
         monkeypatch.setattr(backend, "computes_ahead", lambda is_late=is_late: is_late)
         runs.append(do(image_recipe + second, *sets, commands=[Checkpoint(), Rate(base=0.005)]))
     at_once, late = (read(run.events_file) for _, _, run in runs)
-    timed = [[event for event in told(events) if event["kind"] == "PhaseTimed"] for events in (at_once, late)]
+    timed = [[event for event in describe(events) if event["kind"] == "PhaseTimed"] for events in (at_once, late)]
     assert timed[0] == timed[1]
     assert len(timed[0]) == 2
-    others = [[event for event in told(events) if event["kind"] != "PhaseTimed"] for events in (at_once, late)]
+    others = [[event for event in describe(events) if event["kind"] != "PhaseTimed"] for events in (at_once, late)]
     assert others[0] == others[1]
     _, history, _ = runs[1]
     assert list(history.steps.step) == list(range(1, 24))

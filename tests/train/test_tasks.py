@@ -45,9 +45,9 @@ def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str, tm
     assert history.result.metrics["micro-f1"] == pytest.approx(again.micro_f1)
     assert scored.average_precision == pytest.approx(again.average_precision.tolist(), abs=1e-6)
     assert scored.counts == test.labels.sum(axis=0).tolist()
-    told = describe(run, None, measure(run))
-    assert told["equal_to_run"]
-    assert told["labels"]["thresholds"] == scored.thresholds
+    result = describe(run, None, measure(run))
+    assert result["equal_to_run"]
+    assert result["labels"]["thresholds"] == scored.thresholds
     (tmp_path / "test.txt").write_text("".join(f"{test[at]}\n" for at in range(len(test))), encoding="utf-8")
     for row, known in zip(predict(run, tmp_path / "test.txt", scores=True), scores, strict=True):
         assert row.scores == pytest.approx(known, abs=1e-5)
@@ -110,7 +110,7 @@ def test_images_have_numbers(do: Do, image_recipe: str, tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "options", "told"),
+    ("head", "options", "message"),
     [
         ("linear-svm", ["balance.class_weights={ good = 3.0 }"], "good 3, bad 1"),
         (
@@ -121,14 +121,14 @@ def test_images_have_numbers(do: Do, image_recipe: str, tiny: Tiny) -> None:
     ],
 )
 def test_heads_of_several_labels_train_on_cached_features(
-    do: Do, tagged_recipe: str, head: str, options: list[str], told: str
+    do: Do, tagged_recipe: str, head: str, options: list[str], message: str
 ) -> None:
     layers = 'phase.finetune.layers=["freeze all", "train head"]'
     code, history, _ = do(tagged_recipe, f"model.head={head}", layers, "keep.best=map", *options)
     assert code == 0
     assert history.data is not None
     assert "the loss of a label that an example has is multiplied by its weight: " in history.data.notes[-1]
-    assert told in history.data.notes[-1]
+    assert message in history.data.notes[-1]
     assert history.phases[0].cache is not None
     assert history.phases[0].cache.cached
     usual = 0.0 if head == "linear-svm" else 0.5

@@ -28,9 +28,9 @@ def test_a_run_tells_its_trackers_and_its_user(text_recipe: str, start: Start, t
         assert f"history: {folder}/history.csv" in stderr
         assert len((folder / "history.csv").read_text("utf-8").splitlines()) == 1 + 1 + result["steps"]
         assert list((folder / "tensorboard").iterdir())
-        (told,) = hook.told
-        assert told["text"].startswith(f"{folder.name}: done, test loss ")
-        assert told["metrics"] == result["metrics"]
+        (report,) = hook.received
+        assert report["text"].startswith(f"{folder.name}: done, test loss ")
+        assert report["metrics"] == result["metrics"]
 
         process = start("tiny.toml", "--set", "phase.finetune.steps=100000", "--set", "track.tensorboard=false")
         run = wait_for(
@@ -42,6 +42,6 @@ def test_a_run_tells_its_trackers_and_its_user(text_recipe: str, start: Start, t
         worker.kill()
         process.communicate()
         assert process.returncode == 1
-        assert [each["status"] for each in hook.told] == ["done", "crashed"]
+        assert [each["status"] for each in hook.received] == ["done", "crashed"]
         assert (run.folder / "history.csv").is_file()
         assert not (run.folder / "tensorboard").exists()

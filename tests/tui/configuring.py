@@ -96,7 +96,7 @@ def share(screen: ConfigureScreen) -> str:
     return text_of(screen.query_one("#share"))
 
 
-async def told(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+async def wait_for_helper(pilot: Pilot[None], holds: Callable[[], object]) -> None:
     """Wait for the helper process, which loads Keras first."""
     for _ in range(1200):
         if holds():

@@ -34,8 +34,8 @@ app.main()
 """
 
 
-@pytest.mark.parametrize(("told", "kind"), [(_ALL_COLORS, b"48;2;"), (_NOT_ALL, b"48;5;"), ("", b"48;5;")])
-def test_all_colors_are_used_where_the_terminal_has_them(told: str, kind: bytes) -> None:
+@pytest.mark.parametrize(("message", "kind"), [(_ALL_COLORS, b"48;2;"), (_NOT_ALL, b"48;5;"), ("", b"48;5;")])
+def test_all_colors_are_used_where_the_terminal_has_them(message: str, kind: bytes) -> None:
     """Over SSH nothing else tells of it: COLORTERM is not handed on."""
     environment = {name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")}
     environment |= {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
@@ -44,7 +44,7 @@ def test_all_colors_are_used_where_the_terminal_has_them(told: str, kind: bytes)
     )
     try:
         process.expect_exact("\x1bP$qm\x1b\\\x1b[m\x1b[c")
-        process.send(told + _ATTRIBUTES)
+        process.send(message + _ATTRIBUTES)
         process.expect_exact("vgg16-two-phase")
         shown = process.before
         assert kind in shown

@@ -93,10 +93,10 @@ async def test_curves_results_and_differences_of_two_runs(write_run: Write) -> N
 
 
 async def test_much_longer_times_are_told_as_times_as_long(write_run: Write) -> None:
-    for steps, told in ((57, "B takes 43% more time than A"), (100, "B takes 2.5 times as long as A")):
+    for steps, words in ((57, "B takes 43% more time than A"), (100, "B takes 2.5 times as long as A")):
         async with Opened().run_test(size=(120, 40)) as pilot:
             screen = await compared(pilot, write_run("short", steps=40), write_run("long", steps=steps))
-            assert str(screen.query_one("#results").border_subtitle) == told
+            assert str(screen.query_one("#results").border_subtitle) == words
 
 
 async def test_long_values_are_not_broken_into_narrow_strips(write_run: Write) -> None:

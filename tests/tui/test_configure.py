@@ -328,16 +328,16 @@ async def test_tab_goes_from_the_switch_of_augmentation_to_its_fields(draft: Dra
 
 async def test_what_is_likely_to_go_wrong_is_told_before_the_run(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        told = screen.query_one(Cautions)
-        assert not told.has_class("-any")
+        report = screen.query_one(Cautions)
+        assert not report.has_class("-any")
         await pilot.press("right_square_bracket")
         await pilot.pause()
         await fill(screen, pilot, "phase.learning_rate", "0.01")
-        assert told.display
-        assert "pretrained layers train at 0.01" in text_of(told)
+        assert report.display
+        assert "pretrained layers train at 0.01" in text_of(report)
         assert not screen.query_one("#run", Button).disabled
         await fill(screen, pilot, "phase.learning_rate", "1e-5")
-        assert not told.has_class("-any")
+        assert not report.has_class("-any")
 
 
 async def test_the_heads_of_the_task_are_offered_with_its_usual_one(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.facts import Facts
 from tests.support.presets import Tiny, few_photos
 from tests.support.surveys import make_survey
-from tests.tui.configuring import line, opened, text_of, told, with_layers
+from tests.tui.configuring import line, opened, text_of, wait_for_helper, with_layers
 from tests.tui.harness import SIZES, Opened, notes, until
 
 
@@ -33,7 +33,7 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
         await until(pilot, lambda: isinstance(screen.focused, LayerTree), 120)
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, AdviseScreen))
-        await told(pilot, lambda: app.screen.has_class("-known"))
+        await wait_for_helper(pilot, lambda: app.screen.has_class("-known"))
         facts = {row[0]: str(row[-1]) for row in app.screen.query_one("#facts", Facts).rows}
         assert facts["data"].endswith("photos: 40 examples, 28 of them to train on")
         assert facts["size"].startswith("Small")
@@ -112,10 +112,10 @@ async def test_data_that_are_too_few_are_told_in_the_dialog(image_recipe: str, t
     file.write_text(image_recipe, encoding="utf-8")
     async with opened(Draft(file, None, {"data.source": f"folder:{few}"})) as (screen, pilot):
         await pilot.press("f4")
-        await told(pilot, lambda: screen.query_one("#advise").region)
+        await wait_for_helper(pilot, lambda: screen.query_one("#advise").region)
         await pilot.pause()
         await pilot.click("#advise")
         await until(pilot, lambda: isinstance(pilot.app.screen, AdviseScreen))
-        await told(pilot, lambda: "two classes or more" in text_of(pilot.app.screen.query_one("#said")))
+        await wait_for_helper(pilot, lambda: "two classes or more" in text_of(pilot.app.screen.query_one("#said")))
         await pilot.press("enter")
         assert pilot.app.screen is screen

@@ -19,7 +19,7 @@ from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.find_rate import FindRate
 from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
-from tests.tui.configuring import line, opened, text_of, told
+from tests.tui.configuring import line, opened, text_of, wait_for_helper
 from tests.tui.harness import SIZES, Opened, drawn, notes, until
 from tests.tui.test_choose import IMAGES
 
@@ -60,9 +60,9 @@ def falling(rates: tuple[float, float], steps: int, on_step: Callable[[float, fl
 async def test_a_rate_is_found_and_taken(
     draft: Draft, sizes: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, report: Progress) -> Any:
         assert recipe.phase[phase].name == "finetune"
-        told("range test", 1, steps)
+        report("range test", 1, steps)
         return falling(rates, steps, on_step, recipe.phase[phase].base_rate)
 
     monkeypatch.setattr(InspectorClient, "find_rate", tested)
@@ -98,7 +98,7 @@ async def test_a_rate_is_found_and_taken(
 async def test_what_cannot_be_tested_is_told(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[tuple[float, float], int]] = []
 
-    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, report: Progress) -> Any:
         given.append((rates, steps))
         raise RunError("the model could not be loaded")
 
@@ -130,7 +130,7 @@ async def test_the_test_is_a_process_that_trains_and_ends_with_its_screen(image_
     async with app.run_test(size=(120, 40)) as pilot:
         results: list[float | None] = []
         app.push_screen(FindRate(Draft(file).load(), 0, offline=False), results.append)
-        await told(pilot, lambda: app.screen.has_class("-known"))
+        await wait_for_helper(pilot, lambda: app.screen.has_class("-known"))
         curve = app.screen.query_one(RangePlot)._curve
         assert curve is not None
         assert len(curve.losses) > 20
@@ -148,7 +148,7 @@ async def test_an_answer_to_a_dialog_that_was_left_is_not_shown(
     asked, left = asyncio.Event(), asyncio.Event()
     answered = []
 
-    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, report: Progress) -> Any:
         asked.set()
         await left.wait()
         answered.append(phase)
@@ -172,7 +172,7 @@ async def test_an_answer_to_a_dialog_that_was_left_is_not_shown(
 async def test_taking_back_a_rate_shows_the_former_one_also_where_the_focus_is(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, report: Progress) -> Any:
         return falling(rates, steps, on_step, recipe.phase[phase].base_rate)
 
     monkeypatch.setattr(InspectorClient, "find_rate", tested)

@@ -221,9 +221,9 @@ async def test_the_log_tells_the_run_and_what_its_process_printed(write_run: Wri
     run.log_file.write_text("a library's warning\n")
     async with FtApp().run_test(size=(200, 60)) as pilot:
         screen = await opened(pilot, run)
-        told = " ".join(strip.text.strip() for strip in screen.query_one(LogPane).lines)
-        assert told.startswith("a library's warning")
-        assert "result: test loss 0.5000, accuracy 0.8000 on 50 examples" in told
+        report = " ".join(strip.text.strip() for strip in screen.query_one(LogPane).lines)
+        assert report.startswith("a library's warning")
+        assert "result: test loss 0.5000, accuracy 0.8000 on 50 examples" in report
 
 
 async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> None:

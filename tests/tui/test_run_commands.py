@@ -153,14 +153,14 @@ async def test_a_loss_that_rises_raises_an_alarm_that_names_the_key(write_run: W
     with living(run):
         async with FtApp().run_test(size=(80, 24)) as pilot:
             screen = await opened(pilot, run)
-            told = screen.query_one(Cautions)
-            assert not told.has_class("-any")
+            report = screen.query_one(Cautions)
+            assert not report.has_class("-any")
             log = EventLog(run.events_file)
             for step in range(11, 41):
                 event = Stepped(time=time.time(), step=step, epoch=1, loss=9.0, rate=0.001, seconds=0.1, memory=1)
                 log.write(event)
-            await until(pilot, lambda: told.has_class("-any"))
-            assert "the training loss has exploded: it is 9, and was 0.725" in text(told)
-            assert "press e for a smaller learning rate (now 0.001), or x to stop" in text(told)
+            await until(pilot, lambda: report.has_class("-any"))
+            assert "the training loss has exploded: it is 9, and was 0.725" in text(report)
+            assert "press e for a smaller learning rate (now 0.001), or x to stop" in text(report)
             log.write(RunEnded(time=time.time(), status="done", steps=40, seconds=4.0))
-            await until(pilot, lambda: "the test split was not measured" in text(told))
+            await until(pilot, lambda: "the test split was not measured" in text(report))

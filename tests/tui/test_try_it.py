@@ -95,11 +95,11 @@ def app_of(pilot: Pilot[None]) -> FtApp:
 
 async def opened(pilot: Pilot[None], run: RunFolder) -> TryScreen:
     """The screen, once its model is loaded."""
-    told: list[str] = []
+    reports: list[str] = []
     say = TryScreen._say
 
     def heard(screen: TryScreen, text: str, **how: Any) -> None:
-        told.append(text)
+        reports.append(text)
         say(screen, text, **how)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -109,7 +109,7 @@ async def opened(pilot: Pilot[None], run: RunFolder) -> TryScreen:
         screen = pilot.app.screen
         assert isinstance(screen, TryScreen)
         await long(pilot, lambda: screen.pane and screen.pane.ready)
-    assert "loading the trained model" in [text.partition(",")[0] for text in told]
+    assert "loading the trained model" in [text.partition(",")[0] for text in reports]
     return screen
 
 
@@ -239,11 +239,11 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
         await pilot.press("ctrl+t")
         examples = screen.query_one("#examples", OptionList)
         await long(pilot, lambda: "wrong" in str(examples.border_subtitle))
-        told = [str(option.prompt) for option in examples.options]
-        assert [line[0] for line in told] == sorted((line[0] for line in told), reverse=True)  # ✗ before ✓
+        report = [str(option.prompt) for option in examples.options]
+        assert [line[0] for line in report] == sorted((line[0] for line in report), reverse=True)  # ✗ before ✓
         await until(pilot, lambda: pilot.app.focused is examples)
         await pilot.press("enter")
-        assert Path(screen.pane.value).name in told[0]
+        assert Path(screen.pane.value).name in report[0]
         assert Path(screen.pane.value).is_file()
         screen.pane.use(str(broken))
         await pilot.press("enter")

@@ -232,12 +232,12 @@ def read_folders(parent: Path, output: Path) -> None:
 def read_run(one: RunFolder) -> None:
     """What a run's history is made into."""
     history, status = one.history(), one.status()
-    told = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
-    told |= outcome.summarize_outcome(history)
+    result = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
+    result |= outcome.summarize_outcome(history)
     alarms.find_alarms(history)
-    told |= outcome.summarize_outcome(history)
-    json.dumps(told)
-    run_result.print_result(told, PlainConsole(io.StringIO()))
+    result |= outcome.summarize_outcome(history)
+    json.dumps(result)
+    run_result.print_result(result, PlainConsole(io.StringIO()))
     with redirect_stderr(io.StringIO()), Narrator(one, PlainConsole(io.StringIO())) as narrator:
         explain(one, history, status, debug=True)
         growing = History()

@@ -365,8 +365,8 @@ def _result_rows(found: Sequence[RunResults], *, ranks: bool) -> list[Fact]:
     ways = ["" if each.final else " so far" for each in found]
     for name in sort_names(("loss", *(name for each in found for name in each.metrics))):
         measured, values = get_metric(name), [each.metrics.get(name) for each in found]
-        told = measured.format_cell if name == "loss" else measured.format_text
-        texts = [f"{told(value or 0)}{way}" for value, way in zip(values, ways, strict=True)]
+        write = measured.format_cell if name == "loss" else measured.format_text
+        texts = [f"{write(value or 0)}{way}" for value, way in zip(values, ways, strict=True)]
         add(measured.label, values, texts, measured.choose_best if ranks else None)
     shares = [each.share for each in found]
     add("R", shares, [formatting.format_share(value or 0) for value in shares])

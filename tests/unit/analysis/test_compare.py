@@ -125,9 +125,9 @@ def test_times_of_different_machines_are_not_compared(tmp_path: Path) -> None:
 def test_times_of_runs_that_shared_the_machine_are_not_compared(tmp_path: Path) -> None:
     found = against(record_run(tmp_path, others=0.02), record_run(tmp_path, others=0.4))
     assert found.saved is not None
-    told = "other processes took 2% and 40% of the cores' time while the runs trained, so it is only approximate"
-    assert found.caveats["saved"] == told
-    assert any(verdict.endswith(f"O{told[1:]}.") for verdict in found.verdicts)
+    report = "other processes took 2% and 40% of the cores' time while the runs trained, so it is only approximate"
+    assert found.caveats["saved"] == report
+    assert any(verdict.endswith(f"O{report[1:]}.") for verdict in found.verdicts)
     quiet = against(record_run(tmp_path, others=0.02), record_run(tmp_path))
     assert quiet.saved is not None
     assert quiet.caveats == {}
@@ -225,11 +225,11 @@ def test_the_command_prints_a_table_json_and_csv(tmp_path: Path) -> None:
         str(record_run(tmp_path, 'phase.finetune.layers=["freeze attention"]', accuracy=0.9).folder),
     ]
     invoke = CliRunner().invoke
-    told = invoke(app.app, ["compare", *folders])
-    assert told.exit_code == 0
-    assert "80.00%" in told.stdout
-    assert "freeze attention" in told.stdout
-    assert "B bert-full and A bert-full have the same training loss" in told.stdout
+    done = invoke(app.app, ["compare", *folders])
+    assert done.exit_code == 0
+    assert "80.00%" in done.stdout
+    assert "freeze attention" in done.stdout
+    assert "B bert-full and A bert-full have the same training loss" in done.stdout
     assert json.loads(invoke(app.app, ["compare", *folders, "--json"]).stdout)["runs"][1]["test_accuracy"] == 0.9
     rows = list(csv.DictReader(io.StringIO(invoke(app.app, ["compare", *folders, "--csv"]).stdout)))
     assert [row["test_accuracy"] for row in rows] == ["0.8", "0.9"]

@@ -151,8 +151,8 @@ def test_single_runs_of_folds_are_compared_as_one_arm(tmp_path: Path) -> None:
     assert found.title == "bert-full over 2 of 4 folds, 200 test examples"
     other = record_run(tmp_path, f"data.folds={FOLDS}", "data.fold=2", "seed=3")
     assert len(read_arms([runs[0], other])) == 2
-    told = CliRunner().invoke(app.app, ["compare", *(str(run.folder) for run in runs), "--json"])
-    assert [each["ended"] for each in json.loads(told.stdout)["folds"]] == [4]
+    done = CliRunner().invoke(app.app, ["compare", *(str(run.folder) for run in runs), "--json"])
+    assert [each["ended"] for each in json.loads(done.stdout)["folds"]] == [4]
 
 
 def test_folds_are_not_compared_with_each_other(tmp_path: Path) -> None:
@@ -166,13 +166,13 @@ def test_folds_are_not_compared_with_each_other(tmp_path: Path) -> None:
     assert found.metrics == {}
     assert "the runs test on different folds, which are repeats of one job" in found.reasons["loss"]
     for command in ("compare", "report"):
-        told = CliRunner().invoke(app.app, [command, experiment.folder.name, "--runs-dir", str(tmp_path)])
-        assert "mine over 4 folds, 400 test examples" in told.stdout
-        assert "82.50% ± 1.29%" in told.stdout
-        assert "Nadeau and Bengio (2003)" in told.stdout
-    told = CliRunner().invoke(app.app, ["errors", experiment.folder.name, "--csv", "--runs-dir", str(tmp_path)])
-    rows = told.stdout.splitlines()[1:]
+        done = CliRunner().invoke(app.app, [command, experiment.folder.name, "--runs-dir", str(tmp_path)])
+        assert "mine over 4 folds, 400 test examples" in done.stdout
+        assert "82.50% ± 1.29%" in done.stdout
+        assert "Nadeau and Bengio (2003)" in done.stdout
+    done = CliRunner().invoke(app.app, ["errors", experiment.folder.name, "--csv", "--runs-dir", str(tmp_path)])
+    rows = done.stdout.splitlines()[1:]
     assert len(rows) == 400
     assert [row.partition(",")[0] for row in rows[:5]] == [*["row 99"] * 4, "row 98"]
-    told = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
-    assert "mine on 4 folds" in told.stdout
+    done = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
+    assert "mine on 4 folds" in done.stdout

@@ -58,7 +58,7 @@ def arms(folder: Path) -> tuple[Arm, Arm]:
 
 
 @pytest.mark.parametrize(
-    ("found", "bounds", "told"),
+    ("found", "bounds", "message"),
     [
         ((0.1, 0.3), {"at_least": 0.0}, "yes"),
         ((-0.1, 0.3), {"at_least": 0.0}, "cannot be told"),
@@ -69,10 +69,10 @@ def arms(folder: Path) -> tuple[Arm, Arm]:
     ],
 )
 def test_a_finding_holds_when_its_interval_does(
-    found: tuple[float, float], bounds: dict[str, float], told: str
+    found: tuple[float, float], bounds: dict[str, float], message: str
 ) -> None:
     made = Finding.model_validate({"says": "s", "lesson": "l", "measure": "trainable-share", "arm": "B"} | bounds)
-    assert findings.judge(made, Interval(sum(found) / 2, *found)) == told
+    assert findings.judge(made, Interval(sum(found) / 2, *found)) == message
 
 
 @pytest.mark.parametrize(
@@ -115,15 +115,15 @@ def test_what_a_run_does_not_tell_is_not_measured_and_said_why(
     assert findings.build_table([row])[0][3] == f"not measured: {row.note}"
 
 
-@pytest.mark.parametrize(("runs", "told"), [(1, None), (3, pytest.approx(0.6))])
+@pytest.mark.parametrize(("runs", "message"), [(1, None), (3, pytest.approx(0.6))])
 def test_a_metric_that_is_no_proportion_has_an_interval_over_repeats(
-    runs: int, told: float | None, tmp_path: Path
+    runs: int, message: float | None, tmp_path: Path
 ) -> None:
     """The records hold values that stand for any metric; one run alone shows no scatter."""
     records = [read_record(record_run(tmp_path, losses=FALLING, accuracy=0.5 + 0.1 * n)) for n in range(runs)]
     metric = Metric("accuracy", "error in degrees", is_lower_better=True)
     found = findings.measure_after(metric, 60, Arm("B", tuple(records)))
-    assert (found and found.estimate) == told
+    assert (found and found.estimate) == message
 
 
 def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("measure", "keys", "told"),
+    ("measure", "keys", "message"),
     [
         ("loss", {"against": "A", "at_most": 0.1, "at_least": -0.1}, "-0.1 to 0.1"),
         ("loss", {"against": "A"}, "at least 0"),
@@ -146,8 +146,8 @@ def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
         ("time-saved", {"against": "A", "at_least": None, "at_most": 0.25}, "at most 25.0%"),
     ],
 )
-def test_a_finding_says_between_which_bounds_it_holds(measure: str, keys: dict[str, object], told: str) -> None:
-    assert findings.Row(finding(measure, **keys), None, "not measured").bounds == told
+def test_a_finding_says_between_which_bounds_it_holds(measure: str, keys: dict[str, object], message: str) -> None:
+    assert findings.Row(finding(measure, **keys), None, "not measured").bounds == message
 
 
 def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "message"),
     [
         ({"at_least": None}, "neither 'at_least' nor 'at_most' is given; a finding has one of them or both"),
         ({}, "'loss' is of an arm 'against' another"),
@@ -190,8 +190,8 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_findings_that_are_refused(keys: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_findings_that_are_refused(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Finding.model_validate({**finding("loss", against="A").model_dump(), "against": None} | keys)
 
 

@@ -30,12 +30,12 @@ def test_identical_arms_differ_by_nothing() -> None:
     assert statistics.estimate_share_under_line([(losses, losses)]).estimate == 0
     assert statistics.estimate_time_saved([(losses, losses)]).contains(0)
     assert statistics.estimate_variance_ratio([(losses, losses)]).contains(1)
-    told = verdicts.describe_difference("A", "A again", "training loss", found)
-    assert told == "A again and A have the same training loss to the last digit in this pair of runs."
-    told = verdicts.describe_difference(
+    sentence = verdicts.describe_difference("A", "A again", "training loss", found)
+    assert sentence == "A again and A have the same training loss to the last digit in this pair of runs."
+    sentence = verdicts.describe_difference(
         "A", "A again", "training loss", statistics.estimate_difference([(losses, losses)] * 3)
     )
-    assert told == "A again and A have the same training loss to the last digit, over 3 seeds."
+    assert sentence == "A again and A have the same training loss to the last digit, over 3 seeds."
 
 
 def test_arms_that_differ_by_noise_alone_cannot_be_told_apart() -> None:
@@ -52,8 +52,8 @@ def test_a_difference_is_found_though_the_batches_scatter_more_than_it() -> None
     found = statistics.estimate_difference([(losses, higher)])
     assert found.low < 0.02 < found.high
     assert found.low > 0.01
-    told = verdicts.describe_difference("A full", "B targeted", "training loss", found)
-    assert told.startswith("B targeted has a higher training loss than A full, by 0.0")
+    sentence = verdicts.describe_difference("A full", "B targeted", "training loss", found)
+    assert sentence.startswith("B targeted has a higher training loss than A full, by 0.0")
     lower = verdicts.describe_difference("A", "B", "training loss", statistics.estimate_difference([(higher, losses)]))
     assert "B has a lower training loss than A, by 0.0" in lower
     assert "interval 0.0" in lower
@@ -161,8 +161,8 @@ def test_difference_of_accuracies_has_newcombes_interval() -> None:
     """The example of the paper: 56/70 against 48/80 gives 0.0524 to 0.3339 (Newcombe 1998, table II, method 10)."""
     found = statistics.estimate_share_difference((48, 56), (80, 70))
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    told = verdicts.describe_difference("A", "B", "test accuracy", found, percent=True)
-    assert told == (
+    sentence = verdicts.describe_difference("A", "B", "test accuracy", found, percent=True)
+    assert sentence == (
         "B has a higher test accuracy than A, by 20.0 points in this pair of runs (95% interval 5.2 to 33.4 points)."
     )
 

@@ -40,37 +40,37 @@ def ctl(folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
 
 
 def test_a_refused_command_is_an_object_with_the_reason(run: RunFolder, tmp_path: Path) -> None:
-    code, told, said = ctl(tmp_path, "last", "lr", "1e-4")
+    code, report, said = ctl(tmp_path, "last", "lr", "1e-4")
     assert code == 2
-    assert told == {
+    assert report == {
         "run": run.folder.name,
         "command": "lr",
         "applied": False,
         "reason": "the run has ended (status: done), so it takes no commands",
     }
-    assert said == told["reason"] + "\n"
-    code, told, said = ctl(tmp_path, "last", "lr", "fast")
-    assert (code, told["run"], told["applied"]) == (2, None, False)
-    assert "'fast' is not a learning rate" in told["reason"]
-    code, told, _ = ctl(tmp_path, "nobody", "pause")
-    assert (code, told["run"]) == (2, None)
-    assert "there is no run 'nobody'" in told["reason"]
+    assert said == report["reason"] + "\n"
+    code, report, said = ctl(tmp_path, "last", "lr", "fast")
+    assert (code, report["run"], report["applied"]) == (2, None, False)
+    assert "'fast' is not a learning rate" in report["reason"]
+    code, report, _ = ctl(tmp_path, "nobody", "pause")
+    assert (code, report["run"]) == (2, None)
+    assert "there is no run 'nobody'" in report["reason"]
 
 
 def test_an_experiment_names_its_runs(run: RunFolder, tmp_path: Path) -> None:
     made = experiment_creation.create("lesson", None, "", ["A"], 1, 1, tmp_path)
     made.add("A", Round(1), run)
-    code, told, _ = ctl(tmp_path, made.folder.name, "pause")
+    code, report, _ = ctl(tmp_path, made.folder.name, "pause")
     assert code == 2
-    assert told["reason"] == f"'{made.folder.name}' is an experiment; choose one of its runs: {run.folder.name}"
+    assert report["reason"] == f"'{made.folder.name}' is an experiment; choose one of its runs: {run.folder.name}"
 
 
 def test_a_deleted_run_can_be_restored(run: RunFolder, tmp_path: Path) -> None:
     deleted = trash.delete_run(run)
     for name in (run.folder.name, str(deleted.folder)):
-        code, told, _ = ctl(tmp_path, name, "pause")
+        code, report, _ = ctl(tmp_path, name, "pause")
         assert code == 2
-        assert told["reason"] == f"'{name}' is deleted; 'ftapp runs --restore {run.folder.name}' restores it"
+        assert report["reason"] == f"'{name}' is deleted; 'ftapp runs --restore {run.folder.name}' restores it"
 
 
 def test_a_run_on_another_machine_that_does_not_answer_is_not_waited_for_for_ever(tmp_path: Path) -> None:
@@ -103,11 +103,11 @@ def test_a_run_that_has_written_nothing_yet_takes_commands(run: RunFolder, tmp_p
         while not (run.control_file.exists() and run.control_file.read_bytes().endswith(b"\n")):
             time.sleep(0.01)
         command = json.loads(run.control_file.read_bytes())
-        told = Controlled(time=time.time(), id=command["id"], command="pause", applied=True, step=0)
-        EventLog(run.events_file).write(told)
+        events = Controlled(time=time.time(), id=command["id"], command="pause", applied=True, step=0)
+        EventLog(run.events_file).write(events)
 
     answering = threading.Thread(target=answer, daemon=True)
     answering.start()
     with hold_lock(run.lock_file, fcntl.LOCK_EX):
-        code, told, _ = ctl(tmp_path, "last", "pause")
-    assert (code, told["applied"], told["step"]) == (0, True, 0)
+        code, events, _ = ctl(tmp_path, "last", "pause")
+    assert (code, events["applied"], events["step"]) == (0, True, 0)

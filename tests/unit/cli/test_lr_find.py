@@ -53,9 +53,9 @@ def result(curve: LossCurve, own: float = 1e-4) -> dict[str, Any]:
     }
 
 
-def shown(told: dict[str, Any], width: int | None, columns: int = 100) -> str:
+def shown(report: dict[str, Any], width: int | None, columns: int = 100) -> str:
     console = Console(file=io.StringIO(), width=columns, highlight=False)
-    console.print(range_test_text.render_result(told, width), crop=False)
+    console.print(range_test_text.render_result(report, width), crop=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -117,8 +117,8 @@ def test_an_arm_is_tested_and_its_own_rate_changed() -> None:
     key = override(arm.phase[0], 3e-3, "D steadied")
     arms = recipe.load_experiment(path, "quick", [key]).arms
     assert [each.phase[0].learning_rate for each in arms.values()] == [2e-4, 2e-4, 2e-4, 3e-3]
-    told = result(swept(bowl)) | {"arm": "D steadied"}
-    assert shown(told, None).startswith("arm D steadied, phase head: range test")
+    outcome = result(swept(bowl)) | {"arm": "D steadied"}
+    assert shown(outcome, None).startswith("arm D steadied, phase head: range test")
     for name, arms_of in (("lesson-bert-frozen-attention", "did you mean 'D steadied'?"), ("bert-full", "has none")):
         with pytest.raises(RecipeError, match=r"--arm: there is no arm 'D stead'; ") as refused:
             range_test.load_recipe(recipe.find(name), None, [], "D stead")
@@ -126,12 +126,12 @@ def test_an_arm_is_tested_and_its_own_rate_changed() -> None:
 
 
 def test_it_tells_rules_recipe_and_flag() -> None:
-    told = result(swept(bowl))
-    text = shown(told, None)
-    for row in told["suggestions"]:
+    outcome = result(swept(bowl))
+    text = shown(outcome, None)
+    for row in outcome["suggestions"]:
         assert re.search(rf"{row['rule']} +{row['rate']:.2g} +{re.escape(row['source'])}", text)
     assert "recipe    0.0001" in text
-    assert f"--set {told['override']}" in text
+    assert f"--set {outcome['override']}" in text
     assert "bitwise as they were" in text
     assert "┤" not in text, "without a terminal there is no plot"
 
@@ -151,14 +151,14 @@ def test_without_a_suggestion_there_is_no_flag() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_plot_marks_each_rate_at_its_place(width: int) -> None:
-    told = result(swept(bowl))
-    lines = shown(told, width, width).splitlines()
+    outcome = result(swept(bowl))
+    lines = shown(outcome, width, width).splitlines()
     axis = next(line for line in lines if "└" in line)
     assert max(map(len, lines)) <= width
     first, last = axis.index("└") + 1, len(axis.rstrip()) - 1
     above = lines[: lines.index(axis)]
-    low, high = (math.log10(told["curve"]["rates"][index]) for index in (0, -1))
-    for sign, rate in [*((row["rule"][0].upper(), row["rate"]) for row in told["suggestions"]), ("R", 1e-4)]:
+    low, high = (math.log10(outcome["curve"]["rates"][index]) for index in (0, -1))
+    for sign, rate in [*((row["rule"][0].upper(), row["rate"]) for row in outcome["suggestions"]), ("R", 1e-4)]:
         wanted = first + (math.log10(rate) - low) / (high - low) * (last - first)
         assert any(abs(match.start() - wanted) <= 1 for line in above for match in re.finditer(sign, line)), sign
 
@@ -186,13 +186,13 @@ def test_a_plot_draws_dots_where_they_belong() -> None:
 
 
 def test_picture_stands_alone(tmp_path: Path) -> None:
-    told = result(swept(bowl))
-    drawn.write(told, tmp_path / "curve.svg")
+    outcome = result(swept(bowl))
+    drawn.write(outcome, tmp_path / "curve.svg")
     text = (tmp_path / "curve.svg").read_text("utf-8")
     assert "var(" not in text
     assert "nan" not in text
     texts = ["".join(each.itertext()) for each in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
-    marks = {"recipe 0.0001", f"suggestion {told['rate']:g}"}
+    marks = {"recipe 0.0001", f"suggestion {outcome['rate']:g}"}
     assert {"steep", "minimum", "valley", "learning rate", *marks} <= set(texts)
     decades = {"1e-6": 1e-6, "0.001": 1e-3, "0.1": 0.1}
     places = {
@@ -204,10 +204,10 @@ def test_picture_stands_alone(tmp_path: Path) -> None:
 
 
 def test_page_holds_plot_rules_and_flag(tmp_path: Path) -> None:
-    told = result(swept(bowl))
-    drawn.write(told, tmp_path / "curve.html")
+    outcome = result(swept(bowl))
+    drawn.write(outcome, tmp_path / "curve.html")
     text = checked(tmp_path / "curve.html")
-    for word in ("steep", "minimum", "valley", told["sentences"][0], told["override"], "bitwise as they were"):
+    for word in ("steep", "minimum", "valley", outcome["sentences"][0], outcome["override"], "bitwise as they were"):
         assert word in text
     for curve in (swept(lambda _: math.nan), swept(lambda _: 0.7)):
         drawn.write(result(curve), tmp_path / "none.html")
@@ -217,6 +217,6 @@ def test_page_holds_plot_rules_and_flag(tmp_path: Path) -> None:
 
 
 def test_result_is_json_without_nan() -> None:
-    told = result(swept(lambda rate: bowl(rate) if rate < 0.5 else math.nan))
-    assert json.loads(json.dumps(told, allow_nan=False))["ended"] == "not finite"
-    assert np.isfinite(told["curve"]["centers"]).all()
+    outcome = result(swept(lambda rate: bowl(rate) if rate < 0.5 else math.nan))
+    assert json.loads(json.dumps(outcome, allow_nan=False))["ended"] == "not finite"
+    assert np.isfinite(outcome["curve"]["centers"]).all()

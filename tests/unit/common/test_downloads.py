@@ -32,11 +32,11 @@ ALICE = Artifact(
 @pytest.mark.parametrize(("name", "pack"), [(WHEEL, wheel), (SDIST, sdist)])
 def test_a_file_and_a_folder_arrive_once(index: Index, name: str, pack: Callable[..., bytes]) -> None:
     digest = index.add(name, pack({"data/a.txt": b"a", "data/deep/b.txt": b"", "other.txt": b"no", "database": b"no"}))
-    told: list[tuple[str, int, int | None]] = []
-    file = downloads.fetch_artifact(Artifact(name, "data/a.txt", digest), lambda *report: told.append(report))
+    reports: list[tuple[str, int, int | None]] = []
+    file = downloads.fetch_artifact(Artifact(name, "data/a.txt", digest), lambda *report: reports.append(report))
     assert file.read_bytes() == b"a"
     kibibytes = -(-len(index.files[name]) // 1024)
-    assert told[-1] == (f"downloading {name}, KiB", kibibytes, kibibytes)
+    assert reports[-1] == (f"downloading {name}, KiB", kibibytes, kibibytes)
     folder = downloads.fetch_artifact(Artifact(name, "data", digest))
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")) == ["a.txt", "deep/b.txt"]
     before = index.downloads

@@ -93,8 +93,8 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(
 ) -> None:
     history = poisoned.history()
     out = io.StringIO()
-    told = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
-    run_result.print_result(told | history.summary() | outcome.summarize_outcome(history), PlainConsole(out))
+    result = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
+    run_result.print_result(result | history.summary() | outcome.summarize_outcome(history), PlainConsole(out))
     with Narrator(poisoned, PlainConsole(out)) as narrator:
         for event in (
             RunStarted(time=1, recipe="", seed=0, backend=POISON, device=POISON, precision=POISON, reason=POISON),

@@ -76,7 +76,7 @@ def test_a_path_that_is_no_utf8_is_refused_in_escapes(tmp_path: Path) -> None:
     )
     folder = tmp_path / "caf\udce9" / "data"
     folder.mkdir(parents=True)
-    told = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert told.stdout == (
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == (
         f"the path {tmp_path}/caf\\xe9/data is not UTF-8, in which recipes are written; rename its folders\n"
     )

@@ -22,30 +22,30 @@ from ftapp.runs.run_folder import RunFolder
 
 
 def test_a_process_that_computes_nothing_is_stuck() -> None:
-    told: Queue[str] = Queue()
+    report: Queue[str] = Queue()
     # Looks so far apart that what looking takes is nothing beside it.
-    Watchdog(lambda: False, told.put, seconds=0.6, interval=0.3)
-    assert "has computed nothing" in told.get(timeout=60)
-    assert told.empty()
+    Watchdog(lambda: False, report.put, seconds=0.6, interval=0.3)
+    assert "has computed nothing" in report.get(timeout=60)
+    assert report.empty()
 
 
 def test_one_that_computes_is_not() -> None:
-    told: list[str] = []
+    reports: list[str] = []
     # A look of half a second, in which a loaded machine gives this process some of its time too.
-    watchdog = Watchdog(lambda: False, told.append, seconds=1.0, interval=0.5)
+    watchdog = Watchdog(lambda: False, reports.append, seconds=1.0, interval=0.5)
     begun = time.process_time()
     while time.process_time() - begun < 1.6:
         pass
     watchdog.stop()
-    assert not told
+    assert not reports
 
 
 def test_one_that_stands_still_on_purpose_is_not() -> None:
-    told: list[str] = []
-    watchdog = Watchdog(lambda: True, told.append, seconds=0.3, interval=0.3)
+    reports: list[str] = []
+    watchdog = Watchdog(lambda: True, reports.append, seconds=0.3, interval=0.3)
     time.sleep(1)
     watchdog.stop()
-    assert not told
+    assert not reports
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_one_that_stands_still_on_purpose_is_not() -> None:
     [(downloads.__name__, False), ("requests.sessions", False), ("urllib3", False), ("requested", True)],
 )
 def test_one_that_waits_in_code_for_networks_is_not(module: str, is_stuck: bool) -> None:
-    told: list[str] = []
+    reports: list[str] = []
     namespace = {"__name__": module, "sleep": time.sleep}
     exec("def wait():\n    sleep(1.5)", namespace)
-    watchdog = Watchdog(lambda: False, told.append, seconds=0.3, interval=0.3)
+    watchdog = Watchdog(lambda: False, reports.append, seconds=0.3, interval=0.3)
     cast(Callable[[], None], namespace["wait"])()
     watchdog.stop()
-    assert bool(told) == is_stuck
+    assert bool(reports) == is_stuck
 
 
 def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:
-    told: list[str] = []
+    reports: list[str] = []
     holds = (
         "import fcntl, sys, time; file = open(sys.argv[1], 'ab'); fcntl.flock(file, fcntl.LOCK_EX); "
         "print('held', flush=True); time.sleep(1)"
@@ -71,10 +71,10 @@ def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", holds, tmp_path / "lock"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        watchdog = Watchdog(lambda: False, told.append, seconds=0.3, interval=0.3)
+        watchdog = Watchdog(lambda: False, reports.append, seconds=0.3, interval=0.3)
         with hold_lock(tmp_path / "lock", fcntl.LOCK_EX):
             watchdog.stop()
-    assert not told
+    assert not reports
 
 
 def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Path) -> None:

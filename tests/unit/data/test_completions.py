@@ -139,7 +139,7 @@ phase = [{{ name = "all", layers = ["train all"], epochs = 1, batch_size = 4, le
 source = "{source}"
 """
     made = recipe.parse(text + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))
-    return encode_splits(made, data.read(made), preprocessor, lambda *told: None)
+    return encode_splits(made, data.read(made), preprocessor, lambda *message: None)
 
 
 def test_each_row_begins_as_generation_does_and_its_targets_are_the_completion(tiny: Tiny) -> None:

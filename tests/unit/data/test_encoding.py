@@ -186,4 +186,4 @@ def test_a_text_of_less_than_a_sequence_is_said_to_be_so(lm_recipe: str, tiny: T
     (tmp_path / "short.txt").write_text("the cat sees the dog. " * 3)
     parsed = recipe.parse(lm_recipe.replace(str(tiny.book), f"{tmp_path}/short.txt"))
     with pytest.raises(RecipeError, match=r"the test split has \d+ characters, too few for one sequence of 16 tokens"):
-        load_encoded(parsed, build.load_preprocessor(parsed), lambda *told: None)
+        load_encoded(parsed, build.load_preprocessor(parsed), lambda *message: None)

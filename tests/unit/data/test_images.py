@@ -77,9 +77,9 @@ def test_splits_that_are_the_same_are_refused_with_what_they_share(tmp_path: Pat
 def test_the_check_of_images_counts_images(tmp_path: Path) -> None:
     for number in range(6):
         write(tmp_path / "ab"[number % 2] / f"{number}.png", noise(number))
-    told: list[tuple[str, int, int | None]] = []
-    data.load(spec(f"folder:{tmp_path}"), "image-classification", 0, lambda *each: told.append(each))
-    assert told[-1] == ("checking images", 6, 6)
+    reports: list[tuple[str, int, int | None]] = []
+    data.load(spec(f"folder:{tmp_path}"), "image-classification", 0, lambda *each: reports.append(each))
+    assert reports[-1] == ("checking images", 6, 6)
 
 
 def test_classes_are_named_by_emoji_and_scripts_with_joiners(tmp_path: Path) -> None:

@@ -104,9 +104,9 @@ def test_damaged_rows_come_with_their_problem_and_the_others_follow(tmp_path: Pa
     }
     for name, expected in problems.items():
         rows = read(tmp_path / name)
-        told = [row.problem for row in rows if row.problem]
-        assert len(told) == len(expected)
-        assert all(part in problem for part, problem in zip(expected, told, strict=True)), told
+        report = [row.problem for row in rows if row.problem]
+        assert len(report) == len(expected)
+        assert all(part in problem for part, problem in zip(expected, report, strict=True)), report
         assert [row.content for row in rows if not row.problem][:2] == ["fine", "good"]
     assert [row.place for row in read(tmp_path / "a.csv")][1] == "a.csv, row 3"
 

@@ -146,5 +146,5 @@ def test_ids_and_measurements_are_no_classes() -> None:
 
 
 def test_merged_labels_that_look_the_same_are_written_with_escapes() -> None:
-    told = labels.describe_merges({"cafe\u0301": 0, "caf\u00e9": 0, "TEA": 1}, ["caf\u00e9", "tea"])
-    assert told == [r"labels merged: 'cafe\u0301' as 'caf\xe9'", "labels merged: 'TEA' as 'tea'"]
+    sentence = labels.describe_merges({"cafe\u0301": 0, "caf\u00e9": 0, "TEA": 1}, ["caf\u00e9", "tea"])
+    assert sentence == [r"labels merged: 'cafe\u0301' as 'caf\xe9'", "labels merged: 'TEA' as 'tea'"]

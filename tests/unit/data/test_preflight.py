@@ -96,14 +96,14 @@ def test_a_large_file_is_told_while_it_is_read(reviews: Path) -> None:
     loaded = recipe.load(
         recipe.find("bert-full"), "quick", [f"data.source=csv:{reviews}", "data.text_column=Text", "data.limit=20"]
     )
-    told: list[str] = []
-    preflight.check([loaded], lambda activity, done, total: told.append(activity))
-    assert told == []
+    reports: list[str] = []
+    preflight.check([loaded], lambda activity, done, total: reports.append(activity))
+    assert reports == []
     rows = [f"{number} {'good ' * 20_000},{'pos' if number % 2 else 'neg'}" for number in range(44)]
     reviews.write_text("\n".join(["Text,label", *rows]), encoding="utf-8")
-    preflight.check([loaded], lambda activity, done, total: told.append(activity))
+    preflight.check([loaded], lambda activity, done, total: reports.append(activity))
     size = formatting.format_size(reviews.stat().st_size)
-    assert told == [f"reading reviews.csv, {size}", "checking the 44 rows of reviews.csv"]
+    assert reports == [f"reading reviews.csv, {size}", "checking the 44 rows of reviews.csv"]
 
 
 def test_equal_data_are_read_once(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,12 +148,12 @@ def test_features_that_arms_share_are_charged_to_each(tmp_path: Path) -> None:
 
 def test_the_commands_take_experiments(tmp_path: Path) -> None:
     experiment = made(tmp_path)
-    told = CliRunner().invoke(app.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
-    assert told.exit_code == 0
-    assert told.stdout.splitlines()[-1] == str(experiment.report_file)
+    done = CliRunner().invoke(app.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == str(experiment.report_file)
     assert experiment.report_file.is_file()
-    told = CliRunner().invoke(app.app, ["compare", str(experiment.folder), "--json"])
-    assert [each["b"] for each in json.loads(told.stdout)["comparisons"]] == ["A again", "B"]
+    done = CliRunner().invoke(app.app, ["compare", str(experiment.folder), "--json"])
+    assert [each["b"] for each in json.loads(done.stdout)["comparisons"]] == ["A again", "B"]
 
 
 def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:
     write_result(experiment)
     run = experiment.list_members()[0].run
     file = run.folder / "environment.json"
-    told = {"experiment": experiment.folder.name, "arm": "A", "repeat": 1}
-    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | told), encoding="utf-8")
+    result = {"experiment": experiment.folder.name, "arm": "A", "repeat": 1}
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | result), encoding="utf-8")
     rows = json.loads(CliRunner().invoke(app.app, ["runs", "--json", "--runs-dir", str(tmp_path)]).stdout)
     found = {Path(row["run"]).name: (row["experiment"], row["arm"], row["repeat"]) for row in rows}
     assert found.pop(run.folder.name) == (experiment.folder.name, "A", 1)

@@ -85,16 +85,16 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
         'layers = ["freeze all", "train attention & last:4"]', 'layers = ["frieze all"]'
     )
     text = text.replace("steps = 5", "stepz = 5").replace('summary = "s"', "")
-    told = problems(tmp_path, text)
-    assert len(told) == 4
-    assert told[0] == "mine.toml: summary: this key is required and is missing"
-    assert told[1] == "mine.toml [arm.A full]: model.hed: unknown key; did you mean 'head'?"
-    assert told[2].startswith("mine.toml [arm.B targeted]: phase.finetune.layers.0: 'frieze all' begins")
-    assert told[3] == "mine.toml [arm.C two phases]: phase.rest.stepz: unknown key; did you mean 'steps'?"
+    refusals = problems(tmp_path, text)
+    assert len(refusals) == 4
+    assert refusals[0] == "mine.toml: summary: this key is required and is missing"
+    assert refusals[1] == "mine.toml [arm.A full]: model.hed: unknown key; did you mean 'head'?"
+    assert refusals[2].startswith("mine.toml [arm.B targeted]: phase.finetune.layers.0: 'frieze all' begins")
+    assert refusals[3] == "mine.toml [arm.C two phases]: phase.rest.stepz: unknown key; did you mean 'steps'?"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('name = "A full"', "", "arm.0.name: this arm has no name; it is at most 40 of"),
         ('name = "A full"', 'name = "a/b"', "'a/b' is no name of an arm; it is at most 40 of the letters A-Z"),
@@ -111,8 +111,8 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
         ),
     ],
 )
-def test_arms_that_are_refused(old: str, new: str, told: str, tmp_path: Path) -> None:
-    assert any(told in problem for problem in problems(tmp_path, RECIPE.replace(old, new, 1)))
+def test_arms_that_are_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert any(message in problem for problem in problems(tmp_path, RECIPE.replace(old, new, 1)))
 
 
 def test_one_arm_is_no_comparison(tmp_path: Path) -> None:
@@ -125,8 +125,10 @@ def test_one_arm_is_no_comparison(tmp_path: Path) -> None:
 
 def test_an_arm_that_is_set_exists(tmp_path: Path) -> None:
     for value in ("1", ""):
-        told = problems(tmp_path, RECIPE, f"arm.B target.seed={value}")
-        assert told == [f"--set arm.B target.seed={value}: arm: there is no arm 'B target'; did you mean 'B targeted'?"]
+        refusals = problems(tmp_path, RECIPE, f"arm.B target.seed={value}")
+        assert refusals == [
+            f"--set arm.B target.seed={value}: arm: there is no arm 'B target'; did you mean 'B targeted'?"
+        ]
 
 
 def test_a_misspelled_key_of_an_arm_is_refused_whatever_its_value(tmp_path: Path) -> None:

@@ -111,24 +111,24 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path) -> None:
 
 
 def test_the_command_lists_restores_and_empties(tmp_path: Path) -> None:
-    def told(*words: str) -> tuple[int, str]:
+    def invoke(*words: str) -> tuple[int, str]:
         result = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path), *words])
         return result.exit_code, result.stdout + result.stderr
 
     run, experiment = record_run(tmp_path), experiment_of_two(tmp_path)
     trash.delete_run(run)
     trash.delete_experiment(experiment, with_runs=False)
-    listed = told("--deleted")[1]
+    listed = invoke("--deleted")[1]
     assert run.folder.name in listed
     assert experiment.folder.name in listed
     assert "KiB" in listed
-    assert told("--restore", "last") == (0, f"{experiment.folder}\n")
-    assert {each["run"] for each in json.loads(told("--deleted", "--json")[1])} == {str(run.folder)}
-    code, message = told("--restore", "nowhere")
+    assert invoke("--restore", "last") == (0, f"{experiment.folder}\n")
+    assert {each["run"] for each in json.loads(invoke("--deleted", "--json")[1])} == {str(run.folder)}
+    code, message = invoke("--restore", "nowhere")
     assert code == 2
     assert "no deleted run 'nowhere'" in message
-    assert told("--restore", run.folder.name[:10])[0] == 0
+    assert invoke("--restore", run.folder.name[:10])[0] == 0
     assert run.folder.is_dir()
     trash.delete_run(run)
-    assert told("--empty-trash")[0] == 0
+    assert invoke("--empty-trash")[0] == 0
     assert not trash.list_deleted(tmp_path)

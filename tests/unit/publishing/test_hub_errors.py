@@ -33,5 +33,5 @@ def test_no_sentence_traceback_or_print_shows_the_token(
 
     with pytest.raises(RunError, match=message) as caught:
         ask()
-    told = "".join(traceback.format_exception(caught.value))
-    assert TOKEN not in told + capsys.readouterr().out
+    output = "".join(traceback.format_exception(caught.value))
+    assert TOKEN not in output + capsys.readouterr().out

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["data.folds=1"], "data.folds: 1 is too small; the least is 2"),
         (["data.fold=2"], "data.fold: fold 2 is of no folds; data.folds says how many there are"),
@@ -46,9 +46,9 @@ def file(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_keys_that_cannot_be_combined_with_folds_are_refused(file: Path, overrides: list[str], told: str) -> None:
+def test_keys_that_cannot_be_combined_with_folds_are_refused(file: Path, overrides: list[str], message: str) -> None:
     (found,) = problems(file, *overrides)
-    assert found.endswith(told)
+    assert found.endswith(message)
 
 
 def test_a_recipe_with_folds_is_an_experiment_unless_it_names_one(file: Path) -> None:

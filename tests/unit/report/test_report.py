@@ -79,14 +79,14 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.strip() == str(made.folder / "report.html")
     text = checked(made.folder / "report.html")
-    for told in (
+    for words in (
         "80.0%",
         "52.0% of 1,000",
         "all 4 frozen weights are bitwise",
         "hash of the frozen: 0123abcd",
         "ftapp run bert-full",
     ):
-        assert told in text, told
+        assert words in text, words
     assert "pooled_dense" in text
     # 35 of 50 of the first class and 45 of 50 of the second; 40 and 60 were taken for them
     assert "bad0.8750.7000.77850good0.7500.9000.81850mean0.8120.8000.798100" in text
@@ -209,9 +209,9 @@ def test_heat_is_strongest_where_values_are_largest() -> None:
 
 def test_confusion_matrix_shows_its_counts() -> None:
     plot = drawn(color_maps.draw_matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]))
-    told = ["".join(text.itertext()) for text in plot.findall("text")]
-    assert {"9", "1", "5", "cat", "dog"} <= set(told)
-    assert "0" not in told
+    report = ["".join(text.itertext()) for text in plot.findall("text")]
+    assert {"9", "1", "5", "cat", "dog"} <= set(report)
+    assert "0" not in report
     titles = [title.text for title in plot.iter("title")]
     assert "cat taken for dog: 1, 10%" in titles
 
@@ -296,9 +296,9 @@ def test_a_segment_without_steps_has_no_proof_in_the_report(tmp_path: Path) -> N
         history.apply(
             LayersChanged(time=2, phase=phase, step=steps, rules=[], trainable=1, trainable_layers=[], proof=proof)
         )
-    told = pieces.describe_phase_proofs(history)
-    assert sum("up to step" in each for each in told) == 1
-    assert any(each.startswith(f"{phase}, up to step 2") for each in told)
+    sentence = pieces.describe_phase_proofs(history)
+    assert sum("up to step" in each for each in sentence) == 1
+    assert any(each.startswith(f"{phase}, up to step 2") for each in sentence)
 
 
 def test_report_shows_what_answers_rest_on(tmp_path: Path) -> None:
@@ -340,8 +340,8 @@ def test_report_shows_the_test_examples_with_the_highest_loss(tmp_path: Path) ->
     write_examples(made, pictured, *FOUND, long)
     text = checked(single.write(read_record(made)))
     assert "The 4 of 100 examples of the test split with the highest loss." in text
-    for told in ("'3' taken for '8'", "loss 1.5000", "3/<7>.png", "'good' taken for 'bad' (98.6%)", "row 7"):
-        assert told in text
+    for words in ("'3' taken for '8'", "loss 1.5000", "3/<7>.png", "'good' taken for 'bad' (98.6%)", "row 7"):
+        assert words in text
     assert "=never <b>again</b>" in text
     assert "x" * 100 + "…" in text
     assert "x" * 101 not in text

@@ -86,10 +86,10 @@ def done(service: Service, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def test_an_answer_comes_with_what_was_told_before_and_nothing_that_was_printed(service: Service) -> None:
-    told: list[Any] = []
-    answer = done(service, service.ask("echo", told.append, text="naïve 東京\n"))
+    reports: list[Any] = []
+    answer = done(service, service.ask("echo", reports.append, text="naïve 東京\n"))
     assert answer == {"text": "naïve 東京\n", "stdin": ""}
-    assert told == [{"progress": "echoing", "done": 1, "total": 2}]
+    assert reports == [{"progress": "echoing", "done": 1, "total": 2}]
     log = service._log.read_text("utf-8")
     assert "a library says something" in log
     assert "a child says something" in log

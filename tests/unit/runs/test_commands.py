@@ -42,8 +42,8 @@ def taken(run: RunFolder) -> Control:
 
 
 def answers(run: RunFolder) -> list[tuple[str, bool, str | None]]:
-    told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
-    return [(event.command, event.applied, event.reason) for event in told]
+    events = [event for event in read(run.events_file) if isinstance(event, Controlled)]
+    return [(event.command, event.applied, event.reason) for event in events]
 
 
 def refuse(command: AnyCommand) -> str | None:
@@ -65,10 +65,10 @@ def test_commands_are_carried_out_once_and_in_order(run: RunFolder, taken: Contr
     assert taken.process_commands(apply_command)
     assert taken.process_commands(apply_command)
     assert done == given
-    told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
-    assert [event.id for event in told] == [command.id for command in given]
-    assert {event.step for event in told} == {7}
-    assert told[1].rate == 0.25
+    events = [event for event in read(run.events_file) if isinstance(event, Controlled)]
+    assert [event.id for event in events] == [command.id for command in given]
+    assert {event.step for event in events} == {7}
+    assert events[1].rate == 0.25
     assert answers(run) == [("checkpoint", True, None), ("rate", True, None), ("checkpoint", True, None)]
 
 

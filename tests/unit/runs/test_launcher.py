@@ -60,10 +60,10 @@ def test_a_job_lives_until_it_is_interrupted(job: Script, number: int, code: int
     assert not launcher.alive(job)
     assert not is_locked(job.lock_file)
     launcher.interrupt(job)  # which changes nothing
-    greeting, told = job.log_file.read_text().splitlines()[:2]
+    greeting, report = job.log_file.read_text().splitlines()[:2]
     assert greeting.startswith("hello from ")
     assert greeting != f"hello from {os.getsid(0)}"
-    assert told == f"signal {number:d}"
+    assert report == f"signal {number:d}"
 
 
 def test_a_job_that_is_not_asked_goes_on(job: Script) -> None:

@@ -212,7 +212,7 @@ def test_a_job_that_slurm_does_not_know_is_gone_and_without_an_answer_unknown(
 
 
 @pytest.mark.parametrize(
-    ("says", "told"),
+    ("says", "message"),
     [
         ("12 PENDING Resources", "waits in Slurm's queue (job 12: Resources)"),
         (
@@ -224,14 +224,14 @@ def test_a_job_that_slurm_does_not_know_is_gone_and_without_an_answer_unknown(
     ],
 )
 def test_a_run_that_waits_tells_the_reason_that_slurm_gives(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, told: str
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, message: str
 ) -> None:
     squeue = tmp_path / "squeue"
     squeue.write_text(f"#!/bin/sh\necho '{says}'\n")
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     number = run.leases.take_over(make("waiting", "slurm", job="12"))
-    assert run.leases.describe_queue() == told
+    assert run.leases.describe_queue() == message
     run.leases.replace(number, make("working", "slurm", job="12"))
     assert not run.leases.describe_queue()
 

@@ -139,8 +139,8 @@ def test_a_damaged_file_makes_no_column_for_each_of_many_names() -> None:
 
 def test_narration_and_lists_tell_metrics_by_their_names(tmp_path: Path) -> None:
     run = other_run(tmp_path)
-    told = [line for event in run.history().happened() for line in narration.narrate(event)]
-    assert "result: test loss 1.0000, f1 0.7500, mean absolute error 12.5000 on 50 examples" in told
+    lines = [line for event in run.history().happened() for line in narration.narrate(event)]
+    assert "result: test loss 1.0000, f1 0.7500, mean absolute error 12.5000 on 50 examples" in lines
     assert summarize(run).metrics == {"loss": 1.0, "f1": 0.75, "mean_absolute_error": 12.5}
     listed = CliRunner().invoke(app, ["runs", "--runs-dir", str(tmp_path)], env={"COLUMNS": "200"})
     assert "mean absolute error" in listed.output
@@ -174,12 +174,12 @@ def test_comparisons_have_a_row_for_each_metric_and_verdicts_of_repeats(tmp_path
 
 def test_a_metric_that_stays_good_excuses_a_risen_loss() -> None:
     def course(*errors: float) -> History:
-        told: list[AnyEvent] = [step(number) for number in range(1, 40)]
-        told.append(evaluated(0, 2.0, mean_absolute_error=9.0))
+        events: list[AnyEvent] = [step(number) for number in range(1, 40)]
+        events.append(evaluated(0, 2.0, mean_absolute_error=9.0))
         losses = (1.0, 0.5, 0.7, 0.8, 0.9)
         for number, (loss, error) in enumerate(zip(losses, errors, strict=True), 1):
-            told.append(evaluated(7 * number, loss, mean_absolute_error=error))
-        return History.of([*told, RunEnded(time=10.0, status="done", steps=40, seconds=1.0)])
+            events.append(evaluated(7 * number, loss, mean_absolute_error=error))
+        return History.of([*events, RunEnded(time=10.0, status="done", steps=40, seconds=1.0)])
 
     def ids(history: History) -> set[str]:
         return {each.id for each in result_warnings.find_warnings(history)}

@@ -209,10 +209,10 @@ def test_an_alarm_is_of_one_class_predicted_and_ends_with_it() -> None:
 
 
 def test_the_constant_answer_and_recall_stand_beside_the_accuracy() -> None:
-    told = outcome.summarize_outcome(history(counts=[[949, 1], [12, 0]]))
-    assert told["constant"] == {"class": "neg", "accuracy": 950 / 962, "macro-f1": pytest.approx(950 / (950 + 962))}
-    assert told["recall"] == {"neg": {"found": 949, "examples": 950}, "pos": {"found": 0, "examples": 12}}
-    assert [each["id"] for each in told["warnings"]] == ["no-better-than-constant", "class-not-found"]
+    report = outcome.summarize_outcome(history(counts=[[949, 1], [12, 0]]))
+    assert report["constant"] == {"class": "neg", "accuracy": 950 / 962, "macro-f1": pytest.approx(950 / (950 + 962))}
+    assert report["recall"] == {"neg": {"found": 949, "examples": 950}, "pos": {"found": 0, "examples": 12}}
+    assert [each["id"] for each in report["warnings"]] == ["no-better-than-constant", "class-not-found"]
     assert outcome.summarize_outcome(history(classes=()))["constant"] is None
 
 

@@ -97,16 +97,16 @@ def test_damaged_commands_are_left_out_only_if_asked_for(content: bytes, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [("phase.finetune.schedule=linear", "the learning rate"), ("keep.best=loss", "the best weights"), ("seed=1", "")],
 )
-def test_a_longer_run_may_differ_where_its_length_decides(override: str, told: str) -> None:
+def test_a_longer_run_may_differ_where_its_length_decides(override: str, message: str) -> None:
     recipe = recipes.load(recipes.bundled()["bert-full"], None, [override])
     longer = History.of([STARTED, Resumed(time=2, step=4, phase_steps=6)])
     same = History.of([STARTED, Resumed(time=2, step=2, phase_steps=4)])
     doubts = [[each for each in list_doubts("r", history, recipe) if "longer" in each] for history in (longer, same)]
     assert doubts[1] == []
-    assert (told in doubts[0][0]) if told else not doubts[0]
+    assert (message in doubts[0][0]) if message else not doubts[0]
 
 
 def test_an_inexact_run_and_one_without_weights_are_pointed_out() -> None:

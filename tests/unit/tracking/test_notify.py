@@ -26,7 +26,7 @@ def test_the_end_of_a_run_is_told_in_a_sentence(tmp_path: Path) -> None:
 def test_a_webhook_is_told_again_where_it_is_busy() -> None:
     with serve_webhook(503, 200) as hook:
         assert notify(Notify(webhook=hook.address), END) == []
-        assert hook.told == [END, END]
+        assert hook.received == [END, END]
 
 
 def test_a_webhook_that_refuses_or_is_not_there_is_told_of_without_its_address() -> None:
@@ -41,7 +41,7 @@ def test_a_webhook_that_refuses_or_is_not_there_is_told_of_without_its_address()
 def test_a_webhook_cannot_hold_up_its_caller_nor_break_on_numbers() -> None:
     with serve_webhook(429, 200, retry_after="86400") as hook:
         assert notify(Notify(webhook=hook.address), END | {"metrics": {"loss": math.nan}}) == []
-        assert hook.told[-1]["metrics"] == {"loss": None}
+        assert hook.received[-1]["metrics"] == {"loss": None}
         hook.codes = [503]
         assert notify(Notify(webhook=hook.address), END) == ["the webhook at 127.0.0.1 was not told: it answers 503"]
 
@@ -50,14 +50,14 @@ def test_nothing_is_sent_offline() -> None:
     with serve_webhook() as hook:
         (problem,) = notify(Notify(webhook=hook.address), END, offline=True)
         assert problem.endswith("with --offline, nothing is sent")
-        assert hook.told == []
+        assert hook.received == []
 
 
 def test_short_runs_are_not_told() -> None:
     with serve_webhook() as hook:
         assert notify(Notify(webhook=hook.address, after=5), END) == []
         assert notify(Notify(webhook=hook.address, after=4), END) == []
-        assert len(hook.told) == 1
+        assert len(hook.received) == 1
 
 
 def test_the_desktop_shows_the_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ def test_loss_accuracy_and_confusion_are_those_of_scikit_learn() -> None:
     assert measured.metrics["auc"] == pytest.approx(roc_auc_score(y, probabilities, multi_class="ovr"))
     assert measured.targets is not None
     assert measured.scores is not None
-    told = make_kind(3).describe(measured.targets, measured.scores, step=0, split="test", final=False)
-    assert told.counts == confusion_matrix(y, predicted, labels=range(3)).tolist()
+    result = make_kind(3).describe(measured.targets, measured.scores, step=0, split="test", final=False)
+    assert result.counts == confusion_matrix(y, predicted, labels=range(3)).tolist()
     assert measured.order.tolist() == list(range(22, -1, -1))
     np.testing.assert_allclose(measured.losses[::-1], -np.log(probabilities[np.arange(23), y]), rtol=1e-5)
     assert measured.answers is not None

@@ -42,5 +42,5 @@ def test_int8_is_proposed_with_the_time_that_it_saves(saves: float | None, propo
 def test_memory_is_told_of_each_device() -> None:
     assert describe_costs(costs(None)).splitlines()[0].endswith(" · memory 4.0 MiB")
     assert describe_costs(costs(None, 2)).splitlines()[0].endswith(" · memory 4.0 MiB on each of 2 devices")
-    told = describe_costs(costs(None, 2, is_most=True)).splitlines()[0]
-    assert told.endswith(" · memory at most 4.0 MiB on each of 2 devices")
+    sentence = describe_costs(costs(None, 2, is_most=True)).splitlines()[0]
+    assert sentence.endswith(" · memory at most 4.0 MiB on each of 2 devices")
