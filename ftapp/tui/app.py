@@ -81,8 +81,7 @@ class FtApp(App[None]):
         Binding("question_mark", "help", "Help"),
         Binding("ctrl+p", "command_palette", "Commands"),
         Binding("q", "leave", "Quit"),
-        Binding("ctrl+q", "leave", "Quit", show=False),
-        Binding("ctrl+c", "leave", "Quit", show=False),
+        Binding("ctrl+q,ctrl+c", "leave", "Quit", show=False),
     ]
 
     live_runs = reactive(0)
@@ -134,6 +133,7 @@ class FtApp(App[None]):
         self.call_after_refresh(self._count_live)
         self.call_after_refresh(_collect_garbage)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the terminal shows nothing of it
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)

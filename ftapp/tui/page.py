@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.await_remove import AwaitRemove
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.events import ScreenResume
 from textual.screen import Screen
 from textual.widget import Widget
@@ -41,7 +41,9 @@ class Page(Screen[None]):
 
     PLACE: ClassVar[str] = "recipes"
     HELP: ClassVar[str | None] = None
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend", "Suspend", show=False, tooltip="Suspend ftapp; fg in the shell goes on with it")
+    ]
 
     app: FtApp
 
@@ -90,8 +92,15 @@ class Page(Screen[None]):
         elif self.focused:
             self.maximize(self.focused)
 
+    @looks
+    def action_suspend(self) -> None:
+        """Stop the interface and give the terminal back to the shell, until the shell's `fg`. Runs go on."""
+        self.app.action_suspend_process()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Refuse actions that are not marked by `looks` to people who may only look. Subclasses ask this first."""
+        if action == "suspend" and self.app.is_web:
+            return False
         method = getattr(self, f"action_{action}", None)
         is_own = method is not None and not method.__module__.startswith("textual.")
         return not is_own or hasattr(method, _MARK) or self.app.person.find_obstacle("use") is None

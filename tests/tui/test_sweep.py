@@ -51,7 +51,7 @@ async def test_trials_stand_in_order_beside_what_can_be_told(size: tuple[int, in
         assert "pruned" in others[-1]
         assert "done  Sweep of bert-full" in text(screen, "#head")
         assert "trial 1 beats the recipe's own values" in text(screen, "#conclusions Static")
-        assert "phase.finetune.learning_rate=0.0001" in text(screen, "#values")
+        assert text(screen, "#values").startswith("learning_rate=0.0001  layers=")
         # Both ends of the frontier are drawn, also at the edge of the plot; the subtitle has one more sign.
         assert app.export_screenshot().count("◆") == 2 + 1
         assert screen.query_one("#trials").region.height >= 3

@@ -52,6 +52,10 @@ class Terminal:
                 return shown
         raise AssertionError(f"it has not come about; the screen shows:\n{self.read()}")
 
+    def clear(self) -> None:
+        """Show nothing, as a terminal does when another program takes it."""
+        self._screen.reset()
+
     def leave(self) -> None:
         """Quit, and wait for the end."""
         self.process.send("q")
@@ -87,6 +91,13 @@ def terminal() -> Iterator[Callable[[], Terminal]]:
 
 def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[], Terminal]) -> None:
     interface = terminal()
+    interface.until(lambda screen: "tiny images" in screen and "In this folder" in screen)
+    interface.process.send("\x1a")  # ctrl+z
+    process = psutil.Process(interface.process.pid)
+    interface.until(lambda _: process.status() == psutil.STATUS_STOPPED)
+    assert interface.process.getecho()  # the terminal is as the shell had it
+    interface.clear()
+    process.send_signal(signal.SIGCONT)  # as fg does
     interface.until(lambda screen: "tiny images" in screen and "In this folder" in screen)
     interface.process.send("r")
     interface.until(lambda screen: "done" in screen and "9 steps" in screen)

@@ -99,7 +99,7 @@ over the time of each trial; no other trial is both cheaper and better than one 
         #list { width: 3fr; height: 1fr; }
         #columns { height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground-muted; }
         #trials { height: 1fr; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        #values { height: auto; max-height: 4; margin: 0 1; color: $foreground-muted; }
+        #values { height: auto; max-height: 6; margin: 0 1; color: $foreground-muted; }
         #figures { width: 2fr; min-width: 36; }
         #importance { height: auto; max-height: 40%; }
         #frontier { height: 1fr; min-height: 8; }
@@ -226,7 +226,8 @@ over the time of each trial; no other trial is both cheaper and better than one 
         """Show all values of the trial under the cursor, which the columns may cut off."""
         trials = self._standing.trials if self._standing else ()
         if trial := next((each for each in trials if each.arm == event.option_id), None):
-            values = [format_override(key, value) for key, value in trial.values.items()]
+            short = shorten_keys(list(trial.values))
+            values = [format_override(short[key], value) for key, value in trial.values.items()]
             self.query_one("#values", Static).update(names.make_visible("  ".join([*values, trial.why]).rstrip()))
 
     @on(OptionList.OptionSelected)
