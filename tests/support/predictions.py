@@ -1,4 +1,7 @@
-"""Predictions, explanations and evaluations of a run's model, as the predictor's process makes them."""
+"""Predictions, explanations and evaluations of a run's model, as the predictor's process makes them.
+
+As there, requests of all kinds share the model of the last run, which is loaded and traced once.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ from ftapp.workers.explain_requests import ExplainRequests
 from ftapp.workers.predict_requests import PredictRequests
 from ftapp.workers.run_models import RunModels
 
+_MODELS = RunModels()
+_PREDICT, _EXPLAIN, _EVALUATE = PredictRequests(_MODELS), ExplainRequests(_MODELS), EvaluateRequests(_MODELS)
+
 
 def predict(run: RunFolder, *inputs: Path, **options: Any) -> list[PredictedRow]:
     """Predict inputs with a run's model; the options are those of `PredictQuestion`."""
@@ -30,8 +36,7 @@ def predict_parts(run: RunFolder, inputs: Sequence[Path], **options: Any) -> lis
     """Predict inputs, and return the parts in which the answers come."""
     lines: list[Any] = []
     question = PredictQuestion(inputs=[(str(each), each.name) for each in inputs], **options)
-    requests = PredictRequests(RunModels())
-    requests.predict(Request(1, "predict", {}, lines.append), str(run.folder), msgspec.to_builtins(question))
+    _PREDICT.predict(Request(1, "predict", {}, lines.append), str(run.folder), msgspec.to_builtins(question))
     return [msgspec.convert(line["predicted"], PredictedRows) for line in lines if "predicted" in line]
 
 
@@ -40,24 +45,20 @@ def explain(run: RunFolder, *inputs: Path, **options: Any) -> list[ExplainedRow]
     lines: list[Any] = []
     files = PredictQuestion(inputs=[(str(each), each.name) for each in inputs])
     asked = msgspec.to_builtins(ExplainQuestion(inputs=files, **options))
-    ExplainRequests(RunModels()).explain(Request(1, "explain", {}, lines.append), str(run.folder), asked)
+    _EXPLAIN.explain(Request(1, "explain", {}, lines.append), str(run.folder), asked)
     return [msgspec.convert(line["explained"], ExplainedRow) for line in lines if "explained" in line]
 
 
 def explain_test(run: RunFolder, places: list[str]) -> dict[str, Explanation]:
     """Explain the answers to examples of a run's test split."""
     request = Request(1, "explain-test", {}, list[Any]().append)
-    return ExplainRequests(RunModels()).explain_test(request, str(run.folder), places)
+    return _EXPLAIN.explain_test(request, str(run.folder), places)
 
 
 def measure(
-    run: RunFolder,
-    source: str | None = None,
-    overrides: Sequence[str] = (),
-    split: str | None = None,
-    models: RunModels | None = None,
+    run: RunFolder, source: str | None = None, overrides: Sequence[str] = (), split: str | None = None
 ) -> Remeasured:
-    """Evaluate a run's model in this process, as the predictor does. models: what it holds from request to request."""
+    """Evaluate a run's model in this process, as the predictor does."""
     other = load_other(run, source, list(overrides)).to_toml() if source else None
     request = Request(1, "evaluate", {}, list[Any]().append)
-    return EvaluateRequests(models or RunModels()).evaluate(request, str(run.folder), other, split)
+    return _EVALUATE.evaluate(request, str(run.folder), other, split)

@@ -15,7 +15,6 @@ from ftapp.api.evaluations import describe
 from ftapp.cli import app, evaluation_text
 from ftapp.common.errors import RecipeError
 from ftapp.runs.history import History
-from ftapp.workers.run_models import RunModels
 from tests.conftest import Do
 from tests.support.predictions import measure
 from tests.support.presets import Tiny
@@ -52,14 +51,13 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
     text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, history, run = do(text_recipe, HEAD_ALONE)
-    models = RunModels()
     rows = list(csv.DictReader(tiny.reviews.open(encoding="utf-8")))
     table = tmp_path / "other.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerows([("review", "stars"), *((row["text"], row["label"]) for row in rows)])
     columns = ["data.text_column=review", "data.label_column=stars"]
-    found = measure(run, f"csv:{table}", columns, models=models)
+    found = measure(run, f"csv:{table}", columns)
     result = describe(run, f"csv:{table}", found)
     assert history.data is not None
     assert result["examples"] == len(rows)
@@ -74,12 +72,12 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
     assert f"{history.data.train} of these examples are among those that the run has trained on" in printed
     table.write_text("review,stars\nfine,positive\nso so,neutral\n")
     with pytest.raises(RecipeError, match="the label 'neutral' is none of the model's classes") as refused:
-        measure(run, f"csv:{table}", columns, models=models)
+        measure(run, f"csv:{table}", columns)
     assert "data.classes" not in str(refused.value)
     table.write_text("review,stars\nfine,positive\ngood,positive\n")  # not all classes need to occur
-    assert describe(run, "", measure(run, f"csv:{table}", columns, models=models))["examples"] == 2
+    assert describe(run, "", measure(run, f"csv:{table}", columns))["examples"] == 2
     with pytest.raises(RecipeError, match="the source has no split 'test'; it has no splits of its own; or name all"):
-        measure(run, f"csv:{table}", columns, split="test", models=models)
+        measure(run, f"csv:{table}", columns, split="test")
     # Another table in the place of the run's own, as if its rows had changed since the run.
     recipe = run.recipe_file.read_text(encoding="utf-8").replace(str(tiny.reviews), str(table))
     run.recipe_file.write_text(recipe, encoding="utf-8")
@@ -90,7 +88,7 @@ def test_other_data_are_measured_with_intervals_and_seen_examples(
         (lines[:-20], f"train {history.data.train} ("),
     ):
         table.write_text("\n".join(changed) + "\n", encoding="utf-8")
-        [note] = describe(run, None, measure(run, models=models))["notes"]
+        [note] = describe(run, None, measure(run))["notes"]
         assert note.startswith(f"the data have changed since the run: {words}")
         assert note.endswith("the run may have trained on some of these examples")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -12,12 +11,10 @@ import pytest
 
 from ftapp import data, recipe
 from ftapp.models import generation, saved_model
-from ftapp.rpc.server import Request
-from ftapp.workers.explain_requests import ExplainRequests
-from ftapp.workers.run_models import RunModels
 from tests.conftest import Do
 from tests.support import recipes
 from tests.support.family_presets import save_preset
+from tests.support.predictions import explain_test
 from tests.support.presets import Tiny
 
 
@@ -90,11 +87,7 @@ def test_a_family_trains_in_two_phases_and_loads_again(
     loaded = recipe.load(run.recipe_file)
     test = data.load(loaded.data, loaded.task, loaded.seed).test
     scores = trained.predict([test[index] for index in range(len(test))])
-    (explanation,) = (
-        ExplainRequests(RunModels())
-        .explain_test(Request(1, "explain-test", {}, list[Any]().append), str(run.folder), [test.locate(0)])
-        .values()
-    )
+    (explanation,) = explain_test(run, [test.locate(0)]).values()
     assert explanation.score == pytest.approx(scores[0].max(), abs=1e-4)
     assert bool(explanation.overlay) == (case.recipe == _IMAGES)
     assert (explanation.method == "Grad-CAM") == (family == "efficientnet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,6 @@ from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
 from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.history import History
-from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.resuming import find_same
 from ftapp.runs.run_folder import RunFolder
@@ -166,7 +166,7 @@ def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
 def test_a_steered_run_goes_on_exactly_on_other_backends(
     backend: str, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As users start and resume it."""
+    """In the process that began it, and in another one, as users resume it."""
     monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
     file = tmp_path / "mine.toml"
     file.write_text(image_recipe + TWO_PHASES, encoding="utf-8")
@@ -177,20 +177,37 @@ def test_a_steered_run_goes_on_exactly_on_other_backends(
         ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),
     ]
     write_commands(run, planned)
-    launcher = LocalLauncher()
-    launcher.start(run, make_environment(resolved.backend, offline=True))
-    assert launcher.wait(run) == 0
+    environment = os.environ | make_environment(resolved.backend, offline=True)
+    subprocess.run([sys.executable, "-c", GO_ON_AT_12, str(run.folder)], env=environment, check=True)
     whole = run.history().summary()
-    for step in (12, 5):
-        copy = cut_back(run, step)
-        copy.replay_file.unlink(missing_ok=True)
-        out, err = start_resume(copy).communicate()
-        again = json.loads(out)
-        assert again["resumed"] == [{"step": step, "inexact": []}], err
+    (copy,) = (each for each in list_runs(tmp_path / "runs") if each.folder != run.folder)
+    resumed = [copy.history().summary()]
+    assert resumed[0]["resumed"] == [{"step": 12, "inexact": []}]
+    copy = cut_back(run, 5)
+    copy.replay_file.unlink(missing_ok=True)
+    out, err = start_resume(copy).communicate()
+    resumed.append(json.loads(out))
+    assert resumed[1]["resumed"] == [{"step": 5, "inexact": []}], err
+    for again in resumed:
         assert again["weights"] == whole["weights"]
         assert again["weights_step"] == whole["weights_step"]
         assert again["history"] == whole["history"]
     assert [len(phase["layer_changes"]) for phase in whole["phases"]] == [1, 1]
+
+
+# Most of the time of these processes goes into importing a backend.
+GO_ON_AT_12 = """
+import sys
+from pathlib import Path
+from ftapp.runs.run_folder import RunFolder
+from ftapp.workers.run import main
+from tests.support.checkpoints import cut_back
+run = RunFolder(Path(sys.argv[1]))
+assert main(run.folder) == 0
+copy = cut_back(run, 12)
+copy.replay_file.unlink(missing_ok=True)
+assert main(copy.folder) == 0
+"""
 
 
 def test_the_time_of_a_phase_leaves_out_the_start_of_another_process(ended: Finished) -> None:

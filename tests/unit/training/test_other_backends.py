@@ -24,6 +24,7 @@ FILES = [
         "../explain/test_grad_cam.py::test_the_map_points_at_the_square_that_makes_the_class",
         "../../train/test_adapters.py::test_adapters_go_on_exactly_on_other_backends",
         "../../train/test_early_stop.py::test_best_weights_and_an_early_end_are_exact_on_other_backends",
+        "../../train/test_golden_losses.py::test_golden_losses_of_texts_on_other_backends",
         "../../train/test_mixing.py::test_mixed_steps_go_on_exactly_on_other_backends",
         "../explain/test_integrated_gradients.py::test_attributions_of_words_add_up_to_the_difference_of_the_scores",
     )
