@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from ftapp.recipe import TASKS, Recipe
 from ftapp.recipe.templates import Template
 from ftapp.runs.run_folder import MODEL_DESCRIPTION
 
+# Examples in a batch of a prediction, and the fewest where all batches are of one size.
+_LARGEST, _FEWEST = 32, 16
 # Bytes of a saved weight (float32, in the preset and in the whole model), and of the other files of a model.
 _SIZE, _OVERHEAD = 8, 2**18
 
@@ -143,12 +146,14 @@ class TrainedModel:
             return np.empty((0, self.model.output_shape[-1]), np.float32)
         if TASKS[self.task].inputs == "images":
             pixels = [_read_pixels(example, get_longer_side(self.preprocessor)) for example in examples]
-            return self.model.predict(encode_images(pixels, self.preprocessor), verbose=0)
-        _refuse_non_texts(examples)
-        inputs = encode_texts(examples, self.preprocessor)
-        mask = inputs["padding_mask"]
-        width = compute_padded_width(mask.sum(axis=1), mask.shape[1])
-        return self.model.predict({name: values[:, :width] for name, values in inputs.items()}, verbose=0)
+            inputs: Any = encode_images(pixels, self.preprocessor)
+        else:
+            _refuse_non_texts(examples)
+            encoded = encode_texts(examples, self.preprocessor)
+            mask = encoded["padding_mask"]
+            width = compute_padded_width(mask.sum(axis=1), mask.shape[1])
+            inputs = {name: values[:, :width] for name, values in encoded.items()}
+        return self.model.predict(inputs, batch_size=_choose_batch_size(len(examples)), verbose=0)
 
     def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:
         """Continue each prompt greedily to `tokens` tokens in all, in its template if there is one.
@@ -167,6 +172,11 @@ class TrainedModel:
     def render_prompt(self, prompt: str) -> str:
         """Put a prompt into the template that the model has learned, if there is one."""
         return self.template.render_prompt(prompt) if self.template else prompt
+
+
+def _choose_batch_size(count: int) -> int:
+    """Choose a size that gives equal batches, if one does: a smaller last batch would be traced or compiled anew."""
+    return next((size for size in range(_LARGEST, _FEWEST - 1, -1) if count % size == 0), _LARGEST)
 
 
 def _refuse_single(examples: Any) -> None:
@@ -236,12 +246,15 @@ def load(folder: Path, *, in_float32: bool = False) -> TrainedModel:
 
 
 def _load_classifier(file: Path, in_float32: bool) -> Any:
-    if not in_float32:
-        return keras.saving.load_model(file, compile=False)
     with zipfile.ZipFile(file) as archive:
         config = json.loads(archive.read("config.json"))
-    model = keras.saving.deserialize_keras_object(name_float32({**config, "compile_config": None}))
-    model.load_weights(file)
+        renamed = name_float32(config)
+        if not in_float32 or renamed == config:
+            return keras.saving.load_model(file, compile=False)
+        model = keras.saving.deserialize_keras_object(renamed | {"compile_config": None})
+        # Inside of the archive Keras would read the weights from their beginning again and again.
+        with tempfile.TemporaryDirectory(prefix="ftapp-weights-") as folder:
+            model.load_weights(archive.extract("model.weights.h5", folder))
     return model
 
 

@@ -48,6 +48,11 @@ def make_command(module: str, *arguments: str) -> list[str]:
     return _make_command(os.environ.get(_ADDRESS) or _start_server(), module, *arguments)
 
 
+def make_script_command(script: str, *arguments: str) -> list[str]:
+    """The command of a process that executes a script, as `ftapp.common.processes.make_script_command`."""
+    return make_command("tests.support.execute_script", script, *arguments)
+
+
 def share_server() -> None:
     """Have the processes that this one starts share its server."""
     os.environ[_ADDRESS] = _start_server()

@@ -114,7 +114,7 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
     head = fold_head(trained)
     if head is None:
         raise UnfitError(_NAME, "its head has hidden layers, and KerasHub's has one layer", "saved_model")
-    backbone = keras_hub.models.Backbone.from_preset(str(request.folder / "preset"), dtype="float32")
+    backbone = request.load_backbone()
     is_image = TASKS[trained.task].inputs == "images"
     base = keras_hub.models.ImageClassifier if is_image else keras_hub.models.TextClassifier
     task = _build_task(trained, base, backbone, head[1].shape[0])

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras_hub
 from numpy.typing import NDArray
 
+from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.export.program import Program
 from ftapp.models.export.serving import Inputs
 from ftapp.models.saved_model import TrainedModel
@@ -33,6 +35,11 @@ class ExportRequest:
     trained: TrainedModel
     int8: bool
     calibration: list[Inputs]
+
+    def load_backbone(self) -> Any:
+        """Load the trained backbone alone, in float32."""
+        preset = str(self.folder / "preset")
+        return load_over_blank(lambda: keras_hub.models.Backbone.from_preset(preset, dtype="float32"))
 
 
 @dataclass(frozen=True)

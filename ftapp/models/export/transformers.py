@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_hub
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -113,7 +112,7 @@ def write(request: ExportRequest, folder: Path) -> WrittenModel:
     trained = request.trained
     if trained.causal_lm is not None:
         return _write_language_model(trained, folder)
-    backbone = keras_hub.models.Backbone.from_preset(str(request.folder / "preset"), dtype="float32")
+    backbone = request.load_backbone()
     family = FAMILIES.get(type(backbone).__name__)
     if family is None:
         known = ", ".join(FAMILIES)
