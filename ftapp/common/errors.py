@@ -89,11 +89,16 @@ def shorten(message: str) -> str:
 
 
 def suggest_nearest(word: str, choices: Iterable[str]) -> str:
-    """A clause that names the closest of `choices` to `word`, or all of them when none is close and they are few."""
+    """A clause that names the closest of `choices` to `word`, or all of them when none is close and they are few.
+
+    Letter case counts, unless none is close with it.
+    """
     choices = list(dict.fromkeys(choices))
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5) if len(word) <= _LONGEST_WORD else []
-    if close:
-        return f"did you mean '{close[0]}'?"
+    if len(word) <= _LONGEST_WORD:
+        folded = {each.casefold(): each for each in reversed(choices)}
+        for asked, known in ((word, {each: each for each in choices}), (word.casefold(), folded)):
+            if close := difflib.get_close_matches(asked, known, n=1, cutoff=0.5):
+                return f"did you mean '{known[close[0]]}'?"
     if not choices:
         return "there is nothing to choose from"
     if len(choices) <= 24:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -155,7 +156,19 @@ def _find_names(root: Path, found: Layout, kind: FileKind, findings: DataProblem
             if escape_unprintable(name) != name:
                 findings.add(folder / name, "this name cannot be printed; a class is named in one line of UTF-8 text; "
                                             "rename the folder")  # fmt: skip
+        for link, target in _find_same(folder, own):
+            rule = "each class has a folder of its own; remove the link"
+            findings.add(folder / link, f"this link leads to the folder of the class '{target}'; {rule}")
     return inside
+
+
+def _find_same(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Find links to class folders that are there under another name too: the name of the link and the other one."""
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: ((folder / name).is_symlink(), name)):
+        target = found.setdefault(os.path.realpath(folder / name), name)
+        if target != name:
+            yield name, target
 
 
 def _find_classes(

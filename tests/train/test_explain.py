@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,9 @@ def test_words_of_texts_are_explained_with_the_answers_of_predict(
     (tmp_path / "other.csv").write_text("\n".join([lines[0], *lines[3:], *lines[1:3]]), encoding="utf-8")
     recipe = run.recipe_file.read_text(encoding="utf-8").replace(str(tiny.reviews), str(tmp_path / "other.csv"))
     run.recipe_file.write_text(recipe, encoding="utf-8")
+    assert explain_test(run, places) == {}
+    lines = run.examples_file.read_text(encoding="utf-8")
+    run.examples_file.write_text(re.sub(r'"digest":"\w+",', "", lines), encoding="utf-8")  # as of an earlier version
     assert explain_test(run, places) == {}
 
 

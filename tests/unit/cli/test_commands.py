@@ -130,6 +130,7 @@ def test_bad_arguments_exit_with_2_and_no_traceback(arguments: tuple[str, ...]) 
     ("arguments", "said"),
     [
         (("run", "bert-full", "--backend", "tensorflw"), "'--backend': unknown value 'tensorflw'; did you mean 'ten"),
+        (("run", "bert-full", "--backend", "JAX"), "'--backend': unknown value 'JAX'; did you mean 'jax'?"),
         (("ctl", "last", "nix"), "'ACTION': unknown value 'nix'; choose from 'pause', "),
         (("run", "bert-full", "--seed", "x"), "'--seed': 'x' is no whole number"),
         (("lr-find", "bert-full", "--from", "x"), "'--from': 'x' is no number"),

@@ -124,6 +124,18 @@ def test_problems_of_classes(pets: Path) -> None:
     assert "this folder has no folders; a folder of images has a folder for each" in problems(one.parent / "bird")[0]
 
 
+def test_a_link_to_the_folder_of_another_class_is_no_class(pets: Path) -> None:
+    (pets / "ape").symlink_to("cat")
+    (problem,) = problems(pets)
+    assert problem.startswith(f"{pets}/ape: data.source: this link leads to the folder of the class 'cat'; each class")
+    (pets / "ape").unlink()
+    (pets / "cat").rename(pets.parent / "elsewhere")
+    for name in ("ape", "cat"):  # neither is the folder itself
+        (pets / name).symlink_to(pets.parent / "elsewhere")
+    (problem,) = problems(pets)
+    assert problem.startswith(f"{pets}/cat: data.source: this link leads to the folder of the class 'ape'")
+
+
 def test_links_are_followed_unless_they_lead_nowhere(pets: Path, tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     (linked / "dog").mkdir(parents=True)
