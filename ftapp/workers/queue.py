@@ -20,6 +20,7 @@ from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry
 from ftapp.launchers.choose import make_launcher
 from ftapp.launchers.target import LOCAL, parse_target
+from ftapp.runs.exit_codes import EXIT_CODES
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.run_folder import RunFolder
 from ftapp.runs.starting import prepare_resume
@@ -66,7 +67,7 @@ def _take_turns(queue: Queue, disk: FullDisk, begin: Callable[[Entry], Future[st
 
 def _carry_out(queue: Queue, entry: Entry) -> str:
     """Start an entry, or wait for what goes on, and return its status after its end."""
-    job = queue.find_job(entry)
+    job, code = queue.find_job(entry), EXIT_CODES["refused"]
     if not job.folder.is_dir():
         return "deleted"
     try:
@@ -74,20 +75,20 @@ def _carry_out(queue: Queue, entry: Entry) -> str:
         if isinstance(job, Experiment):
             if not job.alive() and can_start(job):
                 launcher.start(job, entry.environment)
-                launcher.wait(job)
+                code = launcher.wait(job)
         elif not job.alive():
             if not job.events_file.exists():
                 launcher.start(job, entry.environment)
-                launcher.wait(job)
+                code = launcher.wait(job)
             elif job.status() == "crashed":
                 start = prepare_resume(job, offline=entry.environment.get("FTAPP_OFFLINE") == "1")
                 replace(start, environment={**entry.environment, **start.environment}).start(launcher)
-                launcher.wait(job)
+                code = launcher.wait(job)
     except (OSError, RecipeError, RunError) as error:
         print(f"{entry.label}: {error}", flush=True)
     while job.alive():
         time.sleep(_POLL_SECONDS)
-    return _find_status(job)
+    return _find_status(job, code)
 
 
 def can_start(experiment: Experiment) -> bool:
@@ -99,9 +100,10 @@ def can_start(experiment: Experiment) -> bool:
     return experiment.status([]) == "crashed" and not experiment.is_stopping()
 
 
-def _find_status(job: RunFolder | Experiment) -> str:
-    if not job.folder.is_dir():  # refused before it began, and removed by who followed it
-        return "refused"
+def _find_status(job: RunFolder | Experiment, code: int) -> str:
+    """Find the status of what has ended. code: its exit code; where that is not known, that of a refused one."""
+    if not job.folder.is_dir():  # who follows a run that was refused before it began removes it
+        return "refused" if code == EXIT_CODES["refused"] else "deleted"
     if isinstance(job, RunFolder):
         return job.status()
     return job.status([member.run.status() for member in job.list_members()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,16 @@ def test_recipes_run_one_after_another_and_the_queue_goes_on_after_its_end(
     assert list_statuses() == [(1, "interrupted"), (2, "done")]
     log = queue.log_file.read_text("utf-8").splitlines()
     assert [line.rpartition(": ")[2] for line in log] == ["interrupted", "done"]
+
+
+def test_a_run_whose_folder_is_deleted_is_told_so(
+    text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "long.toml").write_text(text_recipe.replace("steps = 12", "steps = 100_000"), encoding="utf-8")
+    invoke("add", str(tmp_path / "long.toml"))
+    run = wait_for(lambda: find_run(tmp_path / "runs", lambda each: isinstance(each, Stepped)))
+    assert run is not None
+    shutil.rmtree(run.folder.rename(tmp_path / "gone"))
+    wait_for(lambda: not Queue.of(tmp_path / "runs").alive())
+    assert list_statuses() == [(1, "deleted")]
