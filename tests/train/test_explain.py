@@ -55,8 +55,8 @@ def test_words_of_texts_are_explained_with_the_answers_of_predict(
     recipe = run.recipe_file.read_text(encoding="utf-8").replace(str(tiny.reviews), str(tmp_path / "other.csv"))
     run.recipe_file.write_text(recipe, encoding="utf-8")
     assert explain_test(run, places) == {}
-    lines = run.examples_file.read_text(encoding="utf-8")
-    run.examples_file.write_text(re.sub(r'"digest":"\w+",', "", lines), encoding="utf-8")  # as of an earlier version
+    written = run.examples_file.read_text(encoding="utf-8")
+    run.examples_file.write_text(re.sub(r'"digest":"\w+",', "", written), encoding="utf-8")  # as of an earlier version
     assert explain_test(run, places) == {}
 
 
