@@ -39,7 +39,7 @@ def measured() -> Callable[[RunFolder], tuple[NDArray[Any], NDArray[Any]]]:
         train = data.load(loaded.data, loaded.task, loaded.seed).train
         features = keras.Model(trained.model.input, trained.model.get_layer(NORMALIZATION).input)
         images = encode_images([train[index] for index in range(len(train))], trained.preprocessor)
-        values = features.predict(images, verbose=0)
+        values = np.asarray(features(images, training=False))
         return values.mean(axis=0), values.var(axis=0)
 
     return measured
