@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ftapp.common.errors import RunError
 from ftapp.common.package_uri import Artifact
 from ftapp.recipe import bundled, load
 from ftapp.workers import planner
+from tests.support.quick_starts import make_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(1500)]
 
@@ -41,8 +41,8 @@ def artifacts() -> None:
 
 def run_quick(folder: Path, name: str, *overrides: str) -> dict[str, Any]:
     sets = [part for override in overrides for part in ("--set", override)]
-    command = [sys.executable, "-m", "ftapp.cli", "run", name, "--profile", "quick", "--json", *sets]
-    done = subprocess.run([*command, "--runs-dir", str(folder)], stdout=subprocess.PIPE, text=True, check=False)
+    command = make_command("ftapp.cli", "run", name, "--profile", "quick", "--json", *sets, "--runs-dir", str(folder))
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0
     result: dict[str, Any] = json.loads(done.stdout)
     print(f"{name}: {result['metrics']} in {result['seconds']:.0f} s")
@@ -51,8 +51,8 @@ def run_quick(folder: Path, name: str, *overrides: str) -> dict[str, Any]:
 
 def check_export(folder: Path, to: str, *flags: str) -> dict[str, Any]:
     """Export the only run in a folder, and return how its answers compare with the model's."""
-    command = [sys.executable, "-m", "ftapp.cli", "export", "last", "--to", to, *flags, "--json"]
-    done = subprocess.run([*command, "--runs-dir", str(folder)], stdout=subprocess.PIPE, text=True, check=False)
+    command = make_command("ftapp.cli", "export", "last", "--to", to, *flags, "--json", "--runs-dir", str(folder))
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0
     check: dict[str, Any] = json.loads(done.stdout)["check"]
     print(f"{to}: {check}")
@@ -108,9 +108,8 @@ def test_vgg16_in_int8_tells_digits_apart(tmp_path: Path) -> None:
 
 
 def test_minilm_with_frozen_attention_learns_moods(tmp_path: Path) -> None:
-    result = run_quick(
-        tmp_path, "bert-freeze-attention", "phase.finetune.steps=35", "evaluate.every=35", "evaluate.examples=50"
-    )
+    sets = ("phase.finetune.steps=35", "evaluate.every=50", "evaluate.examples=50")  # before the first step alone
+    result = run_quick(tmp_path, "bert-freeze-attention", *sets)
     assert result["history"][0]["accuracy"] < 0.65
     assert result["metrics"]["accuracy"] >= 0.72
     # 7,089,408 in the MLP layers, 9,216 in the blocks' norms, 147,840 in the pooler, 770 in the classifier.
