@@ -280,7 +280,7 @@ def test_images_are_read_in_training_as_in_prediction(tmp_path: Path) -> None:
     class Given(keras.layers.Layer):  # type: ignore[misc]
         """Puts out its inputs."""
 
-        def predict(self, images: object, verbose: int) -> object:
+        def predict(self, images: object, **options: object) -> object:
             return images
 
     trained = TrainedModel("image-classification", "softmax", train.examples.classes, Given(), preprocessor, None)
