@@ -40,10 +40,14 @@ def test_what_is_read_late_is_told_in_the_same_order(
         monkeypatch.setattr(backend, "computes_ahead", lambda is_late=is_late: is_late)
         runs.append(do(image_recipe + second, *sets, commands=[Checkpoint(), Rate(base=0.005)]))
     at_once, late = (read(run.events_file) for _, _, run in runs)
-    timed = [[event for event in describe(events) if event["kind"] == "PhaseTimed"] for events in (at_once, late)]
-    assert timed[0] == timed[1]
-    assert len(timed[0]) == 2
-    others = [[event for event in describe(events) if event["kind"] != "PhaseTimed"] for events in (at_once, late)]
+    for kind in ("PhaseTimed", "StateSaved"):  # written when a phase has been timed, and when a state is on the disk
+        found = [[event for event in describe(events) if event["kind"] == kind] for events in (at_once, late)]
+        assert found[0] == found[1]
+        assert len(found[0]) == 2
+    others = [
+        [event for event in describe(events) if event["kind"] not in ("PhaseTimed", "StateSaved")]
+        for events in (at_once, late)
+    ]
     assert others[0] == others[1]
     _, history, _ = runs[1]
     assert list(history.steps.step) == list(range(1, 24))

@@ -362,7 +362,7 @@ async def test_the_images_with_the_highest_loss_stand_above_the_list(write_run: 
         await until(pilot, lambda: len(pictures.query(".caption")) == 2)
         captions = [str(each.visual) for each in pictures.query(".caption").results(Static)]
         assert captions == ["cat → dog", "cat"]
-        assert pictures.size.height >= 6
+        await until(pilot, lambda: pictures.size.height >= 6)
         assert "3/7.png" in shown(screen, ErrorsPane)
 
 
