@@ -13,6 +13,7 @@ from textual.css import match
 from textual.css.model import CombinatorType, RuleSet, Selector
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
+from textual.pilot import Pilot
 from textual.screen import UPDATE_PERIOD
 from textual.timer import Timer
 
@@ -29,6 +30,8 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     Reason: `textual._wait.wait_for_idle` takes a process that uses no processor time for one at rest. So is one that
     others keep off the processor, and a pilot on a busy machine went on too early. Textual has no hook for this. The
     event loop tells neither its ready callbacks nor its timers in public, nor which calls its threads work at.
+
+    Once it rests, no widget has a message left. So a pilot does not also send one to each widget and wait for them all.
     """
     working: set[asyncio.Future[Any]] = set()
     run = asyncio.BaseEventLoop.run_in_executor
@@ -43,16 +46,25 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
         loop: Any = asyncio.get_running_loop()
         for _round in range(_ROUNDS):
             soon = loop.time() + UPDATE_PERIOD
+            due = [timer.when() for timer in loop._scheduled if timer.when() <= soon and not timer.cancelled()]
             if loop._ready:
                 await asyncio.sleep(0)
-            elif working or any(timer.when() <= soon and not timer.cancelled() for timer in loop._scheduled):
-                await asyncio.sleep(0.001)
+            elif working or due:
+                await asyncio.sleep(0.001 if working else min(due) - loop.time())
             else:
                 return
+
+    async def process_messages(_pilot: Pilot[Any]) -> None:
+        loop: Any = asyncio.get_running_loop()
+        for _round in range(_ROUNDS):
+            if not loop._ready:
+                return
+            await asyncio.sleep(0)
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)
     monkeypatch.setattr("textual.app.wait_for_idle", rest)
     monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
+    monkeypatch.setattr(Pilot, "_wait_for_screen", process_messages)
 
 
 def pause_timers_of_apps_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -15,7 +14,7 @@ from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layer_tree import LayerTree
 from tests.support.recipe_files import HUB_TEXTS
-from tests.tui.harness import Opened, until
+from tests.tui.harness import Opened, paste, until
 
 HUB = f"""{HUB_TEXTS.replace("64", "16")}classes = ["bad", "good"]
 [[phase]]
@@ -63,19 +62,16 @@ def line(screen: ConfigureScreen, key: str) -> FieldLine:
 
 
 async def fill(screen: ConfigureScreen, pilot: Pilot[None], key: str, text: str) -> FieldLine:
-    """Type a text into a field, in the place of what is there."""
+    """Put a text into a field, in the place of what is there."""
     found = line(screen, key)
     box = found.query_one(Input)
     box.focus()
-    await pilot.press("end", "ctrl+u", *typed(text))
-    await pilot.pause()
+    box.select_all()
+    if text:
+        await paste(pilot, text)
+    else:
+        await pilot.press("delete")
     return found
-
-
-async def paste(screen: ConfigureScreen, pilot: Pilot[None], text: str) -> None:
-    """Paste a text into the field that has the focus, as a terminal does: each key that is typed takes its time."""
-    screen.app.post_message(Paste(text))
-    await pilot.pause()
 
 
 def typed(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import time
@@ -58,6 +59,15 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
     """Whatever a test starts has ended when it has."""
     yield
     none_left(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def seldom_collected() -> Iterator[None]:
+    """The collector looks through what a test makes once it is much: most of it goes with the test's app."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(500_000, *thresholds[1:])
+    yield
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import App
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -64,6 +65,12 @@ async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float 
         await pilot.pause(pause)  # it sends a message to each widget
         waited, pause = waited + pause, min(0.1, 1.2 * pause)
     raise AssertionError("it has not come about")
+
+
+async def paste(pilot: Pilot[None], text: str) -> None:
+    """Paste a text into the field that has the focus, as a terminal does: each key that is typed takes its time."""
+    pilot.app.post_message(Paste(text))
+    await pilot.pause()
 
 
 async def start_long_run(pilot: Pilot[None], text: str, folder: Path) -> RunScreen:

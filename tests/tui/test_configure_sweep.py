@@ -11,8 +11,8 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.sweep.search import Search
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.widgets.dropdown import Dropdown
-from tests.tui.configuring import HUB, fill, line, opened, paste, text_of, typed, with_layers
-from tests.tui.harness import Opened
+from tests.tui.configuring import HUB, fill, line, opened, text_of, typed, with_layers
+from tests.tui.harness import Opened, paste
 from tests.tui.test_configure_arms import ARMS
 
 RATE = "phase.head.learning_rate"
@@ -36,7 +36,7 @@ async def test_a_sweep_is_configured_and_started(draft: Draft, tmp_path: Path) -
         assert not line(screen, "experiment.repeats").is_on_screen
         assert "Sweep, 50 runs at most" in text_of(section.query_one(".section"))
         await pilot.press("enter")
-        await paste(screen, pilot, "phase.head.layers = [['train all'], ['train ")
+        await paste(pilot, "phase.head.layers = [['train all'], ['train ")
         await pilot.press(*typed("head']]"))
         await fill(screen, pilot, "sweep.trials", "1")
         wrong = line(screen, "sweep.trials")
@@ -76,7 +76,7 @@ async def test_values_that_do_not_fit_are_told_as_they_are_typed(draft: Draft) -
         wrong, over = screen.query_one("#over-wrong", Static), screen.query_one("#over", TextArea)
         assert "no values to try are given" in text_of(wrong)
         over.focus()
-        await paste(screen, pilot, "phase.head.layers = [['train all'], ['train ")
+        await paste(pilot, "phase.head.layers = [['train all'], ['train ")
         await pilot.press(*typed("hed']]"))
         await pilot.pause()
         assert text_of(wrong).startswith("phase.head.layers: the choice [\"train hed\"]: 'hed' matches no layer")

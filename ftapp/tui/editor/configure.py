@@ -102,12 +102,12 @@ class ConfigureScreen(Page):
     def on_mount(self) -> None:
         self.query_one(ChoicesLine).offer_profiles(self.form.draft)
         self._activate("layers")
+        self.take(self.form.draft)  # before the first frame, so that the fields have their places only once
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         if self.query(LayerTree):  # a screen that is being left has none
             self._focus_home()
-            self.take(self.form.draft)
 
     async def on_unmount(self) -> None:
         self.workers.cancel_node(self)  # before they hear that the process has ended

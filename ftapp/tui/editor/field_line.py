@@ -27,7 +27,6 @@ class FieldLine(Widget):
     FieldLine { height: auto; color: $text-muted; }
     FieldLine:focus-within { color: $foreground; }
     FieldLine.-wrong { color: $error; }
-    FieldLine.-unsuited { display: none !important; }
     FieldLine > * { margin-left: 17; width: 1fr; }
     FieldLine > Switch, FieldLine > Switch:focus {
         border: none; padding: 0 1; width: auto; height: 1; background: $surface;
@@ -133,7 +132,8 @@ class FieldLine(Widget):
 
     def hide_if_foreign(self, task: str) -> None:
         """Hide the line if its key means nothing to a task."""
-        self.set_class(not suits(task, self.field.key), "-unsuited")
+        # Not by a class, for which Textual would style all that the line holds anew.
+        self.styles.display = None if suits(task, self.field.key) else "none"
 
     def offer(self, choices: Sequence[str]) -> None:
         """Offer some choices alone, of which the first is the default."""

@@ -21,6 +21,7 @@ from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers import AppliedRules, Node
+from ftapp.tui.widgets.shallow_classes import update_classes
 from ftapp.tui.widgets.texts import set_text, split_lines
 
 
@@ -95,12 +96,11 @@ class LayersPane(Vertical):
         if structure != self._structure:
             self._structure, self._root = structure, layers.build_tree(structure)
         self._decide(split_lines(self.query_one("#rules", TextArea).text))
-        self.add_class("-known")
-        self.remove_class("-stale")
+        update_classes(self, {"-known": True, "-stale": False})
 
     def mark_stale(self) -> None:
         """Make the layers faint, since they are of another model."""
-        self.add_class("-stale")
+        update_classes(self, {"-stale": True})
 
     def mark_cost_stale(self) -> None:
         """Make the costs faint, since they are of another draft."""
@@ -109,7 +109,7 @@ class LayersPane(Vertical):
     def wait(self, message: str) -> None:
         """Show a message in place of the layers."""
         self._structure = self._root = self.choice = None
-        self.remove_class("-known", "-stale")
+        update_classes(self, {"-known": False, "-stale": False})
         self.query_one("#waiting", Static).update(message)
         for name in ("#share", "#bar", "#cost"):
             self.query_one(name, Static).update("")
@@ -117,17 +117,17 @@ class LayersPane(Vertical):
     def cost(self, costs: Costs | str) -> None:
         """Show what the phase costs, or why the costs are unknown."""
         self._cost = costs if isinstance(costs, str) else describe_costs(costs)
-        self.query_one("#cost", Static).update(self._cost)
+        set_text(self.query_one("#cost", Static), self._cost)
         self.query_one("#cost", Static).remove_class("-stale")
 
     def timing(self, message: str) -> None:
         """Show the progress of timing steps below the costs; until the layers are known, their own is shown."""
         if self._structure is not None:
-            self.query_one("#cost", Static).update("\n".join(filter(None, (self._cost, message))))
+            set_text(self.query_one("#cost", Static), "\n".join(filter(None, (self._cost, message))))
 
     def show_error(self, message: str | None) -> None:
         """Show what is wrong with the rules; None for nothing."""
-        self.set_class(message is not None, "-wrong")
+        update_classes(self, {"-wrong": message is not None})
         set_text(self.query_one("#rules-wrong", Static), message or "")
 
     def _decide(self, wanted: list[str]) -> None:

@@ -169,7 +169,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         folds = (base.data.folds or 1) if base.data.fold is None else 1
         runs = (len(form.arms or [form]) + options.control) * options.repeats * folds
         counted = f", {format_quantity(runs, 'run')}" if runs > 1 and not options.sweep else ""
-        self.query_one("#experiment > .section", Static).update(f"Experiment{counted}")
+        set_text(self.query_one("#experiment > .section", Static), f"Experiment{counted}")
 
     def know(self, examples: int | None) -> None:
         """Take the number of training examples, from which the steps of an epoch follow; None while it is unknown."""

@@ -23,6 +23,7 @@ from ftapp.tui.page import Page, looks
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.recipe_menu import RecipeMenu
 from ftapp.tui.widgets.search_line import SearchLine
+from ftapp.tui.widgets.texts import set_text
 
 if TYPE_CHECKING:
     from ftapp.experiments.listing import Summary
@@ -291,11 +292,11 @@ copies a recipe to a file of your own. A file that you change in an editor is re
             return
         profile = self.profile
         title = Content.styled(entry.title, "b")
-        self.query_one("#title", Static).update(Content("\n").join(part for part in (title, entry.summary) if part))
+        set_text(self.query_one("#title", Static), Content("\n").join(part for part in (title, entry.summary) if part))
         # The title of the pane has the name of the file already.
         problems = [problem.removeprefix(f"{entry.path}: ") for problem in entry.problems]
-        self.query_one("#problems", Static).update("\n\n".join(problems))
-        self.query_one("#profiles", Static).update(_draw_profiles(entry.choices, profile))
+        set_text(self.query_one("#problems", Static), "\n\n".join(problems))
+        set_text(self.query_one("#profiles", Static), _draw_profiles(entry.choices, profile))
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))
         rows: list[Fact] = []
@@ -308,7 +309,7 @@ copies a recipe to a file of your own. A file that you change in an editor is re
             facts = recipe_facts.list_facts(recipe, size, entry.arms.get(profile, {}), entry.sweeps.get(profile))
             rows = [*facts, costs, recipe_facts.describe_last_run(last, time.time())]
         self.query_one(Facts).rows = rows
-        self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
+        set_text(self.query_one("#comment", Static), Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
         if recipe and size is None:
             self._find_size(recipe, (entry.path, profile))
         if recipe and (entry.path, profile) not in self._disk:

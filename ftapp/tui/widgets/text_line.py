@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual.geometry import Region
+from textual.geometry import Region, Size
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widgets import Input
 
@@ -17,6 +18,8 @@ _SYMBOLS = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}  # of con
 
 class TextLine(Input):
     """An input of one row. Without the focus, a long value is shortened; with it, the row follows the cursor."""
+
+    virtual_size = reactive(Size(0, 0))  # a text of another length changes no layout: the row has no scrollbar
 
     def __init__(self, value: str = "", *, is_path: bool = False, **options: Any) -> None:
         """Make the line.

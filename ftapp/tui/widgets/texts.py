@@ -8,10 +8,15 @@ from textual.widgets import Static
 
 def set_text(place: Static, text: str | Content) -> None:
     """Show a text, unless the widget shows it already: each update costs a layout of the screen."""
-    if place.content != text:
+    shown = place.content
+    if not (isinstance(shown, str | Content) and _make_content(shown).is_same(_make_content(text))):
         place.update(text)
 
 
 def split_lines(text: str) -> list[str]:
     """Split what is typed into its lines, without space around them and without empty ones."""
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _make_content(text: str | Content) -> Content:
+    return Content(text) if isinstance(text, str) else text

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ftapp.common.formatting import format_quantity
+from ftapp.tui.widgets.texts import set_text
 
 if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
@@ -54,4 +55,4 @@ class TopBar(Horizontal):
         if waiting := self.app.waiting_runs:
             parts.append(f"{format_quantity(waiting, 'run')} {'waits' if waiting == 1 else 'wait'}")
         parts += [f"yours waits: {self.app.turn}"] if self.app.turn else []
-        self.query_one("#live", Static).update(Content("  ·  ").join(map(Content.assemble, parts)))
+        set_text(self.query_one("#live", Static), Content("  ·  ").join(map(Content.assemble, parts)))
