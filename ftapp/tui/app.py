@@ -125,7 +125,7 @@ class FtApp(App[None]):
 
         return Summaries(self.runs_dir)
 
-    def get_default_screen(self) -> RecipesScreen:
+    def get_default_screen(self) -> Screen[None]:
         return RecipesScreen()
 
     def on_mount(self) -> None:
@@ -178,7 +178,7 @@ class FtApp(App[None]):
         from ftapp.tui.screens.queue import QueueScreen
         from ftapp.tui.screens.runs import RunsScreen
 
-        while not isinstance(self.screen, RecipesScreen):
+        while len(self.screen_stack) > 1:
             self.pop_screen()
         if place == "runs":
             if not self.is_screen_installed("runs"):  # it stays, with its marks, its filter and its cursor

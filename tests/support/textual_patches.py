@@ -31,7 +31,8 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     others keep off the processor, and a pilot on a busy machine went on too early. Textual has no hook for this. The
     event loop tells neither its ready callbacks nor its timers in public, nor which calls its threads work at.
 
-    Once it rests, no widget has a message left. So a pilot does not also send one to each widget and wait for them all.
+    Once it rests, no widget has a message left. So a pilot does not also send one to each widget, and wait until all of
+    them have got it.
     """
     working: set[asyncio.Future[Any]] = set()
     run = asyncio.BaseEventLoop.run_in_executor
@@ -49,22 +50,30 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
             due = [timer.when() for timer in loop._scheduled if timer.when() <= soon and not timer.cancelled()]
             if loop._ready:
                 await asyncio.sleep(0)
-            elif working or due:
+            elif due:
                 await asyncio.sleep(0.001 if working else min(due) - loop.time())
+            elif working or _is_to_draw(active_app.get(None)):
+                await asyncio.sleep(0.001)
             else:
                 return
 
-    async def process_messages(_pilot: Pilot[Any]) -> None:
-        loop: Any = asyncio.get_running_loop()
-        for _round in range(_ROUNDS):
-            if not loop._ready:
-                return
-            await asyncio.sleep(0)
+    async def press(pilot: Pilot[Any], *keys: str) -> None:
+        await pilot.app._press_keys(keys)  # which waits for rest after each
+
+    async def pause(pilot: Pilot[Any], delay: float | None = None) -> None:
+        await (rest() if delay is None else asyncio.sleep(delay))
+        pilot.app.screen._on_timer_update()
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)
     monkeypatch.setattr("textual.app.wait_for_idle", rest)
     monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
-    monkeypatch.setattr(Pilot, "_wait_for_screen", process_messages)
+    monkeypatch.setattr(Pilot, "press", press)
+    monkeypatch.setattr(Pilot, "pause", pause)
+
+
+def _is_to_draw(app: App[Any] | None) -> bool:
+    """Whether a frame is to come: after a late one, the timer of frames skips one."""
+    return app is not None and not app._exit and bool(app._screen_stack) and app.screen._update_timer._active.is_set()
 
 
 def pause_timers_of_apps_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
+from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
@@ -25,7 +26,14 @@ from tests.support.textual_patches import said
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 
 
-class Opened(FtApp):
+class BareApp(FtApp):
+    """The app without its first screen, the list of recipes: drawing it takes as long as a small test of another."""
+
+    def get_default_screen(self) -> Screen[None]:
+        return Screen()
+
+
+class Opened(BareApp):
     """Keeps what the screen asks to open or to start, instead of opening it."""
 
     def __init__(self) -> None:
@@ -54,6 +62,13 @@ class Opened(FtApp):
 
     def try_model(self, run: RunFolder) -> None:
         self.tried.append(run)
+
+
+class Listing(Opened):
+    """Begins with the list of recipes, as the interface does."""
+
+    def get_default_screen(self) -> Screen[None]:
+        return RecipesScreen()
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 30) -> None:

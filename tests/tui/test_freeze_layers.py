@@ -8,11 +8,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ftapp.runs import commands
-from ftapp.tui.app import FtApp
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.screens.freeze_layers import FreezeLayers
 from ftapp.tui.screens.run import RunScreen
-from tests.tui.harness import SIZES, start_long_run, until
+from tests.tui.harness import SIZES, BareApp, start_long_run, until
 from tests.tui.structures import bert
 from tests.tui.test_run import shown, text
 
@@ -31,7 +30,7 @@ def changes(dialog: FreezeLayers) -> str:
 
 
 async def test_changes_are_collected_undone_and_sent() -> None:
-    async with FtApp().run_test(size=(100, 30)) as pilot:
+    async with BareApp().run_test(size=(100, 30)) as pilot:
         dialog, results = await opened(pilot, ["freeze all", "train head"])
         assert changes(dialog) == "No change so far."
         await pilot.press("s")
@@ -59,7 +58,7 @@ async def test_changes_are_collected_undone_and_sent() -> None:
 
 
 async def test_escape_changes_nothing() -> None:
-    async with FtApp().run_test(size=(100, 30)) as pilot:
+    async with BareApp().run_test(size=(100, 30)) as pilot:
         _, results = await opened(pilot, [])
         await pilot.press("b", "escape")
         await until(pilot, lambda: results == [None])
@@ -67,7 +66,7 @@ async def test_escape_changes_nothing() -> None:
 
 async def test_the_dialog_fits_every_terminal() -> None:
     for size in SIZES:
-        async with FtApp().run_test(size=size) as pilot:
+        async with BareApp().run_test(size=size) as pilot:
             dialog, _ = await opened(pilot, ["freeze all", "train head"])
             await pilot.press("+")
             await pilot.pause()
@@ -80,7 +79,7 @@ async def test_the_dialog_fits_every_terminal() -> None:
 
 
 async def test_a_layer_thaws_in_a_real_run(image_recipe: str, tmp_path: Path) -> None:
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await start_long_run(pilot, image_recipe, tmp_path)
         try:

@@ -17,7 +17,7 @@ from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.facts import Facts
 from tests.tui.conftest import Write
-from tests.tui.harness import SIZES, Opened, notes, paste, until
+from tests.tui.harness import SIZES, Listing, notes, paste, until
 
 
 async def ready(pilot: Pilot[None]) -> RecipesScreen:
@@ -49,7 +49,7 @@ def rewrite(file: Path, text: str) -> None:
 
 
 async def test_all_bundled_recipes_are_listed_by_task() -> None:
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         assert sorted(names(screen)) == sorted(recipe.bundled())
         headings = [str(option.prompt) for option in screen.query_one("#menu", OptionList).options if not option.id]
@@ -65,7 +65,7 @@ async def test_all_bundled_recipes_are_listed_by_task() -> None:
 
 
 async def test_the_cursor_goes_to_the_recipe_that_is_named() -> None:
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         for query, found in [
             ("bert-full", "bert-full"),
@@ -90,7 +90,7 @@ async def test_the_cursor_goes_to_the_recipe_that_is_named() -> None:
 
 
 async def test_keys_that_come_at_once_are_searched_for() -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
         for key in ("slash", *"rev"):
@@ -100,7 +100,7 @@ async def test_keys_that_come_at_once_are_searched_for() -> None:
 
 
 async def test_one_key_runs_the_first_recipe_with_its_quick_profile() -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("r")
@@ -110,7 +110,7 @@ async def test_one_key_runs_the_first_recipe_with_its_quick_profile() -> None:
 
 async def test_a_recipe_can_be_run_before_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RecipesScreen, "_reread", lambda screen: None)
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = app.screen
         assert isinstance(screen, RecipesScreen)
@@ -123,7 +123,7 @@ async def test_a_recipe_can_be_run_before_it_is_checked(monkeypatch: pytest.Monk
 
 
 async def test_enter_configures_the_highlighted_recipe() -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("down", "enter")
@@ -133,7 +133,7 @@ async def test_enter_configures_the_highlighted_recipe() -> None:
 
 
 async def test_a_double_look_at_a_recipe_with_the_mouse() -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await ready(pilot)
         await pilot.click("#menu", offset=(6, 2))
@@ -143,7 +143,7 @@ async def test_a_double_look_at_a_recipe_with_the_mouse() -> None:
 
 
 async def test_typing_filters_at_once_and_escape_clears() -> None:
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"unfr")
         assert names(screen) == ["bert-gradual-unfreezing"]
@@ -158,7 +158,7 @@ async def test_typing_filters_at_once_and_escape_clears() -> None:
 
 @pytest.mark.parametrize("key", ["enter", "down"])
 async def test_the_search_is_left_for_the_list(key: str) -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"targeted", key)
@@ -168,7 +168,7 @@ async def test_the_search_is_left_for_the_list(key: str) -> None:
 
 
 async def test_search_finds_titles_summaries_and_tasks() -> None:
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"causal")
         assert names(screen) == [
@@ -184,7 +184,7 @@ async def test_search_finds_titles_summaries_and_tasks() -> None:
 
 
 async def test_the_pane_tells_model_data_phases_and_comment() -> None:
-    async with Opened().run_test(size=(120, 40)) as pilot:
+    async with Listing().run_test(size=(120, 40)) as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"gradual", "enter")
         shown = text(screen)
@@ -205,12 +205,12 @@ async def test_the_pane_tells_model_data_phases_and_comment() -> None:
 
 
 async def test_the_profile_goes_round_and_is_remembered() -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("r", "p", "down", "r")
         assert [draft.profile for draft in app.started] == ["quick", None]
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         assert "● standard" in text(screen)
         await pilot.press("p")
@@ -219,18 +219,18 @@ async def test_the_profile_goes_round_and_is_remembered() -> None:
 
 
 async def test_a_profile_is_chosen_with_the_mouse() -> None:
-    async with Opened().run_test(size=(120, 40)) as pilot:
+    async with Listing().run_test(size=(120, 40)) as pilot:
         screen = await ready(pilot)
         await pilot.click("#profiles", offset=(24, 0))
         assert screen.profile is None
 
 
 async def test_welcome_stays_until_there_is_a_run(write_run: Write) -> None:
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen.query_one("#welcome").display)
     write_run()
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: screen._last)
         await pilot.pause()
@@ -240,7 +240,7 @@ async def test_welcome_stays_until_there_is_a_run(write_run: Write) -> None:
 async def test_the_last_run_of_recipe_and_profile_is_told(write_run: Write) -> None:
     write_run("vgg16-feature-extractor", profile="quick", steps=75, accuracy=0.985)
     write_run("vgg16-feature-extractor", profile="quick", steps=10, accuracy=0.5, age=90000, seed=1)
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: "accuracy 98.5%" in text(screen))
         assert "R = 25.0%" in text(screen)
@@ -252,7 +252,7 @@ async def test_the_last_run_of_recipe_and_profile_is_told(write_run: Write) -> N
 
 async def test_time_and_download_are_told_before_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: "downloads 58.1 MiB first" in text(screen))
         assert "Half a minute on two cores" in text(screen)
@@ -266,7 +266,7 @@ async def test_time_and_download_are_told_before_the_first_run(tmp_path: Path, m
 async def test_own_recipes_come_first_and_changes_show_by_themselves(tmp_path: Path) -> None:
     recipe.copy_to(recipe.bundled()["bert-full"], Path("mine.toml"))
     Path("pyproject.toml").write_text('[project]\nname = "other"\n')
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         assert names(screen)[0] == "mine"
         assert "pyproject" not in names(screen)
@@ -281,7 +281,7 @@ async def test_own_recipes_come_first_and_changes_show_by_themselves(tmp_path: P
 
 async def test_a_broken_recipe_is_shown_with_its_problems_and_does_not_run() -> None:
     Path("broken.toml").write_text('title = "x"\ntask = "imagery"\n[model]\n')
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
         assert screen.entry
@@ -298,7 +298,7 @@ async def test_a_broken_recipe_is_shown_with_its_problems_and_does_not_run() -> 
 
 async def test_a_recipe_is_copied_under_a_name_of_ones_own() -> None:
     Path("taken.toml").write_text("")
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("c")
         answer = pilot.app.screen.query_one(Input)
@@ -318,17 +318,17 @@ async def test_a_recipe_is_copied_under_a_name_of_ones_own() -> None:
 async def test_own_recipes_from_elsewhere_are_remembered(tmp_path: Path) -> None:
     far = tmp_path / "far" / "mine.toml"
     far.parent.mkdir()
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("c")
         pilot.app.screen.query_one(Input).value = str(far)
         await pilot.press("enter")
         await until(pilot, lambda: screen.entry and screen.entry.path == far)
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         screen = await ready(pilot)
         assert names(screen)[0] == "mine"
     far.unlink()
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         assert "mine" not in names(await ready(pilot))
 
 
@@ -337,14 +337,14 @@ async def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    async with Opened().run_test() as pilot:
+    async with Listing().run_test() as pilot:
         assert names(await ready(pilot))
     os.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(("size", "theme"), list(zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True)))
 async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test(size=size) as pilot:
         app.theme = theme
         screen = await ready(pilot)
@@ -357,7 +357,7 @@ async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) 
 
 
 async def test_a_recipe_with_arms_shows_what_each_overrides() -> None:
-    app = Opened()
+    app = Listing()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"lesson-vgg16-two", "down")

@@ -15,7 +15,6 @@ from ftapp.runs.phase_events import Stepped
 from ftapp.runs.rewind import rewind_log
 from ftapp.runs.run_folder import RunFolder
 from ftapp.tui.actions.resume import await_refused_resume
-from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.screens.run import RunScreen
@@ -26,7 +25,7 @@ from ftapp.tui.widgets.phases_pane import PhasesPane
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
 from tests.tui.conftest import Write
-from tests.tui.harness import Opened, listed, living, notes, until
+from tests.tui.harness import BareApp, Opened, listed, living, notes, until
 from tests.tui.test_run import opened, text
 
 
@@ -46,7 +45,7 @@ async def test_a_crashed_run_is_resumed_from_the_list_and_lengthened_on_its_scre
     total = len(whole.steps)
     crashed = cut_back(run, 5)
     assert crashed.status() == "crashed"
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         table = await listed(pilot, 2)
         while table.current is None or table.current.run != crashed:
@@ -79,7 +78,7 @@ async def test_a_crashed_run_is_resumed_from_the_list_and_lengthened_on_its_scre
 
 async def test_the_screen_begins_anew_where_the_log_is_cut(write_run: Write) -> None:
     run = write_run(status="interrupted", steps=10, total=12)
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         headline, loss = screen.query_one(Headline), screen.query_one("#loss", Chart)
         await until(pilot, lambda: "interrupted" in text(headline) and len(loss.curves[0].x) == 10)
@@ -105,7 +104,7 @@ async def test_the_screen_begins_anew_where_the_log_is_cut(write_run: Write) -> 
 async def test_a_run_that_would_begin_again_asks_first(write_run: Write) -> None:
     run = write_run(status="interrupted", steps=10)
     before = run.events_file.read_bytes()
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, run)
         await pilot.press("g")
@@ -127,7 +126,7 @@ async def test_differences_are_shown_before_a_run_goes_on_inexactly(write_run: W
         '"cached": false}'
     )
     write_manifest(folder)
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, run)
         await pilot.press("g")
@@ -153,7 +152,7 @@ async def test_a_run_whose_recipe_cannot_be_read_is_not_resumed(write_run: Write
 
 async def test_why_a_run_did_not_go_on_is_told_on_any_screen(write_run: Write) -> None:
     run = write_run(status="interrupted")
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(80, 24)) as pilot:
         begun = time.time()
         with living(run):

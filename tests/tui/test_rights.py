@@ -32,7 +32,7 @@ from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.screens.sweep import SweepScreen
 from tests.tui.conftest import Write
-from tests.tui.harness import Opened, listed, living, notes, until
+from tests.tui.harness import Listing, listed, living, notes, until
 from tests.tui.test_queue import add, opened
 
 _LOOKING = {
@@ -133,7 +133,7 @@ async def test_the_screens_of_people_who_watch_offer_nothing_that_changes(
 ) -> None:
     run = write_run(status="done")
     use_as(monkeypatch, _VIEWER)
-    app = Opened()
+    app = Listing()
     async with app.run_test(size=(120, 40)) as pilot:
         assert "only watching" in str(app.screen.query_one("#live").visual)  # type: ignore[attr-defined]
         assert not {"r", "n", "c"} & set(app.screen.active_bindings)

@@ -37,7 +37,7 @@ from ftapp.tui.widgets.run_panes import PANES
 from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane, shorten_path
 from tests.support.example_results import FOUND, write_examples
 from tests.tui.conftest import Write
-from tests.tui.harness import SIZES, living, notes, until
+from tests.tui.harness import SIZES, BareApp, living, notes, until
 
 
 async def opened(pilot: Pilot[None], run: RunFolder) -> RunScreen:
@@ -63,7 +63,7 @@ def shown(screen: RunScreen, pane: type[Pane]) -> str:
 
 async def test_an_ended_run_shows_its_result_and_curves(write_run: Write) -> None:
     run = write_run("small", profile="quick", steps=30)
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         headline = text(screen.query_one(Headline))
         for part in ("done", "small quick", "30 steps in 30 s", "test loss 0.5000", "test accuracy 80.00%"):
@@ -79,7 +79,7 @@ async def test_an_ended_run_shows_its_result_and_curves(write_run: Write) -> Non
 
 async def test_a_run_without_accuracy_shows_the_metrics_that_it_has(write_run: Write) -> None:
     run = write_run(steps=30, metrics={"mean_absolute_error": 12.5, "f1": 0.75})
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         headline = text(screen.query_one(Headline))
         assert "test mean absolute error 12.5000  ·  test loss 0.5000" in headline
@@ -95,7 +95,7 @@ async def test_a_failed_run_says_why_with_the_end_of_its_log(write_run: Write) -
         "E0000 00:00:1795595532.422100   27725 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error\n"
     )
     run.log_file.write_text("first line\nlast line\n" + notices * 20)
-    async with FtApp().run_test(size=(100, 40)) as pilot:
+    async with BareApp().run_test(size=(100, 40)) as pilot:
         screen = await opened(pilot, run)
         said = text(screen.query_one(FailureNotice))
         assert "the loss has to stay finite" in said
@@ -105,7 +105,7 @@ async def test_a_failed_run_says_why_with_the_end_of_its_log(write_run: Write) -
 
 async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> None:
     run = write_run(status=None)
-    async with FtApp().run_test(size=(100, 40)) as pilot:
+    async with BareApp().run_test(size=(100, 40)) as pilot:
         screen = await opened(pilot, run)
         assert "crashed" in text(screen.query_one(Headline))
         assert "ended without an error message" in text(screen.query_one(FailureNotice))
@@ -114,7 +114,7 @@ async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> Non
 
 async def test_a_run_whose_folder_is_moved_says_so_until_it_is_back(write_run: Write, tmp_path: Path) -> None:
     run, elsewhere = write_run(status=None), tmp_path / "elsewhere"
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(100, 40)) as pilot:
         with living(run):
             screen = await opened(pilot, run)
@@ -142,7 +142,7 @@ async def test_damage_and_small_terminals_degrade(write_run: Write, sizes: list[
             file.write(b'{"event":"step","time":1.0,"st')
     elif damage == "no recipe":
         run.recipe_file.write_text("title = 3")
-    async with FtApp().run_test(size=sizes[0]) as pilot:
+    async with BareApp().run_test(size=sizes[0]) as pilot:
         screen = await opened(pilot, run)
         if damage == "folder gone":
             for each in run.folder.iterdir():
@@ -159,7 +159,7 @@ async def test_damage_and_small_terminals_degrade(write_run: Write, sizes: list[
 async def test_a_live_run_is_followed_until_it_ends(write_run: Write) -> None:
     run = write_run(status=None, steps=10, total=40)
     with living(run):
-        async with FtApp().run_test(size=(120, 40)) as pilot:
+        async with BareApp().run_test(size=(120, 40)) as pilot:
             screen = await opened(pilot, run)
             assert "running" in text(screen.query_one(Headline))
             assert "step 10 of 40" in text(screen.query_one(Headline))
@@ -184,7 +184,7 @@ async def test_drift_confusion_and_samples(write_run: Write) -> None:
     log.write(Drifted(time=now, step=10, phase="finetune", since_start={"head": 0.25}))
     log.write(Confused(time=now, step=10, split="test", counts=[[8, 1], [2, 9]]))
     log.write(RunEnded(time=now, status="done", steps=10, seconds=1.0))
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         layers = shown(screen, TrainedLayersPane)
         assert "head" in layers
@@ -196,7 +196,7 @@ async def test_drift_confusion_and_samples(write_run: Write) -> None:
 
 async def test_a_confusion_matrix_that_comes_last_is_drawn_to_its_panes_width(write_run: Write) -> None:
     run = write_run(status=None)
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         assert not screen.query_one(ExamplesPane).display
         log = EventLog(run.events_file)
@@ -212,7 +212,7 @@ async def test_a_language_models_samples_newest_first(write_run: Write) -> None:
     log = EventLog(run.events_file)
     for step, words in ((0, "Alice looked at the at the"), (10, "Alice looked at the Queen")):
         log.write(Sampled(time=time.time(), step=step, prompt="Alice looked", text=words))
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         said = " ".join(shown(screen, ExamplesPane).split())
         assert said.index("after 10 steps Alice looked at the Queen") < said.index("after 0 steps")
@@ -221,7 +221,7 @@ async def test_a_language_models_samples_newest_first(write_run: Write) -> None:
 async def test_the_log_tells_the_run_and_what_its_process_printed(write_run: Write) -> None:
     run = write_run()
     run.log_file.write_text("a library's warning\n")
-    async with FtApp().run_test(size=(200, 60)) as pilot:
+    async with BareApp().run_test(size=(200, 60)) as pilot:
         screen = await opened(pilot, run)
         report = " ".join(strip.text.strip() for strip in screen.query_one(LogPane).lines)
         assert report.startswith("a library's warning")
@@ -230,7 +230,7 @@ async def test_the_log_tells_the_run_and_what_its_process_printed(write_run: Wri
 
 async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> None:
     run = write_run(steps=30)
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         await pilot.press("v")
         await until(pilot, lambda: bool(pilot.app.screen.query(SelectionList)))
@@ -262,7 +262,7 @@ async def test_a_phase_is_marked_by_how_it_went(write_run: Write, status: Status
         log.write(ended_phase())
     if status:
         log.write(RunEnded(time=time.time(), status=status, steps=10, seconds=1.0))
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         assert shown(screen, PhasesPane).lstrip().startswith(f"{sign} finetune")
 
@@ -272,7 +272,7 @@ async def test_a_phase_whose_proof_fails_is_marked_as_failed(write_run: Write) -
     log = EventLog(run.events_file)
     log.write(ended_phase(changed=["embedding"]))
     log.write(RunEnded(time=time.time(), status="done", steps=10, seconds=1.0))
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         assert shown(screen, PhasesPane).lstrip().startswith("✗ finetune")
 
@@ -285,7 +285,7 @@ async def test_an_early_end_and_the_step_of_the_best_weights_are_told(write_run:
     log.write(BestRestored(time=time.time(), step=10, best_step=6, metric="loss", value=0.5))
     log.write(ModelSaved(time=time.time(), folder="model", step=6))
     log.write(RunEnded(time=time.time(), status="interrupted", steps=10, seconds=1.0))
-    async with FtApp().run_test(size=(160, 40)) as pilot:
+    async with BareApp().run_test(size=(160, 40)) as pilot:
         screen = await opened(pilot, run)
         assert "weights of step 6" in text(screen.query_one(Headline))
         phases = " ".join(shown(screen, PhasesPane).split())
@@ -312,7 +312,7 @@ def ended_phase(changed: Sequence[str] = ()) -> PhaseEnded:
 
 async def test_panes_of_an_ended_run_follow_the_terminals_width(write_run: Write) -> None:
     run = write_run()
-    async with FtApp().run_test(size=(80, 24)) as pilot:
+    async with BareApp().run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot, run)
         log = screen.query_one(LogPane)
         await until(pilot, lambda: log.lines)
@@ -339,7 +339,7 @@ async def test_the_test_examples_with_the_highest_loss(write_run: Write) -> None
     assert result is not None
     explained = Explanation(label="bad", score=0.9857, method="integrated gradients", words=words)
     write_explanations(run, result, {"row 7": explained})
-    async with FtApp().run_test(size=(160, 60)) as pilot:
+    async with BareApp().run_test(size=(160, 60)) as pilot:
         screen = await opened(pilot, run)
         lines = [line.split() for line in shown(screen, ErrorsPane).splitlines()]
         assert lines[0][:8] == ["4.2500", "good", "→", "bad", "98.6%", "row", "7", "=never"]
@@ -358,7 +358,7 @@ async def test_the_images_with_the_highest_loss_stand_above_the_list(write_run: 
     wrong = ExampleResult(example="3/7.png", loss=2, truth="cat", answer="dog", right=False, picture=content.getvalue())
     broken = ExampleResult(example="3/8.png", loss=1, truth="cat", answer="cat", right=True, picture=b"no image")
     write_examples(run, wrong, broken)
-    async with FtApp().run_test(size=(100, 30)) as pilot:
+    async with BareApp().run_test(size=(100, 30)) as pilot:
         screen = await opened(pilot, run)
         pictures = screen.query_one(ErrorsPane).query_one(Pictures)
         await until(pilot, lambda: len(pictures.query(".caption")) == 2)
@@ -371,6 +371,6 @@ async def test_the_images_with_the_highest_loss_stand_above_the_list(write_run: 
 async def test_a_run_without_results_of_examples_has_no_pane_of_them(write_run: Write) -> None:
     run = write_run()
     write_examples(run, step=3)  # of another result
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         assert not screen.query_one(ErrorsPane).display

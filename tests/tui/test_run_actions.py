@@ -18,7 +18,7 @@ from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.headline import Headline
 from ftapp.tui.widgets.search_line import SearchLine
 from tests.tui.conftest import Write
-from tests.tui.harness import Opened, listed, living, notes, until
+from tests.tui.harness import BareApp, Opened, listed, living, notes, until
 
 
 def menu(app: FtApp) -> dict[str | None, bool]:
@@ -45,7 +45,7 @@ async def test_the_menu_tells_which_actions_are_possible_and_does_one_by_its_key
 
 
 async def test_a_run_is_deleted_from_its_screen_which_closes(write_run: Write) -> None:
-    run, app = write_run(status="interrupted"), FtApp()
+    run, app = write_run(status="interrupted"), BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         await listed(pilot, 1)
         await pilot.press("enter")
@@ -58,7 +58,7 @@ async def test_a_run_is_deleted_from_its_screen_which_closes(write_run: Write) -
 
 
 async def test_a_running_run_is_stopped_from_the_list(write_run: Write) -> None:
-    run, app = write_run(status=None), FtApp()
+    run, app = write_run(status=None), BareApp()
     with living(run):
         async with app.run_test(size=(120, 40)) as pilot:
             await listed(pilot, 1)
@@ -70,7 +70,7 @@ async def test_a_running_run_is_stopped_from_the_list(write_run: Write) -> None:
 
 async def test_the_palette_offers_actions_that_have_no_key_on_the_screen(write_run: Write) -> None:
     write_run()
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         await listed(pilot, 1)
         await pilot.press("enter")
@@ -82,7 +82,7 @@ async def test_the_palette_offers_actions_that_have_no_key_on_the_screen(write_r
 
 async def test_tags_and_a_note_are_written_and_found_by_a_filter(write_run: Write) -> None:
     run, other = write_run("a", age=10, accuracy=0.6), write_run("b", age=20, accuracy=0.9)
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         table = await listed(pilot, 2)
         await pilot.press("n")
@@ -108,7 +108,7 @@ async def test_tags_and_a_note_are_written_and_found_by_a_filter(write_run: Writ
 
 
 async def test_a_note_that_cannot_be_written_is_offered_again(write_run: Write) -> None:
-    run, app = write_run(), FtApp()
+    run, app = write_run(), BareApp()
     taken = run.folder / "annotations.json"
     taken.mkdir()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -126,7 +126,7 @@ async def test_a_note_that_cannot_be_written_is_offered_again(write_run: Write) 
 
 
 async def test_the_note_of_a_live_run_is_changed_on_its_screen(write_run: Write) -> None:
-    run, app = write_run(status=None), FtApp()
+    run, app = write_run(status=None), BareApp()
     with living(run):
         async with app.run_test(size=(120, 40)) as pilot:
             app.open_run(run)

@@ -14,17 +14,16 @@ from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.leases import Lease
 from ftapp.runs.phase_events import Stepped
 from ftapp.runs.run_folder import RunFolder
-from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.headline import Headline
 from tests.tui.conftest import Write
-from tests.tui.harness import living, notes, start_long_run, until
+from tests.tui.harness import BareApp, living, notes, start_long_run, until
 from tests.tui.test_run import opened, text
 
 
 async def test_commands_are_gone_for_an_ended_run(write_run: Write) -> None:
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, write_run())
         await until(pilot, lambda: "pause" not in {each.binding.action for each in screen.active_bindings.values()})
         actions = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
@@ -34,7 +33,7 @@ async def test_commands_are_gone_for_an_ended_run(write_run: Write) -> None:
 async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: Write) -> None:
     live = write_run(status=None)
     with living(live):
-        async with FtApp().run_test(size=(120, 40)) as pilot:
+        async with BareApp().run_test(size=(120, 40)) as pilot:
             screen = await opened(pilot, live)
 
             def offered() -> list[str]:
@@ -54,7 +53,7 @@ async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: W
 async def test_stop_cancels_a_run_that_waits_for_a_machine(write_run: Write) -> None:
     run = write_run(status=None)
     run.leases.claim(Lease(launch="a", engine="ray", state="waiting", job="12"), 0)
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot, run)
         await until(pilot, lambda: "waits in Ray's queue (job 12)" in text(screen.query_one(Headline)))
@@ -70,7 +69,7 @@ async def test_stop_cancels_a_run_that_waits_for_a_machine(write_run: Write) -> 
 
 async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:
     run = write_run(status=None)
-    app = FtApp()
+    app = BareApp()
     with living(run):
         async with app.run_test(size=(120, 40)) as pilot:
             screen = await opened(pilot, run)
@@ -83,7 +82,7 @@ async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:
 
 
 async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, app, tried = write_run(status="interrupted"), FtApp(), list[RunFolder]()
+    run, app, tried = write_run(status="interrupted"), BareApp(), list[RunFolder]()
     monkeypatch.setattr(app, "try_model", tried.append)
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, run)
@@ -97,7 +96,7 @@ async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write, monkeyp
 
 
 async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(image_recipe: str, tmp_path: Path) -> None:
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await start_long_run(pilot, image_recipe, tmp_path)
         try:
@@ -134,7 +133,7 @@ async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(image_recip
 
 async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) -> None:
     run = write_run(status=None, total=100)
-    app = FtApp()
+    app = BareApp()
     with living(run):
         async with app.run_test(size=(100, 30)) as pilot:
             await until(pilot, lambda: app.live_runs == 1)
@@ -151,7 +150,7 @@ async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) ->
 async def test_a_loss_that_rises_raises_an_alarm_that_names_the_key(write_run: Write) -> None:
     run = write_run(status=None, steps=10, total=100)
     with living(run):
-        async with FtApp().run_test(size=(80, 24)) as pilot:
+        async with BareApp().run_test(size=(80, 24)) as pilot:
             screen = await opened(pilot, run)
             report = screen.query_one(Cautions)
             assert not report.has_class("-any")

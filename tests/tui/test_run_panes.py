@@ -9,7 +9,7 @@ from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.run_panes import RunPanes
 from tests.tui.conftest import Write
-from tests.tui.harness import until
+from tests.tui.harness import BareApp, until
 
 
 def sizes(app: FtApp) -> tuple[int, int]:
@@ -32,7 +32,7 @@ async def opened(pilot: Pilot[None], write_run: Write) -> FtApp:
 
 
 async def test_keys_move_the_edges_which_stay_and_go_back(write_run: Write) -> None:
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         app = await opened(pilot, write_run)
         _, height = sizes(app)
         await pilot.press("left_square_bracket", "left_curly_bracket", "left_curly_bracket")
@@ -46,7 +46,7 @@ async def test_keys_move_the_edges_which_stay_and_go_back(write_run: Write) -> N
 
 
 async def test_an_edge_is_dragged(write_run: Write) -> None:
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         app = await opened(pilot, write_run)
         facts = app.screen.query_one("#facts").region
         await pilot.mouse_down(offset=(facts.x, facts.y + 3))
@@ -66,7 +66,7 @@ async def test_a_narrow_screen_has_its_own_order(write_run: Write) -> None:
     settings = Settings.load()
     settings.facts_width = 60
     settings.save()
-    async with FtApp().run_test(size=(80, 24)) as pilot:
+    async with BareApp().run_test(size=(80, 24)) as pilot:
         app = pilot.app
         assert isinstance(app, FtApp)
         app.open_run(write_run())

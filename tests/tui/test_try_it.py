@@ -29,7 +29,7 @@ from ftapp.tui.widgets.score_bars import ScoreBars
 from ftapp.tui.widgets.write import Continuation, Write
 from tests.support.presets import Tiny
 from tests.tui.conftest import Write as WriteRun
-from tests.tui.harness import SIZES, living, until
+from tests.tui.harness import SIZES, BareApp, living, until
 
 RECIPES = {
     "text": """
@@ -150,7 +150,7 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
     from ftapp.models import saved_model
 
     run = trained("text")
-    app = FtApp()
+    app = BareApp()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         await type_text(pilot, "a great film")
@@ -217,7 +217,7 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
 async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, trained("image"))
         assert isinstance(screen.pane, Classify)
         file = tiny.photos / "across" / "0.png"
@@ -268,7 +268,7 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
 
 @pytest.mark.slow
 async def test_both_models_write_until_they_are_stopped(trained: Trained) -> None:
-    async with FtApp().run_test(size=(120, 40)) as pilot:
+    async with BareApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, trained("lm"))
         pane = screen.pane
         assert isinstance(pane, Write)
@@ -320,7 +320,7 @@ async def test_both_models_write_until_they_are_stopped(trained: Trained) -> Non
 
 
 async def test_numbers_that_cannot_be_are_told(trained: Trained) -> None:
-    async with FtApp().run_test(size=(100, 30)) as pilot:
+    async with BareApp().run_test(size=(100, 30)) as pilot:
         app_of(pilot).try_model(trained("lm"))
         await until(pilot, lambda: isinstance(pilot.app.focused, Prompt))
         screen = pilot.app.screen
@@ -341,7 +341,7 @@ async def test_numbers_that_cannot_be_are_told(trained: Trained) -> None:
 
 async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
     run = write_run("early", status="failed", error="the disk is full")
-    async with FtApp().run_test(size=(80, 24)) as pilot:
+    async with BareApp().run_test(size=(80, 24)) as pilot:
         app_of(pilot).try_model(run)
         await until(pilot, lambda: "the disk is full" in state(pilot.app.screen))
         assert "no saved model. Its status is failed" in state(pilot.app.screen)
@@ -353,7 +353,7 @@ async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
 async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -> None:
     run = write_run("live", status=None, steps=3, total=10)
     with living(run):
-        async with FtApp().run_test(size=(80, 24)) as pilot:
+        async with BareApp().run_test(size=(80, 24)) as pilot:
             app_of(pilot).try_model(run)
             await until(pilot, lambda: "is still running" in state(pilot.app.screen))
             assert "3 steps" in state(pilot.app.screen)

@@ -106,7 +106,7 @@ class ConfigureScreen(Page):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        if self.query(LayerTree):  # a screen that is being left has none
+        if self.focused is None and self.query(LayerTree):  # a screen that is being left has none
             self._focus_home()
 
     async def on_unmount(self) -> None:
