@@ -16,7 +16,7 @@ from ftapp.experiments.queue import Queue
 from ftapp.experiments.queue_entries import Entry
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.queue import QueueScreen
-from tests.tui.harness import SIZES, Opened, notes, until
+from tests.tui.harness import SIZES, Listing, Opened, notes, until
 
 
 def add(queue: Queue, name: str, repeats: int = 1) -> Entry:
@@ -100,7 +100,7 @@ async def test_a_run_whose_queue_is_gone_is_told() -> None:
 
 
 async def test_recipes_are_added() -> None:
-    app = Opened()
+    app = Listing()
     queue = Queue.of(app.runs_dir)
     queue.pause()
     async with app.run_test(size=(120, 40)) as pilot:

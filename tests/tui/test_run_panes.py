@@ -24,7 +24,7 @@ async def opened(pilot: Pilot[None], write_run: Write) -> FtApp:
     await until(pilot, lambda: isinstance(app.screen, RunScreen) and "g" in app.screen.active_bindings)
     await until(pilot, lambda: app.screen.query(RunPanes))
     former = (0, 0)
-    while former != sizes(app):  # until the headline and what it warns of have taken their room
+    while 0 in former or former != sizes(app):  # until the headline and what it warns of have taken their room
         former = sizes(app)
         await pilot.pause(0.5)
     assert sizes(app)[0] == 44
