@@ -31,8 +31,8 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     others keep off the processor, and a pilot on a busy machine went on too early. Textual has no hook for this. The
     event loop tells neither its ready callbacks nor its timers in public, nor which calls its threads work at.
 
-    Once it rests, no widget has a message left. So a pilot does not also send one to each widget, and wait until all of
-    them have got it.
+    Where no callback waits, no widget has a message left. So a pilot does not also send one to each widget, and wait
+    until all of them have got it.
     """
     working: set[asyncio.Future[Any]] = set()
     run = asyncio.BaseEventLoop.run_in_executor
@@ -57,11 +57,22 @@ def wait_for_rest(monkeypatch: pytest.MonkeyPatch) -> None:
             else:
                 return
 
+    async def take_messages() -> None:
+        loop: Any = asyncio.get_running_loop()
+        for _round in range(_ROUNDS):
+            if not loop._ready:
+                return
+            await asyncio.sleep(0)
+
     async def press(pilot: Pilot[Any], *keys: str) -> None:
         await pilot.app._press_keys(keys)  # which waits for rest after each
 
     async def pause(pilot: Pilot[Any], delay: float | None = None) -> None:
-        await (rest() if delay is None else asyncio.sleep(delay))
+        if delay is None:
+            await rest()
+        else:
+            await asyncio.sleep(delay)
+            await take_messages()
         pilot.app.screen._on_timer_update()
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)

@@ -77,7 +77,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float 
     while waited < seconds:
         if holds():
             return
-        await pilot.pause(pause)  # it sends a message to each widget
+        await pilot.pause(pause)
         waited, pause = waited + pause, min(0.1, 1.2 * pause)
     raise AssertionError("it has not come about")
 

@@ -27,7 +27,7 @@ async def test_a_broken_picture_is_told_and_leaves_no_run(options: Options, else
     app = FtApp()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         app.start(draft)
-        await until(pilot, lambda: len(app.screen_stack) > 1)
+        await until(pilot, lambda: len(app.screen_stack) > 1 or app._notifications)  # it may be refused at once
         if elsewhere:
             await pilot.press("2")
         await until(pilot, lambda: app.screen.query(Toast), seconds=60)
