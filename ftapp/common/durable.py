@@ -38,10 +38,12 @@ def replace_file(path: Path, content: bytes) -> None:
     scratch = _name_scratch(path)
     try:
         with scratch.open("xb") as file:
+            with suppress(OSError):  # a file system may have no locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        scratch.replace(path)
+            scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
@@ -100,9 +102,7 @@ def discard(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove the scratches in a folder that processes left when they were killed.
-
-    Only scratch folders are locked while they are written, so no other process may replace files meanwhile.
+    """Remove the scratches in a folder that processes left when they were killed: those that nobody locks.
 
     Args:
         folder: The folder; it need not exist.

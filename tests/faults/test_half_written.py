@@ -39,7 +39,10 @@ def test_a_run_goes_on_after_a_half_written_event(ended: Finished, train: Train)
         copy = cut_back(run, 5 + bool(size))
         cut_last_line(copy.events_file, size)
         copy.control_file.write_bytes(b'{"command":"sto')
+        left = copy.folder / ".layers.json.0123abcd.tmp"
+        left.write_bytes(b"{")
         code, again = train(copy)
+        assert not left.exists()
         assert code == 0
         assert again.saved
         assert again.saved.weights == whole.saved.weights

@@ -77,6 +77,7 @@ class Checkpointer(Callback):
         Damaged checkpoints of later steps would count as newer than those to come.
         """
         self._saved_step = state.position.run_step
+        remove_leftovers(self._run.folder)
         remove_leftovers(self._run.checkpoints_folder)
         for step, folder in list_checkpoints(self._run):
             if step > self._saved_step:

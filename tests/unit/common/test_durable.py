@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.common.durable import make_folder_in_place, replace_file
+from ftapp.common.durable import make_folder_in_place, remove_leftovers, replace_file
 
 _KILLED = """
 import os, signal, sys
@@ -101,6 +102,14 @@ def test_a_scratch_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
         with make_folder_in_place(tmp_path / "model"):
             assert aside.exists()
         aside.rename(scratch)
+
+
+def test_scratches_of_files_are_removed_but_for_those_that_are_being_written(tmp_path: Path) -> None:
+    (tmp_path / ".layers.json.0123abcd.tmp").write_bytes(b"half")
+    with (tmp_path / ".notes.json.4567cdef.tmp").open("xb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        remove_leftovers(tmp_path)
+        assert _names(tmp_path) == [".notes.json.4567cdef.tmp"]
 
 
 def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
