@@ -128,15 +128,12 @@ app.command()(serve.serve)
 app.command(name="serve-model")(serve_model.serve_model)
 
 
-def _get_name(command: object) -> str:
-    return getattr(command, "__name__", "")
-
-
 def main() -> None:
     """Run the program `ftapp`."""
     open_closed()
     screen_output()
-    asked = [each for each in app.registered_commands if (each.name or _get_name(each.callback)) in sys.argv[1:2]]
+    commands = {each.name or getattr(each.callback, "__name__", ""): each for each in app.registered_commands}
+    asked = [commands[name] for name in sys.argv[1:2] if name in commands]
     if asked:  # Typer takes as long to build the others as it takes to import them
         app.registered_commands, app.registered_groups = asked, []
     try:

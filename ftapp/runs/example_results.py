@@ -7,7 +7,7 @@ result. A file of an earlier result counts as none: it says of which step it is.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -55,6 +55,17 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     def has_content(self) -> bool:
         """Whether the run has kept a text or a picture of the example."""
         return bool(self.text or self.picture)
+
+    def is_of(self, digest: bytes, read_text: Callable[[], str | None]) -> bool:
+        """Tell whether this is the result of an example: by its hash or, where none is kept, by its text.
+
+        Args:
+            digest: The hash of the example, 16 bytes.
+            read_text: Reads the beginning of its text, as long as that of a result; None where no text is compared.
+        """
+        if self.digest:
+            return self.digest == format_digest(digest)
+        return not self.text or read_text() in (None, self.text)
 
     def describe_answer(self, scores: ScoreKind) -> str:
         """Describe the answer in words, such as "'cat' taken for 'dog' (97.1%)", or "4.8 predicted, 5 true" of numbers.

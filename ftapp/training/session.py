@@ -65,7 +65,6 @@ class PhaseSession:
         exact: The same in float where `cached` is in int8, else empty.
         choice: Whether it caches features, and why.
         halves: The cut model; None where it stays whole.
-        calls: What the whole model computes for one example; None where it is not measured, or shapes alone do not say.
         below: What the frozen layers at the bottom compute for one example; empty where there are none, None where
             shapes alone do not say.
         is_known: Whether all layers below a new head's normalization are frozen, so that it gets the same of an example
@@ -123,7 +122,7 @@ class PhaseSession:
             spent: Where the time that features take is added; an own one by default.
         """
         self.recipe, self.index, self.phase, self.plan = recipe, index, recipe.phase[index], plan
-        self.whole, self.calls, self.splits, self.report = model, calls, splits, report
+        self.whole, self._calls, self.splits, self.report = model, calls, splits, report
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
@@ -217,19 +216,20 @@ class PhaseSession:
         if not self.optimizer.built:
             self.optimizer.build(self.model.trainable_variables)
 
-    def _list_calls(self) -> list[Call] | None:
-        self.calls = self.calls or cost_estimate.list_calls(self.recipe, self.whole)
-        return self.calls
+    @functools.cached_property
+    def calls(self) -> list[Call] | None:
+        """What the whole model computes for one example; None where shapes alone do not say."""
+        return self._calls or cost_estimate.list_calls(self.recipe, self.whole)
 
     def _list_calls_below(self, halves: Cut) -> list[Call] | None:
-        if (calls := self._list_calls()) is not None:
-            return cost_estimate.list_calls_below(self.whole, calls, halves.features.values())
+        if self.calls is not None:
+            return cost_estimate.list_calls_below(self.whole, self.calls, halves.features.values())
         return cost_estimate.list_calls(self.recipe, halves.frozen)
 
     def estimate(self) -> Estimate | None:
         """Estimate the cost of a step; None where shapes alone do not say."""
         return cost_estimate.estimate_cost(
-            *(self.recipe, self.phase, self._list_calls(), self.plan, self.below), cached=self.choice.cached
+            *(self.recipe, self.phase, self.calls, self.plan, self.below), cached=self.choice.cached
         )
 
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from ftapp.recipe.metrics import ACCURACY, LOSS
 from ftapp.rpc.evaluation_messages import Remeasured
 from ftapp.rpc.server import Request
 from ftapp.runs.events import AnyEvent, DataLoaded
-from ftapp.runs.example_results import ExampleResult, format_digest, read_example_results
+from ftapp.runs.example_results import ExampleResult, read_example_results
 from ftapp.runs.phase_events import Evaluated
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.run_models import RunModels
@@ -102,18 +103,17 @@ def _describe_changed_data(run: RunFolder, splits: EncodedSplits) -> Iterator[st
 def _holds_others(dataset: EncodedDataset, results: Mapping[str, ExampleResult]) -> bool:
     """Tell whether a split holds other examples than those of a run, whose results it has kept by their places."""
     places = [dataset.locate(at) for at in range(len(dataset))]
-    return set(places) != results.keys() or any(
-        _is_other(dataset, at, results[place]) for at, place in enumerate(places)
+    return set(places) != results.keys() or not all(
+        results[place].is_of(dataset.digest(at), partial(_read_text, dataset, at)) for at, place in enumerate(places)
     )
 
 
-def _is_other(dataset: EncodedDataset, at: int, former: ExampleResult) -> bool:
-    """Tell whether an example is another than the one that a run has measured at its place."""
+def _read_text(dataset: EncodedDataset, index: int) -> str:
+    """Read the beginning of a text, as long as results keep it; "" for an image."""
     from ftapp.training.callbacks.example_log import read_content
 
-    if former.digest:
-        return former.digest != format_digest(dataset.digest(at))
-    return bool(former.text) and former.text != read_content(dataset, at).get("text")
+    text: str = read_content(dataset, index).get("text", "")
+    return text
 
 
 def _count_splits(data: DataLoaded) -> dict[str, list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
 from ftapp.recipe import TASKS
 from ftapp.rpc.explanation_messages import ExplainedRow, ExplainQuestion
 from ftapp.rpc.server import Request
-from ftapp.runs.example_results import ExampleResult, format_digest, read_example_results
+from ftapp.runs.example_results import read_example_results
 from ftapp.runs.explanations import Explanation, ShadedWord
 from ftapp.runs.run_folder import RunFolder
 from ftapp.workers.classify_requests import find_allowed_file
@@ -129,7 +130,8 @@ class ExplainRequests:
             if (place := splits.test.locate(position)) in wanted:
                 request.report_progress("explaining", len(found), len(wanted))
                 content = splits.test[position]
-                if not (place in former and _is_other(former[place], splits.test.digest(position), content)):
+                cut = partial(_cut_text, content)
+                if place not in former or former[place].is_of(splits.test.digest(position), cut):
                     found[place] = _explain_best(request, trained, explainer, content)
         return found
 
@@ -152,13 +154,11 @@ class ExplainRequests:
         return self._prepared
 
 
-def _is_other(former: ExampleResult, digest: bytes, content: Any) -> bool:
-    """Tell whether an example is another than the one that the run has measured at its place."""
+def _cut_text(content: Any) -> str | None:
+    """Cut a text as results keep it; None for an image."""
     from ftapp.training.callbacks.example_log import EXCERPT
 
-    if former.digest:
-        return former.digest != format_digest(digest)
-    return bool(former.text) and isinstance(content, str) and former.text != content[:EXCERPT]
+    return content[:EXCERPT] if isinstance(content, str) else None
 
 
 def _find_class(trained: TrainedModel, label: str | None) -> int | None:
